@@ -1,0 +1,119 @@
+"""What a schedule costs: multiply-accumulates of every block, kept and dense, and of the rest."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from sparsevit.patch import find_stages, get_token_grids, set_sparsity
+from sparsevit.schedule import SparsitySchedule, num_keep
+
+
+@dataclass(frozen=True)
+class BlockCost:
+    """Cost of one block for one image.
+
+    Attributes:
+        stage, block: 0-based stage, and block inside it.
+        kept, total: windows computed, and windows there are.
+        dense_macs, sparse_macs: multiply-accumulates with all windows, and with the kept ones.
+    """
+
+    stage: int
+    block: int
+    kept: int
+    total: int
+    dense_macs: int
+    sparse_macs: int
+
+
+@dataclass(frozen=True)
+class CostReport:
+    """Cost of a schedule for one image.
+
+    Attributes:
+        blocks: one entry a block, in network order.
+        fixed_macs: everything that is never pruned (embedding, merging, head).
+    """
+
+    blocks: tuple[BlockCost, ...]
+    fixed_macs: int
+
+    @property
+    def dense_gmacs(self) -> float:
+        """Multiply-accumulates of one image without pruning, in units of 1e9."""
+        return (self.fixed_macs + sum(block.dense_macs for block in self.blocks)) / 1e9
+
+    @property
+    def sparse_gmacs(self) -> float:
+        """Multiply-accumulates of one image at the schedule, in units of 1e9."""
+        return (self.fixed_macs + sum(block.sparse_macs for block in self.blocks)) / 1e9
+
+    @property
+    def mac_ratio(self) -> float:
+        """Sparse over dense, in (0, 1]: the latency ratio an ideal machine would reach."""
+        return self.sparse_gmacs / self.dense_gmacs
+
+
+def count_macs(
+    model: nn.Module, image_size: tuple[int, int], schedule: SparsitySchedule, fixed_macs: int
+) -> CostReport:
+    """Exact multiply-accumulates of a schedule (bias, norms and softmax are not counted).
+
+    Args:
+        model: a sparsified model.
+        image_size: (img_h, img_w) pixels of the network's input.
+        schedule: layerwise sparsities.
+        fixed_macs: from :func:`count_fixed_macs`, which takes a while and depends on size alone.
+    """
+    blocks = []
+    for index, (stage, grid_size) in enumerate(_stages_with_grids(model, image_size)):
+        for number, block in enumerate(stage.blocks):
+            grid = block.get_grid(*grid_size, torch.device("cpu"))
+            kept = num_keep(grid.num_windows, schedule.sparsity_of(index, number))
+            per_window = block.window_macs(grid.num_tokens)
+            blocks.append(
+                BlockCost(
+                    stage=index,
+                    block=number,
+                    kept=kept,
+                    total=grid.num_windows,
+                    dense_macs=per_window * grid.num_windows,
+                    sparse_macs=per_window * kept,
+                )
+            )
+    return CostReport(tuple(blocks), fixed_macs)
+
+
+def count_fixed_macs(model: nn.Module, image_size: tuple[int, int]) -> int:
+    """Multiply-accumulates of one image outside the blocks, counted by PyTorch's own counter.
+
+    Runs a weightless copy of the model on the meta device: no arithmetic is done.
+
+    Args:
+        model: a sparsified model that takes (B, 3, img_h, img_w).
+        image_size: (img_h, img_w) pixels.
+    """
+    shadow = copy.deepcopy(model).to("meta").eval()
+    set_sparsity(shadow, 0.0)
+    images = torch.empty(1, 3, *image_size, device="meta", dtype=next(shadow.parameters()).dtype)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        shadow(images)
+    blocks = sum(
+        block.window_macs(grid.num_tokens) * grid.num_windows
+        for stage, grid_size in _stages_with_grids(model, image_size)
+        for block in stage.blocks
+        for grid in [block.get_grid(*grid_size, torch.device("cpu"))]
+    )
+    return counter.get_total_flops() // 2 - blocks
+
+
+def _stages_with_grids(
+    model: nn.Module, image_size: tuple[int, int]
+) -> list[tuple[Any, tuple[int, int]]]:
+    return list(zip(find_stages(model), get_token_grids(model, image_size), strict=True))

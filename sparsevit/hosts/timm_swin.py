@@ -1,0 +1,177 @@
+"""timm's ``SwinTransformer``: stages and blocks that prune, sharing the host's modules and weights.
+
+A module is adapted by giving it one of the classes below, so weights, module names and
+state_dict keys stay what they were and ``isinstance`` still holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.layers import PatchEmbed
+from timm.models.swin_transformer import (
+    SwinTransformerBlock,
+    SwinTransformerStage,
+    WindowAttention,
+)
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from sparsevit.pruning import BlockPlan, run_block
+from sparsevit.stage import PruningStage, announce_images, runs_as_host
+from sparsevit.windows import Size, WindowGrid, get_window_grid
+
+
+class SparseSwinBlock(SwinTransformerBlock):
+    """A Swin block that can run on some of its windows; without a plan it is the host's own."""
+
+    def forward(self, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows are computed."""
+        return super().forward(x) if plan is None else run_block(self, x, plan)
+
+    def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
+        """The block's windows over an H x W token grid."""
+        return get_window_grid(height, width, self.window_size, self.shift_size, device)
+
+    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        attn = self.attn
+        x = self.norm1(tokens)
+        if real is not None:
+            x = x.masked_fill(~real.unsqueeze(-1), 0.0)  # the host pads after its norm
+        n, num_tokens, _ = x.shape
+        qkv = attn.qkv(x).view(n, num_tokens, 3, attn.num_heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (n, nH, N, head_dim) each
+        dropout = attn.attn_drop.p if self.training else 0.0
+        x = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=bias.to(q.dtype), dropout_p=dropout, scale=attn.scale
+        )
+        x = x.transpose(1, 2).reshape(n, num_tokens, -1)
+        return attn.proj_drop(attn.proj(x))
+
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return self.mlp(self.norm2(tokens))
+
+    def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return (self.drop_path2 if mlp else self.drop_path1)(branch)
+
+    def attention_bias(self, grid: WindowGrid) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`; cached while the table stays the same."""
+        table = self.attn.relative_position_bias_table
+        if torch.is_grad_enabled() or table.is_inference():
+            return self._build_bias(grid)
+        key = (table._version, table.data_ptr(), table.dtype, grid.window, grid.shift)
+        cached = self.__dict__.get("_bias_cache")
+        if cached is None or cached[0] is not table or cached[1] != key:
+            with torch.inference_mode(False), torch.no_grad():
+                cached = (table, key, self._build_bias(grid))
+            self.__dict__["_bias_cache"] = cached
+        return cached[2]
+
+    def window_macs(self, num_tokens: int) -> int:
+        """Multiply-accumulates of one window of ``num_tokens`` slots: projections and attention."""
+        linears = [m for m in self.modules() if isinstance(m, nn.Linear)]
+        attention_dim = self.attn.qkv.out_features // 3
+        projections = sum(linear.in_features * linear.out_features for linear in linears)
+        return num_tokens * projections + 2 * num_tokens**2 * attention_dim
+
+    def _build_bias(self, grid: WindowGrid) -> Tensor:
+        bias = self.attn._get_rel_pos_bias()  # (1, nH, N, N)
+        if grid.mask_class is None:
+            return bias
+        return bias + grid.class_masks.unsqueeze(1).to(bias.dtype)
+
+    def __getstate__(self) -> dict:
+        state = self.__dict__.copy()
+        state.pop("_bias_cache", None)
+        return state
+
+
+class SparseSwinStage(PruningStage, SwinTransformerStage):
+    """A Swin stage that ranks its windows once and hands every block its share."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) of the stage before -> (B, H', W', C')."""
+        if runs_as_host():
+            return super().forward(x)
+        return self.run_blocks(self.downsample(x))
+
+    def call_block(self, block: nn.Module, x: Tensor, plan: BlockPlan | None) -> Tensor:
+        """Run one block through its hooks, and through a checkpoint where the host asks for one."""
+        if self.grad_checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, x, plan, use_reentrant=False)
+        return block(x, plan)
+
+
+class SparsePatchEmbed(PatchEmbed):
+    """The host's patch embedding in channels-last order, so that tokens come out in place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, img_h, img_w) -> (B, H, W, C)."""
+        if runs_as_host():
+            return super().forward(x)
+        announce_images(x, self.patch_size)
+        return super().forward(x.contiguous(memory_format=torch.channels_last))
+
+
+#: Host class -> the class that takes its place.
+SPARSE_CLASSES: dict[type[nn.Module], type[nn.Module]] = {
+    SwinTransformerBlock: SparseSwinBlock,
+    SwinTransformerStage: SparseSwinStage,
+    PatchEmbed: SparsePatchEmbed,
+}
+
+
+def find_swappable(model: nn.Module) -> list[nn.Module]:
+    """The modules of ``model`` to adapt, in network order; empty when it holds no Swin of timm's.
+
+    Finds the stages wherever they are: in a ``SwinTransformer``, in timm's feature extractors, or
+    inside a larger network. Only the patch embedding that feeds those stages is adapted.
+    """
+    found: list[nn.Module] = []
+    for module in model.modules():
+        embed = getattr(module, "patch_embed", None)
+        if isinstance(embed, PatchEmbed) and any(
+            isinstance(child, SwinTransformerStage) for child in module.modules()
+        ):
+            found.append(embed)
+        if isinstance(module, (SwinTransformerBlock, SwinTransformerStage)):
+            found.append(module)
+    return found
+
+
+def starts_backbone(module: nn.Module) -> bool:
+    """True for the first stage of a network: the one that merges no patches."""
+    return isinstance(module, SwinTransformerStage) and isinstance(module.downsample, nn.Identity)
+
+
+def find_token_grids(model: nn.Module, image_size: Size) -> list[Size]:
+    """(H, W) of every stage's token grid for an input of ``image_size`` (img_h, img_w) pixels."""
+    embed = next(module for module in model.modules() if isinstance(module, SparsePatchEmbed))
+    height, width = embed.dynamic_feat_size(image_size)
+    grids = []
+    for stage in (m for m in model.modules() if isinstance(m, SparseSwinStage)):
+        if not starts_backbone(stage):
+            height, width = (height + 1) // 2, (width + 1) // 2
+        grids.append((height, width))
+    return grids
+
+
+@contextmanager
+def use_fused_attention(model: nn.Module, fused: bool) -> Iterator[None]:
+    """Make the host's own attention fused, or not, inside the ``with`` block."""
+    modules: list[Any] = [m for m in model.modules() if isinstance(m, WindowAttention)]
+    before = [module.fused_attn for module in modules]
+    try:
+        for module in modules:
+            module.fused_attn = fused
+        yield
+    finally:
+        for module, value in zip(modules, before, strict=True):
+            module.fused_attn = value

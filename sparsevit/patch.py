@@ -1,0 +1,184 @@
+"""Make a trained network prune its windows, in place and undoably."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from torch import nn
+
+from sparsevit.hosts import timm_swin
+from sparsevit.schedule import SparsitySchedule, num_pairs
+from sparsevit.scoring import SCORES, Score
+from sparsevit.stage import PruningStage, StageSettings, run_as_host
+
+SUPPORTED_HOSTS = "timm SwinTransformer (every swin_* model)"
+
+Model = TypeVar("Model", bound=nn.Module)
+
+_HOSTS = (timm_swin,)
+_SPARSE_CLASSES = {old: new for host in _HOSTS for old, new in host.SPARSE_CLASSES.items()}
+_HOST_CLASSES = {new: old for old, new in _SPARSE_CLASSES.items()}
+
+
+class UnsupportedModelError(TypeError):
+    """The network has no blocks that a host adapter knows."""
+
+
+class SparseModel:
+    """Mixin that gives a sparsified network its ``sparsity``."""
+
+    @property
+    def sparsity(self) -> SparsitySchedule:
+        """The schedule in force. Assign any form that :meth:`SparsitySchedule.parse` accepts."""
+        return get_sparsity(cast(nn.Module, self))
+
+    @sparsity.setter
+    def sparsity(self, value: Any) -> None:
+        set_sparsity(cast(nn.Module, self), value)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        # The class is made at run time, so a pickle names the host's class and makes it again.
+        reduced = super().__reduce_ex__(protocol)
+        return (_rebuild_sparse_model, (_host_class(type(self)),), *reduced[2:])
+
+
+def sparsify(
+    model: Model,
+    sparsity: Any = None,
+    *,
+    score: Score | None = None,
+    rescore: bool | None = None,
+    seed: int | None = None,
+) -> Model:
+    """Let ``model`` skip attention windows: afterwards set ``model.sparsity``.
+
+    Weights, module names and state_dict keys stay what they were, and at sparsity 0 so does the
+    output. Calling it again only changes the options given.
+
+    Args:
+        model: a timm Swin, or any network that contains one.
+        sparsity: first schedule, in any form :meth:`SparsitySchedule.parse` accepts; 0 if omitted.
+        score: how windows are ranked, one of ``sparsevit.SCORES``; "rms" if omitted.
+        rescore: score at every block instead of once per stage; sparsities may then fall inside a
+            stage. False if omitted.
+        seed: of the "random" score; 0 if omitted.
+
+    Returns:
+        The same object.
+
+    Raises:
+        UnsupportedModelError: no supported blocks inside, or more than one backbone.
+        ScheduleError: an impossible schedule.
+        ValueError: an unknown score.
+    """
+    if score is not None and score not in SCORES:
+        raise ValueError(f"Unknown score {score!r}; scores are {', '.join(SCORES)}.")
+    modules = [module for host in _HOSTS for module in host.find_swappable(model)]
+    starts = sum(host.starts_backbone(module) for host in _HOSTS for module in modules)
+    if starts != 1:
+        found = f"{starts} backbones; sparsify one of them" if starts else "no supported blocks"
+        raise UnsupportedModelError(
+            f"Cannot sparsify {_host_class(type(model)).__name__}: it has {found}. "
+            f"Supported: {SUPPORTED_HOSTS}."
+        )
+    for module in modules:
+        module.__class__ = _SPARSE_CLASSES.get(type(module), type(module))
+    if not isinstance(model, SparseModel):
+        cls: Any = type(model)
+        model.__class__ = _make_sparse_model_class(cls)
+    options = {"score": score, "rescore": rescore, "seed": seed}
+    given = {name: value for name, value in options.items() if value is not None}
+    for index, stage in enumerate(find_stages(model)):
+        if not hasattr(stage, "pruning"):
+            stage.pruning = StageSettings(index, (0.0,) * num_pairs(len(stage.blocks)))
+        stage.pruning = replace(stage.pruning, **given)
+    if sparsity is not None:
+        set_sparsity(model, sparsity)
+    return model
+
+
+def densify(model: Model) -> Model:
+    """Undo :func:`sparsify`: classes, attributes and outputs are the host's own again.
+
+    Args:
+        model: any network; one that was never sparsified is returned as it is.
+
+    Returns:
+        The same object.
+    """
+    for module in model.modules():
+        module.__class__ = _host_class(type(module))
+        for name in ("pruning", "_bias_cache"):
+            module.__dict__.pop(name, None)
+    return model
+
+
+def is_sparse(model: nn.Module) -> bool:
+    """True for a model that :func:`sparsify` was called on, whatever its sparsity."""
+    return isinstance(model, SparseModel)
+
+
+def get_sparsity(model: nn.Module) -> SparsitySchedule:
+    """The schedule in force of a sparsified model; ``model.sparsity`` is the same."""
+    return SparsitySchedule(tuple(stage.pruning.sparsities for stage in find_stages(model)))
+
+
+def set_sparsity(model: nn.Module, value: Any) -> None:
+    """Give a sparsified model a schedule; ``model.sparsity = value`` is the same.
+
+    Raises:
+        ScheduleError: an impossible schedule, or one that falls inside a stage without rescoring.
+    """
+    stages = find_stages(model)
+    schedule = SparsitySchedule.parse(value, get_depths(model))
+    if not stages[0].pruning.rescore:
+        schedule.check_linked()
+    for stage, sparsities in zip(stages, schedule.stages, strict=True):
+        stage.pruning = replace(stage.pruning, sparsities=sparsities)
+
+
+def find_stages(model: nn.Module) -> list[Any]:
+    """The stages of a sparsified model, in network order."""
+    return [module for module in model.modules() if isinstance(module, PruningStage)]
+
+
+def get_depths(model: nn.Module) -> tuple[int, ...]:
+    """Blocks per stage of a sparsified model, e.g. (2, 2, 6, 2)."""
+    return tuple(len(stage.blocks) for stage in find_stages(model))
+
+
+def get_token_grids(model: nn.Module, image_size: tuple[int, int]) -> list[tuple[int, int]]:
+    """(H, W) tokens of every stage of a sparsified model for (img_h, img_w) pixels."""
+    return timm_swin.find_token_grids(model, image_size)
+
+
+@contextmanager
+def host_form(model: nn.Module, fused: bool = True) -> Iterator[None]:
+    """Run a sparsified model by its host's own code inside the ``with`` block, for comparison.
+
+    Args:
+        model: a sparsified model.
+        fused: let the host use its fused attention, its fastest form short of compiling.
+    """
+    with run_as_host(), timm_swin.use_fused_attention(model, fused):
+        yield
+
+
+def _host_class(cls: type) -> type:
+    if cls in _HOST_CLASSES:
+        return _HOST_CLASSES[cls]
+    return cls.__bases__[1] if SparseModel in cls.__bases__ else cls
+
+
+@cache
+def _make_sparse_model_class(host_class: type) -> type:
+    return type(f"Sparse{host_class.__name__}", (SparseModel, host_class), {})
+
+
+def _rebuild_sparse_model(host_class: type) -> Any:
+    cls: Any = _make_sparse_model_class(host_class)
+    return cls.__new__(cls)

@@ -1,0 +1,203 @@
+"""The sparse block body: gather the kept windows, run the block on them, scatter them back.
+
+The hot path of the library; nothing else lives here. A block is pruned by index alone: one indexed
+read straight from the token stream (shift, padding and partition are composed into
+``WindowGrid.token_index``) and one indexed write. Tokens of pruned windows are never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sparsevit.windows import WindowGrid
+
+#: Elements of the token activation (n * N * C) handled at a time on CPU, so that the MLP's hidden
+#: activation stays in the last-level cache instead of travelling to memory and back.
+CHUNK_ELEMENTS = 600_000
+
+
+class WindowBlock(Protocol):
+    """What a host adapter's block offers the engine; n windows of N tokens of C channels."""
+
+    training: bool
+
+    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """Attention residual branch: tokens (n, N, C), real (n, N) bool or None -> (n, N, C)."""
+
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        """MLP residual branch: (n, N, C) -> (n, N, C)."""
+
+    def attention_bias(self, grid: WindowGrid) -> Tensor:
+        """(classes, nH, N, N): position bias plus the shift mask of each class of window."""
+
+    def drop_paths(self, attention: Tensor, mlp: bool) -> Tensor:
+        """Stochastic depth over (B, tokens, C) of one image's windows; identity in evaluation."""
+
+
+class Workspace:
+    """The token stream one stage's blocks share, so that a block need not copy what it skips.
+
+    A block may overwrite its input only if the block before it, in the same forward of the same
+    stage, produced that very tensor and nobody else can hold it.
+    """
+
+    def __init__(self, may_overwrite: bool) -> None:
+        self._may_overwrite = may_overwrite
+        self._rows: Tensor | None = None
+        self._stream: Tensor | None = None
+
+    def claim(self, x: Tensor, fully_rewritten: bool) -> Tensor:
+        """Rows to write into: (B*H*W + 1, C), the last one a sink for padded slots.
+
+        Args:
+            x: (B, H, W, C) input of the block.
+            fully_rewritten: every row will be written, so x need not be copied.
+        """
+        if self._rows is not None and x is self._stream:
+            return self._rows
+        batch, height, width, channels = x.shape
+        rows = x.new_empty(batch * height * width + 1, channels)
+        if not fully_rewritten:
+            rows[:-1] = x.reshape(-1, channels)
+        return rows
+
+    def publish(self, rows: Tensor, shape: torch.Size) -> Tensor:
+        """The rows as the block's output (B, H, W, C), remembered if it may be overwritten."""
+        stream = rows[:-1].view(shape)
+        if self._may_overwrite:
+            self._rows, self._stream = rows, stream
+        return stream
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """What a stage decided for one block.
+
+    Attributes:
+        grid: the block's windows.
+        keep_idx: (B, K) int64 windows to compute, None for all.
+        workspace: the stage's token stream.
+    """
+
+    grid: WindowGrid
+    keep_idx: Tensor | None
+    workspace: Workspace
+
+
+def run_block(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
+    """Run ``block`` on the kept windows of ``x``; all other tokens pass through bit-identical.
+
+    Args:
+        block: a host adapter's block.
+        x: (B, H, W, C).
+        plan: windows and which of them to keep.
+
+    Returns:
+        (B, H, W, C), contiguous.
+    """
+    if torch.is_grad_enabled() or block.training:
+        return _run_at_once(block, x, plan)
+    return _run_in_chunks(block, x, plan)
+
+
+def _run_at_once(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
+    """Differentiable form: every kept window in one piece, images kept apart for drop path."""
+    batch, height, width, channels = x.shape
+    grid = plan.grid
+    index, real = _select(grid, plan.keep_idx, batch)  # (n, N)
+    rows = x.reshape(-1, channels)
+    tokens = rows[index]  # (n, N, C)
+    bias = block.attention_bias(grid)
+    if grid.mask_class is not None:
+        bias = bias[_classes(grid, plan.keep_idx, batch)]  # (n, nH, N, N)
+    tokens = tokens + _per_image(block, block.attention_branch(tokens, real, bias), batch, False)
+    tokens = tokens + _per_image(block, block.mlp_branch(tokens), batch, True)
+    tokens = tokens.to(x.dtype)
+    if real is None:
+        rows = rows.index_copy(0, index.flatten(), tokens.flatten(0, 1))
+    else:
+        sink = rows.shape[0]
+        target = index.masked_fill(~real, sink).flatten()
+        rows = F.pad(rows, (0, 0, 0, 1)).index_copy(0, target, tokens.flatten(0, 1))[:sink]
+    return rows.view(batch, height, width, channels)
+
+
+def _per_image(block: WindowBlock, branch: Tensor, batch: int, mlp: bool) -> Tensor:
+    return block.drop_paths(branch.view(batch, -1, branch.shape[-1]), mlp).view_as(branch)
+
+
+def _run_in_chunks(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
+    """Inference form: in place where allowed, and on CPU in pieces that fit the cache."""
+    grid = plan.grid
+    batch, channels = x.shape[0], x.shape[-1]
+    out = plan.workspace.claim(x, fully_rewritten=plan.keep_idx is None)
+    index, real = _select(grid, plan.keep_idx, batch)
+    source = x.reshape(-1, channels)
+    sink = source.shape[0]
+    bias = block.attention_bias(grid)
+    for piece, piece_bias in _pieces(index, bias, grid, plan.keep_idx, batch, channels):
+        piece_index = index[piece]
+        piece_real = None if real is None else real[piece]
+        tokens = source.index_select(0, piece_index.flatten()).view(*piece_index.shape, channels)
+        tokens += block.attention_branch(tokens, piece_real, piece_bias)
+        tokens += block.mlp_branch(tokens)
+        if piece_real is not None:
+            piece_index = piece_index.masked_fill(~piece_real, sink)
+        out.index_copy_(0, piece_index.flatten(), tokens.view(-1, channels))
+    return plan.workspace.publish(out, x.shape)
+
+
+def _select(grid: WindowGrid, keep_idx: Tensor | None, batch: int) -> tuple[Tensor, Tensor | None]:
+    """Rows of (B*H*W, C) that the kept windows hold, and which slots are real; (n, N) each."""
+    index, real = grid.token_index, grid.real
+    if keep_idx is not None:
+        index = index[keep_idx]  # (B, K, N)
+        real = None if real is None else real[keep_idx].flatten(0, 1)
+    elif real is not None:
+        real = real.repeat(batch, 1)
+    if batch > 1:
+        image_rows = grid.grid[0] * grid.grid[1]
+        offset = torch.arange(0, batch * image_rows, image_rows, device=index.device)
+        index = index + offset.view(-1, 1, 1)
+    return index.reshape(-1, grid.num_tokens), real
+
+
+def _classes(grid: WindowGrid, keep_idx: Tensor | None, batch: int) -> Tensor:
+    """(n,) mask class of every kept window of a shifted grid."""
+    assert grid.mask_class is not None
+    if keep_idx is None:
+        return grid.mask_class.repeat(batch)
+    return grid.mask_class[keep_idx].flatten()
+
+
+def _pieces(
+    index: Tensor,
+    bias: Tensor,
+    grid: WindowGrid,
+    keep_idx: Tensor | None,
+    batch: int,
+    channels: int,
+) -> Iterator[tuple[slice | Tensor, Tensor]]:
+    """Which windows to run together, and their attention bias, broadcast wherever it is shared."""
+    if index.device.type != "cpu":  # one launch each, and nothing that waits for the device
+        whole = slice(None)
+        yield whole, bias if grid.mask_class is None else bias[_classes(grid, keep_idx, batch)]
+        return
+    size = max(1, CHUNK_ELEMENTS // (grid.num_tokens * channels))
+    if grid.mask_class is None:
+        for start in range(0, index.shape[0], size):
+            yield slice(start, start + size), bias
+        return
+    classes = _classes(grid, keep_idx, batch)
+    interior, border = torch.where(classes == 0)[0], torch.where(classes != 0)[0]
+    for start in range(0, len(interior), size):  # these need no mask, so they share one bias
+        yield interior[start : start + size], bias[:1]
+    for start in range(0, len(border), size):
+        windows = border[start : start + size]
+        yield windows, bias[classes[windows]]

@@ -1,0 +1,67 @@
+"""Multiply-accumulates against a hand count and against PyTorch's own counter."""
+
+import pytest
+import timm
+import torch
+from timm.models.swin_transformer import SwinTransformer
+from torch.utils.flop_counter import FlopCounterMode
+
+import sparsevit
+from sparsevit import SparsitySchedule
+from sparsevit.cost import count_fixed_macs, count_macs
+
+
+def _tiny(window: int = 4) -> SwinTransformer:
+    model = SwinTransformer(
+        img_size=128,
+        embed_dim=16,
+        depths=(2, 2),
+        num_heads=(2, 4),
+        window_size=window,
+        num_classes=5,
+        strict_img_size=False,
+    )
+    return sparsevit.sparsify(model.eval())
+
+
+@pytest.mark.parametrize("size", [(64, 64), (60, 100), (32, 132)])
+@pytest.mark.parametrize("value", [0.0, 0.5, [[0.3], [0.7]]])
+def test_equals_pytorchs_own_counter(size, value):
+    model = _tiny()
+    model.sparsity = value
+    report = count_macs(model, size, model.sparsity, count_fixed_macs(model, size))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.randn(1, 3, *size))
+    assert report.sparse_gmacs * 1e9 == counter.get_total_flops() // 2
+
+
+def test_one_block_by_hand():
+    model = _tiny()
+    schedule = SparsitySchedule.parse([[0.5], [0.0]], (2, 2))
+    block = count_macs(model, (64, 64), schedule, 0).blocks[0]
+    tokens, channels = 16, 16  # 4 x 4 window; 16 x 16 grid, so 16 windows
+    projections = channels * 3 * channels + channels * channels + 2 * channels * 4 * channels
+    window = tokens * projections + 2 * tokens * tokens * channels
+    assert (block.kept, block.total) == (8, 16)
+    assert block.dense_macs == 16 * window
+    assert block.sparse_macs == 8 * window
+
+
+def test_swin_tiny_at_224_is_what_timm_says():
+    """timm's results table gives Swin-T 4.51 GMACs at 224 x 224."""
+    model = sparsevit.sparsify(timm.create_model("swin_tiny_patch4_window7_224").eval())
+    fixed = count_fixed_macs(model, (224, 224))
+    report = count_macs(model, (224, 224), SparsitySchedule.parse(0.0), fixed)
+    assert report.dense_gmacs == pytest.approx(4.5, abs=0.05)
+    assert report.mac_ratio == 1.0
+
+
+def test_counting_leaves_the_model_alone():
+    model = _tiny()
+    model.sparsity = 0.5
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        before = model(images)
+        count_fixed_macs(model, (64, 64))
+        assert torch.equal(model(images), before)
+    assert model.sparsity == SparsitySchedule.parse(0.5, (2, 2))
