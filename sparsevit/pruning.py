@@ -112,7 +112,7 @@ def _run_at_once(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
     grid = plan.grid
     index, real = _select(grid, plan.keep_idx, batch)  # (n, N)
     rows = x.reshape(-1, channels)
-    tokens = rows[index]  # (n, N, C)
+    tokens = rows.index_select(0, index.flatten()).view(*index.shape, channels)  # (n, N, C)
     bias = block.attention_bias(grid)
     if grid.mask_class is not None:
         bias = bias[_classes(grid, plan.keep_idx, batch)]  # (n, nH, N, N)

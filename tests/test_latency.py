@@ -5,8 +5,13 @@ import torch
 from timm.models.swin_transformer import SwinTransformer
 
 import sparsevit
-from sparsevit.latency import LatencyReport, LatencyStats, LoadMeter
-from sparsevit.latency import measure_latency, time_interleaved
+from sparsevit.latency import (
+    LatencyReport,
+    LatencyStats,
+    LoadMeter,
+    measure_latency,
+    time_interleaved,
+)
 from sparsevit.memory import peak_extra_mb
 from sparsevit.patch import host_form
 

@@ -1,0 +1,1 @@
+"""Data sets: scenes the project draws itself, and labelled folders."""

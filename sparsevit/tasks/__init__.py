@@ -1,0 +1,29 @@
+"""Tasks: what a network's output means, and how a sparse output is compared with the dense one."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+
+class Task(Protocol):
+    """One kind of output. A prediction is the task's own type, made by ``interpret``."""
+
+    @property
+    def name(self) -> str:
+        """ "semantic" or "classification"."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of the network's output."""
+
+    def interpret(self, output: Tensor, size: tuple[int, int]) -> Any:
+        """The network's output for the first image as a prediction for a picture of ``size``."""
+
+    def compare(self, dense: Any, sparse: Any) -> dict[str, float]:
+        """Agreement of the sparse prediction with the dense one; ``agreement`` in [0, 1] leads."""
+
+    def draw(self, image: np.ndarray, prediction: Any) -> np.ndarray:
+        """The prediction over a picture (img_h, img_w, 3) uint8 RGB of any size."""

@@ -1,0 +1,338 @@
+"""From any photo a user may hand over to what a network reads: RGB, sized, normalised."""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+Size = tuple[int, int]
+
+#: What :func:`load_image` reads.
+ImageSource = str | Path | bytes | BinaryIO | Image.Image | np.ndarray
+
+MIN_SIDE_PIXELS = 32
+MAX_ASPECT = 8
+MAX_IMAGE_PIXELS = 100_000_000
+MAX_IMAGE_BYTES = 100_000_000
+
+#: Most pixels fed to a network: a short side of 1536 at 2:1.
+MAX_NETWORK_PIXELS = 1536 * 3072
+
+#: Shortest side ever fed to a network.
+MIN_NETWORK_SIDE = 64
+
+# Only plain picture formats: others (EPS, WMF, ...) start programs or are no photos.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
+_USE_INSTEAD = "save it as JPEG or PNG"
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_AVIF_BRANDS = {b"avif", b"avis"}
+_MAX_NAME = 60  # letters of a file name quoted in a message
+_EXIF_ORIENTATION = 0x0112
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_warnings_lock = threading.Lock()
+
+
+class ImageError(ValueError):
+    """A picture nobody can use; the message names it, what was wrong and what is allowed."""
+
+
+def load_image(source: ImageSource) -> np.ndarray:
+    """Read a photo the right way up, in RGB, whatever it is stored as.
+
+    EXIF orientation is applied, transparency composited on white, the first frame of an animation
+    taken. 16-bit values keep their range (65535 becomes 255). 32-bit integers count as 16-bit and
+    floats as 0..1, 0..255 or 0..65535, the least that holds them; beyond that they are stretched.
+
+    Args:
+        source: a path, the bytes of a file, an open binary file, a PIL image (left as it was; its
+            current frame), or an array: uint8, (img_h, img_w) grey or (img_h, img_w, 1 | 3 | 4)
+            grey, RGB, RGBA.
+
+    Returns:
+        (img_h, img_w, 3) uint8 RGB, contiguous, the caller's own.
+
+    Raises:
+        ImageError: missing, unreadable, no image, damaged, a side below 32 pixels, longer than 8:1,
+            over 100 megapixels or 100 MB, or an array of another dtype or shape.
+    """
+    if isinstance(source, np.ndarray):
+        return _load_array(source)
+    if isinstance(source, Image.Image):
+        return _decode(source, "The image")
+    if isinstance(source, (str, Path)):
+        name = _quote(source)
+        data = _read_path(Path(source), name)
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        name, data = "The file", bytes(source)
+    elif hasattr(source, "read"):
+        given = getattr(source, "name", None)
+        name = _quote(given) if isinstance(given, str) else "The file"
+        data = _read_stream(source, name)
+    else:
+        raise ImageError(
+            f"An image is a path, bytes, an open file, a PIL image or an array, "
+            f"not {type(source).__name__}."
+        )
+    if not data:
+        raise ImageError(f"{name} is empty; choose a JPEG, PNG, WebP, TIFF, BMP or GIF file.")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise ImageError(f"{name} is too big; at most {MAX_IMAGE_BYTES // 10**6} MB are allowed.")
+    with _open(data, name) as image:
+        return _decode(image, name)
+
+
+def choose_size(
+    height: int,
+    width: int,
+    short_side: int | None,
+    multiple: int = 32,
+    max_pixels: int = MAX_NETWORK_PIXELS,
+) -> Size:
+    """The size to feed a network: the photo's aspect, in multiples, within bounds.
+
+    Args:
+        height, width: of the photo, pixels.
+        short_side: wanted length of the shorter side, pixels; None keeps the photo's own.
+        multiple: both sides are multiples of it, and at least 64.
+        max_pixels: the photo is scaled down to have no more.
+
+    Returns:
+        (h, w) pixels.
+
+    Raises:
+        ValueError: a length below 1, or ``max_pixels`` too few for the smallest square.
+    """
+    lengths = (height, width, multiple, short_side if short_side is not None else 1)
+    if min(lengths) < 1:
+        raise ValueError(
+            f"Sizes must be at least 1 pixel, got {height} x {width}, "
+            f"short side {short_side}, multiple {multiple}."
+        )
+    smallest = math.ceil(MIN_NETWORK_SIDE / multiple) * multiple
+    if max_pixels < smallest**2:
+        raise ValueError(f"max_pixels must be at least {smallest**2}, got {max_pixels}.")
+    shorter = min(height, width)
+    scale = (short_side or shorter) / shorter
+    scale = min(scale, math.sqrt(max_pixels / (height * width)))
+    scale = max(scale, smallest / shorter)
+    exact_h, exact_w = height * scale, width * scale
+    h, w = (
+        max(smallest, math.floor(exact / multiple + 0.5) * multiple) for exact in (exact_h, exact_w)
+    )
+    while h * w > max_pixels:  # rounding went over: take back the side that gained more
+        if h == smallest or (w > smallest and w / exact_w >= h / exact_h):
+            w -= multiple
+        else:
+            h -= multiple
+    return h, w
+
+
+def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
+    """Resize without aliasing: area average when shrinking, cubic when growing.
+
+    Args:
+        image: (img_h, img_w, 3) uint8.
+        size: (h, w) pixels.
+
+    Returns:
+        (h, w, 3) uint8; a copy even when the size is the same.
+    """
+    height, width = size
+    if image.shape[:2] == (height, width):
+        return image.copy()
+    shrinks = height <= image.shape[0] and width <= image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(image, (width, height), interpolation=method)
+
+
+def to_tensor(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Normalise a photo: (pixel / 255 - mean) / std.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        mean, std: of each of R, G, B, in units where white is 1.
+
+    Returns:
+        (1, 3, h, w) float32, contiguous.
+    """
+    planes = torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))  # (3, h, w)
+    scale = 1 / (255 * torch.tensor(std, dtype=torch.float64))
+    offset = torch.tensor(mean, dtype=torch.float64) / torch.tensor(std, dtype=torch.float64)
+    tensor = planes.float().mul_(scale.float().view(3, 1, 1)).sub_(offset.float().view(3, 1, 1))
+    return tensor.unsqueeze(0)
+
+
+def _quote(path: str | Path) -> str:
+    text = "".join(
+        letter if letter.isprintable() else "?" for letter in Path(path).name or str(path)
+    )
+    return f'"{text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 3] + "..."}"'
+
+
+def _read_path(path: Path, name: str) -> bytes:
+    try:
+        if path.is_dir():
+            raise ImageError(f"{name} is a folder; choose an image file.")
+        if not path.exists():
+            raise ImageError(f"{name} does not exist; check the path.")
+        if not path.is_file():
+            raise ImageError(f"{name} is not an ordinary file; choose an image file.")
+        with path.open("rb") as file:
+            return file.read(MAX_IMAGE_BYTES + 1)
+    except ImageError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise ImageError(
+            f"{name} cannot be opened; check the path and your right to read it."
+        ) from error
+
+
+def _read_stream(stream: Any, name: str) -> bytes:
+    try:
+        data = stream.read(MAX_IMAGE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: closed, or text that is no UTF-8
+        raise ImageError(f"{name} cannot be read; open it again in binary mode.") from error
+    if not isinstance(data, bytes):
+        raise ImageError(f'{name} is open as text; open it in binary mode ("rb").')
+    return data
+
+
+def _load_array(array: np.ndarray) -> np.ndarray:
+    shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
+    if array.dtype != np.uint8 or not shaped:
+        raise ImageError(
+            f"An image array is uint8 and (height, width) or (height, width, 1, 3 or 4), "
+            f"got {array.dtype} {array.shape}."
+        )
+    _check_size(array.shape[1], array.shape[0], "The array")
+    if array.ndim == 3 and array.shape[2] == 3:
+        return array.copy(order="C")
+    return _convert(Image.fromarray(array.squeeze(2) if array.shape[2:] == (1,) else array))
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    """Read the header only; PIL's own size alarms are replaced by ours."""
+    Image.init()
+    formats = [name for name in _FORMATS if name in Image.OPEN]
+    try:
+        with _warnings_lock, warnings.catch_warnings():
+            # Unreadable AVIF is a warning and our limit is above PIL's: both get our own sentence.
+            warnings.filterwarnings("ignore", module="PIL")
+            return Image.open(io.BytesIO(data), formats=formats)
+    except Image.DecompressionBombError as error:
+        raise ImageError(_too_large(name)) from error
+    except Exception as error:  # a damaged header makes plugins raise almost anything
+        raise ImageError(_explain_unknown(data, name, error)) from error
+
+
+def _explain_unknown(data: bytes, name: str, error: Exception) -> str:
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    if brand in _HEIF_BRANDS:
+        return f"{name} cannot be read: HEIC is not supported; {_USE_INSTEAD}."
+    if brand in _AVIF_BRANDS:
+        return f"{name} cannot be read: this AVIF is not supported; {_USE_INSTEAD}."
+    if isinstance(error, UnidentifiedImageError):
+        return f"{name} is not an image that can be read; {_USE_INSTEAD}."
+    return f"{name} is damaged or incomplete; export it again as JPEG or PNG."
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if min(width, height) < MIN_SIDE_PIXELS:
+        raise ImageError(
+            f"{name} is too small ({width} x {height}); "
+            f"each side must have at least {MIN_SIDE_PIXELS} pixels."
+        )
+    if width * height > MAX_IMAGE_PIXELS:
+        raise ImageError(_too_large(name, f" ({width} x {height})"))
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(
+            f"{name} is too thin ({width} x {height}); "
+            f"the longer side may be at most {MAX_ASPECT} times the shorter."
+        )
+
+
+def _too_large(name: str, size: str = "") -> str:
+    limit = MAX_IMAGE_PIXELS // 10**6
+    return f"{name} is too large{size}; at most {limit} megapixels are allowed."
+
+
+def _decode(image: Image.Image, name: str) -> np.ndarray:
+    """(img_h, img_w, 3) uint8 of an opened image, whose size is checked before it is decoded."""
+    _check_size(*image.size, name)
+    try:
+        image.load()
+        transpose = _TRANSPOSE.get(_read_orientation(image))
+    except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, IndexError, ...
+        raise ImageError(
+            f"{name} is damaged or incomplete; export it again as JPEG or PNG."
+        ) from error
+    try:
+        array = _convert(image)
+    except ValueError as error:
+        raise ImageError(
+            f"{name} has colours of an unsupported kind ({image.mode}); {_USE_INSTEAD} in RGB."
+        ) from error
+    if transpose is None:
+        return array
+    return np.array(Image.fromarray(array).transpose(transpose))
+
+
+def _read_orientation(image: Image.Image) -> int:
+    """EXIF orientation 1..8, after decoding: TIFF turns itself and then drops the tag."""
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # a broken EXIF block is no reason to refuse the photo
+        return 1
+
+
+def _convert(image: Image.Image) -> np.ndarray:
+    """(img_h, img_w, 3) uint8 RGB of a decoded image of any mode, not yet turned."""
+    if image.mode.startswith("I;16"):
+        return _repeat_grey(_scale_16_bit(np.asarray(image)))
+    if image.mode in ("I", "F"):
+        return _repeat_grey(_scale_unbounded(np.asarray(image), is_float=image.mode == "F"))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.new("RGB", layer.size, "white")
+        image.paste(layer, mask=layer.getchannel("A"))
+    return np.array(image.convert("RGB"))
+
+
+def _repeat_grey(grey: np.ndarray) -> np.ndarray:
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _scale_16_bit(values: np.ndarray) -> np.ndarray:
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _scale_unbounded(values: np.ndarray, is_float: bool) -> np.ndarray:
+    """uint8 of pixel values whose range the file does not say."""
+    largest = np.float32(1e38)  # half of float32, so that high - low is finite
+    values = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
+    values = np.clip(values, -largest, largest)
+    low, high = float(values.min()), float(values.max())
+    tops = (1.0, 255.0, 65535.0) if is_float else (65535.0,)
+    top = next((top for top in tops if low >= 0 and high <= top), None)
+    if top is None:
+        values, top = values - low, high - low or 1.0
+    return np.rint(values * np.float32(255 / top)).astype(np.uint8)

@@ -1,0 +1,283 @@
+"""Names of networks: our checkpoints first, then timm's pretrained Swin, then any file of ours."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from safetensors.torch import load_file
+from timm.data import ImageNetInfo
+from timm.models import PretrainedCfg, get_pretrained_cfg
+from timm.models.swin_transformer import checkpoint_filter_fn
+from torch import nn
+
+from sparsevit.patch import get_depths, sparsify
+from sparsevit.segmenter import CheckpointError, load_segmenter
+from sparsevit.tasks import Task
+from sparsevit.tasks.classification import ClassificationTask
+from sparsevit.tasks.semantic import SemanticTask
+
+DEFAULT_MODEL = "streets-nano"
+CHECKPOINT_FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
+
+_TIMM_PREFIX = "timm/"
+_WEIGHTS_FILE = "model.safetensors"
+_BUILD_SIZE = 1024  # pixels; timm fits windows and shifts to it, so no stage is smaller than one
+_IMAGENET = {1000: "imagenet-1k", 21841: "imagenet-22k"}
+
+
+class ModelError(ValueError):
+    """A network that cannot be had; the message names it and says what is allowed."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One entry of the list of networks.
+
+    Attributes:
+        name: what ``--model`` takes.
+        task: "semantic" or "classification".
+        classes: number of classes.
+        params_m: parameters in millions.
+        size_mb: file size in units of 1e6 bytes.
+        licence: terms of the weights.
+        source: "offline" (ships with the project), "cached", or "download".
+    """
+
+    name: str
+    task: str
+    classes: int
+    params_m: float
+    size_mb: float
+    licence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network ready to run.
+
+    Attributes:
+        name: as asked for.
+        module: the sparsified network in evaluation mode.
+        task: what its output means.
+        mean, std: per RGB channel, for pixels in [0, 1].
+    """
+
+    name: str
+    module: nn.Module
+    task: Task
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return next(self.module.parameters()).dtype
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Blocks per stage."""
+        return get_depths(self.module)
+
+
+def list_models() -> list[ModelInfo]:
+    """Every network that has a name, those that work offline first."""
+    return [_describe_own(path) for path in _own_checkpoints()] + sorted(
+        (_describe_timm(name) for name in timm.list_pretrained("swin_*")),
+        key=lambda info: (info.source != "cached", info.params_m, info.name),
+    )
+
+
+def load_model(
+    name: str = DEFAULT_MODEL,
+    device: str | torch.device = "cpu",
+    checkpoint: str | Path | None = None,
+    random_weights: bool = False,
+    seed: int = 0,
+) -> LoadedModel:
+    """Load a network by name or file and sparsify it (at sparsity 0).
+
+    Args:
+        name: one of :func:`list_models`, "timm/NAME" or NAME of any timm Swin, or the path of a
+            .safetensors file that :func:`sparsevit.segmenter.save_segmenter` wrote.
+        device: where to put it.
+        checkpoint: weights for a timm architecture, as .safetensors or a plain .pth state dict;
+            they replace the download.
+        random_weights: build a timm architecture without weights, for timing.
+        seed: of the random weights.
+
+    Raises:
+        ModelError: unknown name, no network for a download, or weights that do not fit.
+    """
+    own = {path.stem: path for path in _own_checkpoints()}
+    if name in own or name.endswith(".safetensors"):
+        if checkpoint is not None:
+            raise ModelError(f"{name} is a checkpoint itself; give --checkpoint with a timm name.")
+        loaded = _load_own(name, own.get(name, Path(name)))
+    elif name.endswith((".pth", ".pt", ".bin", ".ckpt", ".pkl")):
+        raise ModelError(
+            f"{name} may hold code; only .safetensors files can be a model. "
+            f"For a plain state dict name the architecture and give it as the checkpoint."
+        )
+    else:
+        loaded = _load_timm(name, checkpoint, random_weights, seed)
+    try:
+        loaded.module.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"Cannot use the device {device}: {str(error).splitlines()[0]}") from error
+    sparsify(loaded.module)
+    return loaded
+
+
+def _own_checkpoints() -> list[Path]:
+    paths = sorted(CHECKPOINT_FOLDER.glob("*.safetensors"))
+    return sorted(paths, key=lambda path: path.stem != DEFAULT_MODEL)
+
+
+def _describe_own(path: Path) -> ModelInfo:
+    model = load_segmenter(path)
+    return ModelInfo(
+        name=path.stem,
+        task="semantic",
+        classes=model.config.num_classes,
+        params_m=_count_params_m(model),
+        size_mb=round(path.stat().st_size / 1e6, 1),
+        licence="CC BY-NC 4.0 (see its card)",
+        source="offline",
+    )
+
+
+def _load_own(name: str, path: Path) -> LoadedModel:
+    try:
+        model = load_segmenter(path)
+    except CheckpointError as error:
+        raise ModelError(str(error)) from error
+    config = model.config
+    task = SemanticTask(config.class_names, np.array(config.palette, dtype=np.uint8))
+    return LoadedModel(name, model, task, config.mean, config.std)
+
+
+def _describe_timm(name: str) -> ModelInfo:
+    config = _timm_config(name)
+    params_m = _architecture_params_m(config.architecture, config.num_classes)
+    cached = isinstance(try_to_load_from_cache(str(config.hf_hub_id), _WEIGHTS_FILE), str)
+    return ModelInfo(
+        name=_TIMM_PREFIX + name,
+        task="classification",
+        classes=config.num_classes,
+        params_m=params_m,
+        size_mb=round(params_m * 4, 1),
+        licence=config.license or "not stated",
+        source="cached" if cached else "download",
+    )
+
+
+@cache
+def _architecture_params_m(architecture: str, num_classes: int) -> float:
+    with torch.device("meta"):
+        return _count_params_m(timm.create_model(architecture, num_classes=num_classes))
+
+
+def _count_params_m(model: nn.Module) -> float:
+    return round(sum(p.numel() for p in model.parameters()) / 1e6, 1)
+
+
+def _load_timm(
+    name: str, checkpoint: str | Path | None, random_weights: bool, seed: int
+) -> LoadedModel:
+    architecture = name.removeprefix(_TIMM_PREFIX)
+    if not architecture.startswith("swin_") or not timm.is_model(architecture.split(".")[0]):
+        raise ModelError(
+            f"There is no model named {name!r}; 'sparsevit models' lists them, and a "
+            f".safetensors file of ours works too."
+        )
+    config = _timm_config(architecture)
+    weights = None
+    if checkpoint is not None:
+        weights = _read_weights(Path(checkpoint))
+    elif not random_weights:
+        weights = _fetch_weights(name, architecture)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = timm.create_model(architecture, img_size=_BUILD_SIZE, strict_img_size=False)
+    if weights is not None:
+        _load_weights(model, weights, checkpoint or name)
+    task = ClassificationTask(_imagenet_names(config.num_classes))
+    return LoadedModel(name, model.eval(), task, tuple(config.mean), tuple(config.std))
+
+
+def _timm_config(name: str) -> PretrainedCfg:
+    try:
+        config = get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError as error:
+        raise ModelError(f"timm has no pretrained weights named {name!r}.") from error
+    assert config is not None
+    return config
+
+
+def _fetch_weights(name: str, architecture: str) -> dict[str, torch.Tensor]:
+    info = _describe_timm(architecture)
+    try:
+        path = hf_hub_download(str(_timm_config(architecture).hf_hub_id), _WEIGHTS_FILE)
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        offline = ", ".join(path.stem for path in _own_checkpoints()) or "none"
+        raise ModelError(
+            f"{name} needs {info.size_mb:.0f} MB from the Hugging Face hub, which cannot be "
+            f"reached; these work offline: {offline}."
+        ) from error
+    return _read_weights(Path(path))
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a file; a pickle is read without running anything it may hold."""
+    if not path.is_file():
+        raise ModelError(f"There is no checkpoint file at {path}.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and safetensors raise many kinds for a bad file
+        raise ModelError(
+            f"Cannot read {path}: it is cut short, not a checkpoint, or holds code instead of "
+            f"plain tensors."
+        ) from error
+    weights = weights.get("state_dict", weights.get("model", weights))
+    if not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise ModelError(f"{path} holds something other than a plain state dict of tensors.")
+    return weights
+
+
+def _load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str | Path) -> None:
+    weights = checkpoint_filter_fn(weights, model)
+    try:
+        model.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        wrong = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise ModelError(
+            f"The weights of {source} do not fit the architecture: {wrong[:200]}"
+        ) from error
+
+
+def _imagenet_names(num_classes: int) -> tuple[str, ...]:
+    if num_classes not in _IMAGENET:
+        return tuple(f"class {index}" for index in range(num_classes))
+    info = ImageNetInfo(_IMAGENET[num_classes])
+    return tuple(info.index_to_description(index) for index in range(num_classes))
+
+
+def default_device() -> str:
+    """ "cuda" where there is a GPU, else "cpu"; the variable SPARSEVIT_DEVICE overrides it."""
+    return os.environ.get("SPARSEVIT_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")

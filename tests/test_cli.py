@@ -1,0 +1,138 @@
+"""The command line as its user runs it."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from sparsevit import zoo
+from sparsevit.cli import _split_schedules, cli
+from sparsevit.data.streets import CLASS_NAMES, PALETTE
+from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder with a photo, and a small checkpoint under the name "small"."""
+    monkeypatch.setattr(zoo, "CHECKPOINT_FOLDER", tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("SPARSEVIT_DEVICE", "cpu")
+    monkeypatch.chdir(tmp_path)
+    config = SegmenterConfig(
+        class_names=CLASS_NAMES[:-1],
+        palette=tuple(tuple(int(v) for v in colour) for colour in PALETTE[:-1]),
+        embed_dim=12,
+        depths=(2, 2, 2, 2),
+        num_heads=(1, 2, 4, 8),
+        head_dim=16,
+    )
+    torch.manual_seed(0)
+    save_segmenter(Segmenter(config), tmp_path / "small.safetensors")
+    photo = np.random.default_rng(0).integers(0, 255, (128, 192, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "photo.png"), photo)
+    return tmp_path
+
+
+def _run(*arguments: str):
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def _run_small(*arguments: str):
+    return _run("run", "--model", "small", "--size", "128", "--repeats", "1", *arguments)
+
+
+def test_run_writes_masks_outputs_and_result(home):
+    result = _run_small("photo.png", "--sparsity", "0.5", "--out", "out", "--json")
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)
+    assert data == json.loads((home / "out" / "result.json").read_text())
+    assert data["input_size"] == [128, 192]
+    assert [block["kept"] * 2 for block in data["blocks"][:2]] == [24, 24]
+    names = {path.name for path in (home / "out").iterdir()}
+    assert names >= {"result.json", "compute_map.png", "dense.png", "sparse.png", "filmstrip.png"}
+    assert {f"stage{s}_block{b}_windows.png" for s in range(1, 5) for b in (1, 2)} <= names
+    assert cv2.imread(str(home / "out" / "stage1_block1_windows.png")).shape == (128, 192, 3)
+
+
+def test_run_reads_a_schedule_file_and_several_photos(home):
+    (home / "s.json").write_text('{"schedule": [[0.5], [0], [0.25], [0]]}')
+    cv2.imwrite("second.png", np.zeros((128, 128, 3), np.uint8))
+    (home / "broken.jpg").write_bytes(b"not a picture")
+    result = _run_small("photo.png", "broken.jpg", "second.png", "-s", "s.json", "--out", "o")
+    assert result.exit_code == 1
+    assert "broken.jpg" in result.stderr
+    for name in ("photo", "second"):
+        data = json.loads((home / "o" / name / "result.json").read_text())
+        assert data["schedule"] == [[0.5], [0.0], [0.25], [0.0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("photo.png", "-s", "1.0"), "below 1"),
+        (("photo.png", "-s", "nan"), "Cannot read the schedule"),
+        (("photo.png", "-s", "[0.1, 0.2]"), "takes 1 (uniform)"),
+        (("photo.png", "-s", "none.json"), "none.json"),
+        (("missing.png",), "missing.png"),
+        (("photo.png", "--size", "7"), "64 to 4096"),
+        (("photo.png", "--device", "warp"), "warp"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(home, arguments, message):
+    result = _run_small(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stderr.strip().splitlines()[-1].startswith("Error: ")
+
+
+def test_models_lists_offline_first(home):
+    data = json.loads(_run("models", "--json").stdout)
+    assert (data[0]["name"], data[0]["source"]) == ("small", "offline")
+    assert "small" in _run("models").stdout.splitlines()[1]
+
+
+def test_bench_prints_every_row_with_its_ratio(home):
+    result = _run(
+        "bench", "--model", "small.safetensors", "--size", "64", "-s", "0,0.5", "--repeats", "2",
+        "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)
+    rows = {row["name"]: row for row in data["rows"]}
+    assert set(rows) == {"host", "host, fused attention", "sparsevit 0", "sparsevit 0.5"}
+    fastest = min(row["median_ms"] for name, row in rows.items() if name != "sparsevit 0.5")
+    for row in rows.values():
+        assert row["ratio_to_fastest_dense"] == pytest.approx(row["median_ms"] / fastest, rel=0.02)
+        assert row["peak_extra_mb"] > 0
+    assert rows["sparsevit 0.5"]["mac_ratio"] < rows["sparsevit 0"]["mac_ratio"] == 1
+    assert (data["dtype"], data["threads"]) == ("fp32", torch.get_num_threads())
+    assert _run("bench", "--dtype", "int3").exit_code == 2
+
+
+def test_scenes_and_eval(home):
+    assert _run("scenes", "--out", "w", "--count", "1", "--size", "64x128").exit_code == 0
+    (home / "d" / "images").mkdir(parents=True)
+    (home / "d" / "labels").mkdir()
+    (home / "w" / "scene_00000.jpg").rename(home / "d" / "images" / "a.jpg")
+    (home / "w" / "scene_00000_labels.png").rename(home / "d" / "labels" / "a.png")
+    result = _run("eval", "--model", "small", "--data", "d", "-s", "0,0.5", "--json")
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)
+    assert data["results"][0]["agreement"] == 1.0
+    assert all(0 <= row["miou"] <= 1 for row in data["results"])
+    assert _run("eval", "--model", "small", "--data", "nowhere").exit_code == 2
+
+
+def test_every_command_has_help(home):
+    for command in ("models", "run", "bench", "eval", "train", "scenes", "app"):
+        result = _run(command, "--help")
+        assert result.exit_code == 0
+        assert "Usage" in result.stdout
+
+
+def test_schedules_split_outside_brackets():
+    assert _split_schedules("0, 0.6,[[.1],[0]] ,a") == ["0", "0.6", "[[.1],[0]]", "a"]

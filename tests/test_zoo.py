@@ -1,0 +1,158 @@
+"""Names, files and errors of the zoo; nothing here reaches a network."""
+
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+import sparsevit
+from sparsevit import zoo
+from sparsevit.analysis import analyze, measure, prepare_image
+from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
+from sparsevit.zoo import ModelError, list_models, load_model
+
+TIMM = "swin_tiny_patch4_window7_224"
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    monkeypatch.setattr(zoo, "CHECKPOINT_FOLDER", folder)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return folder
+
+
+@pytest.fixture
+def small(_own_folder):
+    config = SegmenterConfig(
+        class_names=("sky", "road", "car"),
+        palette=((0, 0, 255), (90, 90, 90), (255, 0, 0)),
+        embed_dim=12,
+        depths=(2, 2, 2, 2),
+        num_heads=(1, 2, 4, 8),
+        head_dim=16,
+    )
+    torch.manual_seed(1)
+    path = _own_folder / "small.safetensors"
+    save_segmenter(Segmenter(config), path)
+    return path
+
+
+def test_own_checkpoints_come_first_and_work_offline(small):
+    infos = list_models()
+    assert (infos[0].name, infos[0].task, infos[0].source) == ("small", "semantic", "offline")
+    assert infos[0].classes == 3
+    names = {info.name for info in infos[1:]}
+    assert names == {f"timm/{name}" for name in timm.list_pretrained("swin_*")}
+    tiny = next(info for info in infos if info.name == f"timm/{TIMM}.ms_in1k")
+    assert tiny.params_m == pytest.approx(28.3, abs=0.1)  # timm's results table
+
+
+@pytest.mark.parametrize("by_path", [False, True])
+def test_loads_by_name_and_by_path(small, by_path):
+    loaded = load_model(str(small) if by_path else "small")
+    assert sparsevit.is_sparse(loaded.module)
+    assert loaded.depths == (2, 2, 2, 2)
+    assert loaded.task.class_names == ("sky", "road", "car")
+    assert not loaded.module.training
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet50", "no model named 'resnet50'"),
+        ("nowhere.safetensors", "no checkpoint file at nowhere.safetensors"),
+        ("weights.pth", "may hold code"),
+        ("timm/swin_tiny_patch4_window7_224.no_such_tag", "no_such_tag"),
+        (f"timm/{TIMM}.ms_in1k", r"needs 113 MB .* these work offline: small"),
+    ],
+)
+def test_bad_names_get_one_sentence(small, name, message):
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_device_is_named(small):
+    with pytest.raises(ModelError, match="device warp"):
+        load_model("small", device="warp")
+
+
+def test_timm_with_a_checkpoint_gives_timms_own_output(tmp_path):
+    torch.manual_seed(3)
+    host = timm.create_model(TIMM, img_size=1024, strict_img_size=False).eval()
+    path = tmp_path / "weights.safetensors"
+    save_file(host.state_dict(), path)
+    images = torch.randn(1, 3, 96, 128)
+    loaded = load_model(f"timm/{TIMM}", checkpoint=path)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.module(images), host(images), rtol=1e-5, atol=1e-5)
+    torch.save({"state_dict": host.state_dict()}, tmp_path / "weights.pth")
+    again = load_model(f"timm/{TIMM}", checkpoint=tmp_path / "weights.pth")
+    for key, value in again.module.state_dict().items():
+        assert torch.equal(value, host.state_dict()[key])
+
+
+class _Bomb:
+    def __reduce__(self):
+        return (open, ("bombed", "w"))
+
+
+def test_bad_checkpoints_for_timm_run_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code.pth").write_bytes(pickle.dumps(_Bomb()))
+    (tmp_path / "cut.safetensors").write_bytes(b"\x40\x00\x00\x00\x00\x00\x00\x00{")
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    for name, message in [
+        ("code.pth", "holds code"),
+        ("cut.safetensors", "cut short"),
+        ("none.pth", "no checkpoint file"),
+        ("other.safetensors", "do not fit"),
+    ]:
+        with pytest.raises(ModelError, match=message) as caught:
+            load_model(TIMM, checkpoint=tmp_path / name)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "bombed").exists()
+
+
+def test_random_weights_depend_on_the_seed_alone():
+    state = torch.get_rng_state()
+    one = load_model(TIMM, random_weights=True, seed=5).module.state_dict()
+    two = load_model(TIMM, random_weights=True, seed=5).module.state_dict()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_analysis_end_to_end(small):
+    loaded = load_model("small")
+    image = np.random.default_rng(0).integers(0, 255, (150, 260, 3), dtype=np.uint8)
+    prepared = prepare_image(loaded, image, 128)
+    assert prepared.input_size == (128, 224)
+    dense = analyze(loaded, prepared, 0.0)
+    assert dense.agreement["agreement"] == 1.0
+    analysis = measure(loaded, analyze(loaded, prepared, 0.5), repeats=1)
+    result = analysis.to_dict()
+    assert result["input_size"] == [128, 224]
+    assert result["schedule"] == [[0.5]] * 4
+    first = result["blocks"][0]
+    assert (first["grid"], first["total"], first["kept"]) == ([4, 7], 28, 14)
+    assert len(result["blocks"]) == 8
+    assert result["speedup"] == result["latency_ms"]["dense"] / result["latency_ms"]["sparse"]
+    assert result["gmacs"]["sparse"] < result["gmacs"]["dense"]
+    assert analysis.windows == (
+        sum(b["kept"] for b in result["blocks"]),
+        sum(b["total"] for b in result["blocks"]),
+    )
+
+
+def test_analysis_refuses_a_picture_of_another_network(small):
+    shutil.copy(small, small.with_name("other.safetensors"))
+    loaded, other = load_model("small"), load_model("other")
+    prepared = prepare_image(loaded, np.zeros((64, 64, 3), np.uint8))
+    with pytest.raises(ValueError, match="prepared for small"):
+        analyze(other, prepared, 0.5)
