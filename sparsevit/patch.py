@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from torch import nn
 
 from sparsevit.hosts import timm_swin
-from sparsevit.schedule import SparsitySchedule, num_pairs
+from sparsevit.schedule import SparsitySchedule
 from sparsevit.scoring import SCORES, Score
 from sparsevit.stage import PruningStage, StageSettings, run_as_host
 
@@ -85,20 +85,47 @@ def sparsify(
             f"Cannot sparsify {_host_class(type(model)).__name__}: it has {found}. "
             f"Supported: {SUPPORTED_HOSTS}."
         )
+    unknown = [module for host in _HOSTS for module in host.find_unknown(modules)]
+    if unknown:
+        raise UnsupportedModelError(
+            f"Cannot sparsify {_host_class(type(model)).__name__}: its {type(unknown[0]).__name__} "
+            f"is not the host's own. Supported: {SUPPORTED_HOSTS}."
+        )
+    settings = _settle(modules, sparsity, score, rescore, seed)
     for module in modules:
         module.__class__ = _SPARSE_CLASSES.get(type(module), type(module))
+    for stage, setting in zip(find_stages(model), settings, strict=True):
+        stage.pruning = setting
+    timm_swin.set_image_score(modules, settings[0].score == "gradient")
     if not isinstance(model, SparseModel):
         cls: Any = type(model)
         model.__class__ = _make_sparse_model_class(cls)
-    options = {"score": score, "rescore": rescore, "seed": seed}
-    given = {name: value for name, value in options.items() if value is not None}
-    for index, stage in enumerate(find_stages(model)):
-        if not hasattr(stage, "pruning"):
-            stage.pruning = StageSettings(index, (0.0,) * num_pairs(len(stage.blocks)))
-        stage.pruning = replace(stage.pruning, **given)
-    if sparsity is not None:
-        set_sparsity(model, sparsity)
     return model
+
+
+def _settle(
+    modules: list[Any], sparsity: Any, score: Score | None, rescore: bool | None, seed: int | None
+) -> list[StageSettings]:
+    """What every stage will be told, new options over old; checked before anything changes."""
+    stages = [m for m in modules if _host_class(type(m)) is timm_swin.SwinTransformerStage]
+    depths = [len(stage.blocks) for stage in stages]
+    first = getattr(stages[0], "pruning", StageSettings(0, ()))
+    if sparsity is None and hasattr(stages[0], "pruning"):
+        sparsity = [stage.pruning.sparsities for stage in stages]
+    rescore = first.rescore if rescore is None else rescore
+    schedule = SparsitySchedule.parse(0.0 if sparsity is None else sparsity, depths)
+    if not rescore:
+        schedule.check_linked()
+    return [
+        StageSettings(
+            index=index,
+            sparsities=sparsities,
+            score=score or first.score,
+            rescore=rescore,
+            seed=first.seed if seed is None else seed,
+        )
+        for index, sparsities in enumerate(schedule.stages)
+    ]
 
 
 def densify(model: Model) -> Model:
@@ -112,7 +139,7 @@ def densify(model: Model) -> Model:
     """
     for module in model.modules():
         module.__class__ = _host_class(type(module))
-        for name in ("pruning", "_bias_cache"):
+        for name in ("pruning", "announces_images", "_bias_cache"):
             module.__dict__.pop(name, None)
     return model
 

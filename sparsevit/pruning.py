@@ -145,8 +145,8 @@ def _run_in_chunks(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
         piece_index = index[piece]
         piece_real = None if real is None else real[piece]
         tokens = source.index_select(0, piece_index.flatten()).view(*piece_index.shape, channels)
-        tokens += block.attention_branch(tokens, piece_real, piece_bias)
-        tokens += block.mlp_branch(tokens)
+        tokens = tokens + block.attention_branch(tokens, piece_real, piece_bias)
+        tokens = tokens + block.mlp_branch(tokens)
         if piece_real is not None:
             piece_index = piece_index.masked_fill(~piece_real, sink)
         out.index_copy_(0, piece_index.flatten(), tokens.view(-1, channels))

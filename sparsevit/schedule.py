@@ -105,7 +105,7 @@ class SparsitySchedule:
                 raise ScheduleError('A schedule object needs the key "schedule".')
             return cls.parse(value["schedule"], depths)
         if isinstance(value, Real) and not isinstance(value, bool):
-            return cls(tuple((float(value),) * n for n in pairs))
+            return cls(tuple((_check_sparsity(value),) * n for n in pairs))
         if not hasattr(value, "__iter__"):
             raise ScheduleError(f"A schedule is a number or a list of numbers, not {value!r}.")
         items = list(value)
@@ -216,7 +216,10 @@ def _check_sparsity(value: Any) -> float:
         raise ScheduleError(
             f"A sparsity is a number from 0 up to, not including, 1; got {value!r}."
         )
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     number = round(number, _DECIMALS) if math.isfinite(number) else number
     if not 0 <= number < 1:
         raise ScheduleError(f"A sparsity must be at least 0 and below 1, got {value}.")
@@ -252,9 +255,9 @@ def _match_stages(items: list[Any], depths: Sequence[int]) -> tuple[tuple[float,
 def _load_json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ScheduleError(
-            f"Cannot read the schedule {text!r}; write a number such as 0.6, nested lists such as "
-            f"[[0.6], [0], [0.2, 0.4, 0.5], [0]], a .json file or one of "
+            f"Cannot read the schedule {text[:40]!r}; write a number such as 0.6, "
+            f"nested lists such as [[0.6], [0], [0.2, 0.4, 0.5], [0]], a .json file or one of "
             f"{', '.join(PAPER_SCHEDULES)}."
         ) from error

@@ -55,7 +55,7 @@ def window_scores(
         magnitudes: (B, H, W) float32, >= 0.
         grid: the windows of that token grid.
         score: one of ``SCORES``.
-        seed: of the ``random`` score; the same for every image, stage and call.
+        seed: of the ``random`` score.
 
     Returns:
         (B, nW) float32.
@@ -71,12 +71,13 @@ def window_scores(
     tokens = magnitudes.flatten(1)[:, grid.token_index]  # (B, nW, N)
     if grid.real is not None:
         tokens = tokens * grid.real
+    # Sums of equal terms must tie exactly whatever their number, so they are taken in double.
     if score in ("rms", "gradient"):
-        return (tokens.square().sum(dim=-1) / grid.num_real).sqrt()
+        return (tokens.double().square().sum(dim=-1) / grid.num_real).sqrt().float()
     if score == "l2":
         return tokens.square().sum(dim=-1).sqrt()
     if score == "l1":
-        return tokens.sum(dim=-1) / grid.num_real
+        return (tokens.double().sum(dim=-1) / grid.num_real).float()
     if score == "linf":
         return tokens.amax(dim=-1)
     raise ValueError(f"Unknown score {score!r}; scores are {', '.join(SCORES)}.")

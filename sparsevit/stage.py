@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,15 +25,13 @@ from sparsevit.scoring import (
 from sparsevit.trace import active_traces
 from sparsevit.windows import Size, WindowGrid
 
-# Images of the forward under way and their patch size, for the ``gradient`` score.
-_images: ContextVar[tuple[weakref.ref[Tensor], Size] | None] = ContextVar(
-    "sparsevit_images", default=None
-)
+# (B, H, W) of the forward under way, for the ``gradient`` score.
+_image_energy: ContextVar[Tensor | None] = ContextVar("sparsevit_image_energy", default=None)
 
 
 def announce_images(images: Tensor, patch_size: Size) -> None:
-    """Tell the stages of this forward which pixels (B, channels, img_h, img_w) they work on."""
-    _images.set((weakref.ref(images), patch_size))
+    """Give the stages of this forward the gradient energy of (B, channels, img_h, img_w) pixels."""
+    _image_energy.set(image_gradient_energy(images, patch_size))
 
 
 _as_host: ContextVar[bool] = ContextVar("sparsevit_as_host", default=False)
@@ -115,11 +112,9 @@ class WindowRanker:
     def _measure(self, x: Tensor) -> Tensor:
         if self._settings.score != "gradient":
             return token_magnitudes(x)
-        announced = _images.get()
-        images = announced[0]() if announced else None
-        if announced is None or images is None or images.shape[0] != x.shape[0]:
+        energy = _image_energy.get()
+        if energy is None or energy.shape[0] != x.shape[0]:
             raise RuntimeError("The gradient score needs the images; run the whole model.")
-        energy = image_gradient_energy(images, announced[1])
         return F.adaptive_avg_pool2d(energy, (x.shape[1], x.shape[2]))
 
 

@@ -71,6 +71,8 @@ class Trace:
             keep_idx: (B, K) int64 kept windows, None when all are.
             scores: (B, nW) float32.
         """
+        if block == 0:  # a new forward: what an earlier one left from here on is stale
+            self._pending = {key: v for key, v in self._pending.items() if key[0] < stage}
         self._pending[stage, block] = (grid, keep_idx, scores)
 
     @property

@@ -31,6 +31,8 @@ class SparseSwinBlock(SwinTransformerBlock):
 
     def forward(self, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows are computed."""
+        if torch.is_grad_enabled():
+            self.__dict__.pop("_bias_cache", None)  # an optimizer may be about to change the table
         return super().forward(x) if plan is None else run_block(self, x, plan)
 
     def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
@@ -66,11 +68,13 @@ class SparseSwinBlock(SwinTransformerBlock):
         table = self.attn.relative_position_bias_table
         if torch.is_grad_enabled() or table.is_inference():
             return self._build_bias(grid)
-        key = (table._version, table.data_ptr(), table.dtype, grid.window, grid.shift)
+        key = (table._version, table.data_ptr(), table.dtype, table.device, grid.window, grid.shift)
         cached = self.__dict__.get("_bias_cache")
-        if cached is None or cached[0] is not table or cached[1] != key:
+        if cached is None or cached[0] != key or _changed_silently(table, cached[1]):
             with torch.inference_mode(False), torch.no_grad():
-                cached = (table, key, self._build_bias(grid))
+                held = table.detach()  # holding the storage keeps its address from being reused
+                held = held.clone() if table.device.type == "cpu" else held
+                cached = (key, held, self._build_bias(grid))
             self.__dict__["_bias_cache"] = cached
         return cached[2]
 
@@ -93,6 +97,14 @@ class SparseSwinBlock(SwinTransformerBlock):
         return state
 
 
+def _changed_silently(table: Tensor, copy: Tensor) -> bool:
+    """Fused optimizers and writes to ``.data`` leave no mark on a tensor, so compare the values.
+
+    Only on CPU, where it takes microseconds; elsewhere it would wait for the device.
+    """
+    return table.device.type == "cpu" and not torch.equal(table, copy)
+
+
 class SparseSwinStage(PruningStage, SwinTransformerStage):
     """A Swin stage that ranks its windows once and hands every block its share."""
 
@@ -105,18 +117,21 @@ class SparseSwinStage(PruningStage, SwinTransformerStage):
     def call_block(self, block: nn.Module, x: Tensor, plan: BlockPlan | None) -> Tensor:
         """Run one block through its hooks, and through a checkpoint where the host asks for one."""
         if self.grad_checkpointing and torch.is_grad_enabled():
-            return checkpoint(block, x, plan, use_reentrant=False)
-        return block(x, plan)
+            return checkpoint(block, x, plan=plan, use_reentrant=False)
+        return block(x, plan=plan)
 
 
 class SparsePatchEmbed(PatchEmbed):
     """The host's patch embedding in channels-last order, so that tokens come out in place."""
 
+    announces_images = False
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, img_h, img_w) -> (B, H, W, C)."""
         if runs_as_host():
             return super().forward(x)
-        announce_images(x, self.patch_size)
+        if self.announces_images:
+            announce_images(x, self.patch_size)
         return super().forward(x.contiguous(memory_format=torch.channels_last))
 
 
@@ -132,18 +147,29 @@ def find_swappable(model: nn.Module) -> list[nn.Module]:
     """The modules of ``model`` to adapt, in network order; empty when it holds no Swin of timm's.
 
     Finds the stages wherever they are: in a ``SwinTransformer``, in timm's feature extractors, or
-    inside a larger network. Only the patch embedding that feeds those stages is adapted.
+    inside a larger network, and the patch embedding nearest to them.
     """
-    found: list[nn.Module] = []
-    for module in model.modules():
-        embed = getattr(module, "patch_embed", None)
-        if isinstance(embed, PatchEmbed) and any(
-            isinstance(child, SwinTransformerStage) for child in module.modules()
-        ):
-            found.append(embed)
-        if isinstance(module, (SwinTransformerBlock, SwinTransformerStage)):
-            found.append(module)
-    return found
+    embeds: list[Any] = [
+        module.patch_embed
+        for module in model.modules()
+        if isinstance(getattr(module, "patch_embed", None), PatchEmbed)
+        and any(isinstance(child, SwinTransformerStage) for child in module.modules())
+    ]
+    swin = (SwinTransformerBlock, SwinTransformerStage)
+    return [*embeds[-1:], *(module for module in model.modules() if isinstance(module, swin))]
+
+
+def find_unknown(modules: list[nn.Module]) -> list[nn.Module]:
+    """Those of :func:`find_swappable` that somebody changed, so that swapping would undo it."""
+    known = (*SPARSE_CLASSES, *SPARSE_CLASSES.values())
+    return [m for m in modules if type(m) not in known and not isinstance(m, PatchEmbed)]
+
+
+def set_image_score(modules: list[nn.Module], needed: bool) -> None:
+    """Let the patch embedding hand the pictures to the stages, or not."""
+    for module in modules:
+        if isinstance(module, SparsePatchEmbed):
+            module.announces_images = needed
 
 
 def starts_backbone(module: nn.Module) -> bool:
@@ -153,7 +179,7 @@ def starts_backbone(module: nn.Module) -> bool:
 
 def find_token_grids(model: nn.Module, image_size: Size) -> list[Size]:
     """(H, W) of every stage's token grid for an input of ``image_size`` (img_h, img_w) pixels."""
-    embed = next(module for module in model.modules() if isinstance(module, SparsePatchEmbed))
+    embed = next(m for m in find_swappable(model) if isinstance(m, PatchEmbed))
     height, width = embed.dynamic_feat_size(image_size)
     grids = []
     for stage in (m for m in model.modules() if isinstance(m, SparseSwinStage)):

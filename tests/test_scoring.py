@@ -1,0 +1,135 @@
+"""Scores and rankings: hand-written values, the oracle's loops, ties, padding."""
+
+import pytest
+import torch
+from oracle import gradient_energy, list_windows, rank, score_windows
+
+from sparsevit.scoring import (
+    SCORES,
+    image_gradient_energy,
+    rank_windows,
+    token_magnitudes,
+    window_scores,
+)
+from sparsevit.windows import get_window_grid
+
+GRIDS = [((4, 4), (2, 2), (0, 0)), ((5, 7), (2, 3), (1, 1)), ((16, 10), (7, 7), (3, 3))]
+
+
+def test_hand_written_scores() -> None:
+    magnitudes = torch.tensor([[[3.0, 4.0, 0.0, 0.0, 2.0], [0.0, 0.0, 1.0, 1.0, 2.0]]])
+    grid = get_window_grid(2, 5, (2, 2), (0, 0))  # the last window is half padding
+    expected = {
+        "rms": [2.5, 0.5**0.5, 2.0],
+        "gradient": [2.5, 0.5**0.5, 2.0],
+        "l2": [5.0, 2**0.5, 8**0.5],
+        "l1": [1.75, 0.5, 2.0],
+        "linf": [4.0, 1.0, 2.0],
+    }
+    for score, values in expected.items():
+        torch.testing.assert_close(window_scores(magnitudes, grid, score), torch.tensor([values]))
+    assert rank_windows(window_scores(magnitudes, grid, "rms")).tolist() == [[0, 2, 1]]
+    assert rank_windows(window_scores(magnitudes, grid, "l1")).tolist() == [[2, 0, 1]]
+
+
+@pytest.mark.parametrize("score", ["rms", "l2", "l1", "linf", "gradient"])
+@pytest.mark.parametrize("geometry", GRIDS, ids=lambda g: f"{g[0]}-{g[2]}")
+def test_scores_match_the_loops(score: str, geometry: tuple) -> None:
+    magnitudes = torch.rand(3, *geometry[0])
+    ours = window_scores(magnitudes, get_window_grid(*geometry[0], *geometry[1:]), score)
+    assert ours.dtype == torch.float32
+    for image, values in zip(magnitudes, ours, strict=True):
+        expected = score_windows(image, list_windows(*geometry), score)
+        torch.testing.assert_close(values, torch.tensor(expected))
+        assert rank_windows(values[None])[0].tolist() == rank(expected)
+
+
+def test_the_default_is_rms() -> None:
+    magnitudes, grid = torch.rand(1, 16, 16), get_window_grid(16, 16, (7, 7), (0, 0))
+    assert torch.equal(window_scores(magnitudes, grid), window_scores(magnitudes, grid, "rms"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_magnitudes_are_fp32_means(dtype: torch.dtype) -> None:
+    x = (100 * torch.randn(2, 3, 4, 1000)).to(dtype).requires_grad_()
+    ours = token_magnitudes(x)
+    assert ours.dtype == torch.float32
+    assert not ours.requires_grad
+    torch.testing.assert_close(ours, x.detach().double().abs().mean(dim=-1).float())
+
+
+def test_ties_keep_the_lower_window_first() -> None:
+    scores = torch.tensor([[1.0, 2.0, 1.0, 2.0, 0.0], [0.0] * 5])
+    assert rank_windows(scores).tolist() == [[1, 3, 0, 2, 4], [0, 1, 2, 3, 4]]
+    many = (torch.arange(5000) % 3).float().unsqueeze(0)
+    assert rank_windows(many)[0].tolist() == rank(many[0].tolist())
+
+
+@pytest.mark.parametrize("score", ["rms", "l1", "linf"])
+@pytest.mark.parametrize("grid", [(14, 14), (16, 16), (10, 23)], ids=str)
+def test_a_blank_picture_ties_exactly(score: str, grid: tuple) -> None:
+    """Rounding must not tell a border window of equal tokens from an interior one."""
+    levels = torch.tensor([0.0, 0.1, 0.3, 1 / 3, 0.7, 0.9, 123.4]).view(-1, 1, 1)
+    for shift in ((0, 0), (3, 3)):
+        windows = get_window_grid(*grid, (7, 7), shift)
+        order = rank_windows(window_scores(levels.expand(-1, *grid), windows, score))
+        assert torch.equal(order, torch.arange(windows.num_windows).expand_as(order))
+
+
+def count_border_kept(score: str) -> tuple[int, int]:
+    """Padded windows kept, and kept by fair share, of noise at half sparsity (512 px, window 7)."""
+    grid = get_window_grid(128, 128, (7, 7), (0, 0))
+    magnitudes = 1 + 0.2 * torch.rand(1, 128, 128)
+    order = rank_windows(window_scores(magnitudes, grid, score))[0]
+    padded = ~grid.real.all(dim=1)
+    return int(padded[order[: grid.num_windows // 2]].sum()), int(padded.sum()) // 2
+
+
+def test_padding_starves_border_windows_with_l2_only() -> None:
+    assert count_border_kept("l2")[0] == 0
+    kept, share = count_border_kept("rms")
+    assert share / 2 < kept < 3 * share / 2
+
+
+def test_without_padding_rms_ranks_as_the_paper_s_l2() -> None:
+    grid = get_window_grid(28, 35, (7, 7), (3, 3))
+    magnitudes = torch.rand(4, 28, 35)
+    ranks = [rank_windows(window_scores(magnitudes, grid, score)) for score in ("rms", "l2")]
+    assert torch.equal(*ranks)
+
+
+@pytest.mark.parametrize("score", [score for score in SCORES if score != "random"])
+def test_images_do_not_mix(score: str) -> None:
+    grid = get_window_grid(16, 10, (7, 7), (3, 3))
+    magnitudes = torch.rand(3, 16, 10)
+    alone = torch.cat([window_scores(image[None], grid, score) for image in magnitudes])
+    assert torch.equal(window_scores(magnitudes, grid, score), alone)
+
+
+def test_random_scores_depend_on_the_seed_alone() -> None:
+    grid = get_window_grid(28, 28, (7, 7), (0, 0))
+    one, other = torch.rand(2, 28, 28), torch.rand(2, 28, 28)
+    assert torch.equal(
+        window_scores(one, grid, "random", seed=3), window_scores(other, grid, "random", seed=3)
+    )
+    assert not torch.equal(
+        window_scores(one, grid, "random", seed=3), window_scores(one, grid, "random", seed=4)
+    )
+    before = torch.get_rng_state()
+    window_scores(one, grid, "random")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_gradient_energy() -> None:
+    image = torch.zeros(1, 1, 4, 4)
+    image[..., 2] = 8.0  # a vertical line: |dx| = 8 in columns 1 and 2
+    assert image_gradient_energy(image, (2, 2)).tolist() == [[[4.0, 4.0], [4.0, 4.0]]]
+    assert not image_gradient_energy(torch.full((1, 3, 8, 8), 0.7), (4, 4)).any()
+    images = torch.rand(2, 3, 12, 8).to(torch.bfloat16)
+    expected = torch.stack([gradient_energy(image, (3, 2)) for image in images])
+    torch.testing.assert_close(image_gradient_energy(images, (4, 4)), expected)
+
+
+def test_unknown_scores_are_refused() -> None:
+    with pytest.raises(ValueError, match="rms, l2, l1, linf, random, gradient"):
+        window_scores(torch.rand(1, 4, 4), get_window_grid(4, 4, (2, 2), (0, 0)), "entropy")
