@@ -71,13 +71,15 @@ def window_scores(
     tokens = magnitudes.flatten(1)[:, grid.token_index]  # (B, nW, N)
     if grid.real is not None:
         tokens = tokens * grid.real
-    # Sums of equal terms must tie exactly whatever their number, so they are taken in double.
+    # Sums of equal terms must tie exactly whatever their number, so they are taken in double
+    # (where the device has it: Apple's GPUs do not).
+    wide = torch.float32 if tokens.device.type == "mps" else torch.float64
     if score in ("rms", "gradient"):
-        return (tokens.double().square().sum(dim=-1) / grid.num_real).sqrt().float()
+        return (tokens.to(wide).square().sum(dim=-1) / grid.num_real).sqrt().float()
     if score == "l2":
         return tokens.square().sum(dim=-1).sqrt()
     if score == "l1":
-        return (tokens.double().sum(dim=-1) / grid.num_real).float()
+        return (tokens.to(wide).sum(dim=-1) / grid.num_real).float()
     if score == "linf":
         return tokens.amax(dim=-1)
     raise ValueError(f"Unknown score {score!r}; scores are {', '.join(SCORES)}.")

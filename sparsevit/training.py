@@ -41,8 +41,8 @@ class TrainingError(RuntimeError):
 
 #: Small crops first: they teach the colours and textures cheaply; large crops then teach context.
 PHASES = (
-    Phase(0.55, 8, (128, 160), (0.3, 1.2)),
-    Phase(1.0, 4, (256, 320), (0.5, 2.0)),
+    Phase(0.6, 16, (128, 128), (0.3, 1.2)),
+    Phase(1.0, 8, (256, 256), (0.5, 2.0)),
 )
 
 

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from sparsevit.trace import BlockTrace
+from sparsevit.transforms import Size, resize_image
 from sparsevit.windows import map_tokens_to_windows
 
-Size = tuple[int, int]
 Colour = tuple[int, int, int]
 
 #: Differing pixels: vermillion, told from grey by every kind of colour vision.
@@ -24,8 +24,8 @@ DIFFERENCE_COLOUR: Colour = (255, 96, 0)
 
 _PRUNED_LIGHT = 0.2  # of a pruned window's brightness is left
 _PRUNED_COLOUR = 0.25  # of its colour
-_PRUNED_TINT = (10.0, 15.0, 34.0, 0.0)  # added, so that what is pruned shows on a black photo too
-_OUTLINE_STRENGTH = 0.9  # of the line between kept and pruned windows
+_PRUNED_TINT = (10, 15, 34)  # added, so that what is pruned shows on a black photo too
+_OUTLINE_LEVEL = 240  # grey level of the line between kept and pruned windows
 _EDGE_STRENGTH = 0.45  # of the line between other windows
 _BRIGHT = 140  # grey level from which a window's edges are black instead of white
 _FADED_WINDOW = 24  # pixels: edges of windows smaller than this on the picture are fainter
@@ -33,7 +33,7 @@ _HEAT_OPACITY = 0.65
 _SCORE_PERCENTILES = (2, 98)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_SCALE = 0.45
-_LINE_HEIGHT = 20  # pixels of a caption line
+_LINE_HEIGHT, _BASELINE = 20, 14  # pixels of a caption line, and where its letters stand
 _MARGIN = 8
 _SHEET_COLOUR = 24  # grey level behind the thumbnails
 _TEXT_COLOUR = (235, 235, 235)
@@ -49,13 +49,17 @@ def upscale_tokens(values: np.ndarray, size: Size) -> np.ndarray:
     Returns:
         (h, w, ...) of the same dtype.
     """
-    rows = _nearest(values.shape[0], size[0])
-    columns = _nearest(values.shape[1], size[1])
+    if values.shape[:2] == tuple(size):
+        return values.copy()
+    rows, columns = _nearest(values.shape[0], size[0]), _nearest(values.shape[1], size[1])
     return values.take(columns, axis=1).take(rows, axis=0)
 
 
 def draw_pruned_windows(image: np.ndarray, block: BlockTrace, image_index: int = 0) -> np.ndarray:
     """The photo with the windows a block skipped darkened, and the edges of all its windows.
+
+    Kept windows are outlined in white. Pruned ones are turned bluish grey as well, so that they
+    show on a black photo too.
 
     Args:
         image: (h, w, 3) uint8 RGB, the photo the network saw, at any size.
@@ -68,26 +72,14 @@ def draw_pruned_windows(image: np.ndarray, block: BlockTrace, image_index: int =
     size = image.shape[:2]
     owner = _window_map(block)
     keep = block.keep_mask[image_index].numpy().reshape(-1)[owner].astype(np.uint8)
-    picture = cv2.addWeighted(
-        image,
-        _PRUNED_LIGHT * _PRUNED_COLOUR,
-        _to_grey(image),
-        _PRUNED_LIGHT * (1 - _PRUNED_COLOUR),
-        0,
-    )
-    picture = cv2.add(picture, _PRUNED_TINT)
+    picture = cv2.transform(image, _make_pruning_matrix())
     cv2.copyTo(image, upscale_tokens(keep, size), picture)
 
-    line = cv2.cvtColor(
-        upscale_tokens(_choose_line_levels(picture, owner), size), cv2.COLOR_GRAY2RGB
-    )
+    line = upscale_tokens(_choose_line_colours(picture, owner), size)
     strength = _EDGE_STRENGTH * min(1.0, _window_side(block, size) / _FADED_WINDOW)
     edged = cv2.addWeighted(picture, 1 - strength, line, strength, 0)
-    outlined = cv2.convertScaleAbs(
-        picture, alpha=1 - _OUTLINE_STRENGTH, beta=255 * _OUTLINE_STRENGTH
-    )
     cv2.copyTo(edged, _find_edges(owner, size), picture)
-    cv2.copyTo(outlined, _find_edges(keep, size), picture)
+    cv2.copyTo(np.full_like(picture, _OUTLINE_LEVEL), _find_edges(keep, size), picture)
     return picture
 
 
@@ -100,13 +92,12 @@ def get_score_range(block: BlockTrace, image_index: int = 0) -> tuple[float, flo
 
     Returns:
         (low, high): the 2nd and 98th percentile of the finite scores, so that one odd window does
-        not wash out the rest; (0, 0) when there is none.
+        not wash out the rest; their ends where those are equal; (0, 0) when there is none.
     """
     scores = block.scores[image_index].numpy()
-    scores = scores[np.isfinite(scores)]
-    if not scores.size:
-        return 0.0, 0.0
-    low, high = np.percentile(scores, _SCORE_PERCENTILES)
+    finite = scores[np.isfinite(scores)]
+    low, high = np.percentile(finite, _SCORE_PERCENTILES) if finite.size else (0, 0)
+    low, high = (low, high) if low < high or not finite.size else (finite.min(), finite.max())
     return float(low), float(high)
 
 
@@ -157,13 +148,9 @@ def draw_compute_map(
 
     Returns:
         (h, w, 3) uint8 RGB.
-
-    Raises:
-        ValueError: no blocks, or over 255.
     """
     counts = _count_computed(blocks, image.shape[:2], image_index)
-    colours = [colour for _, colour in compute_map_legend(blocks)]
-    return _blend_heat(image, _paint(counts, colours))
+    return _blend_heat(image, _paint(counts, [colour for _, colour in compute_map_legend(blocks)]))
 
 
 def compute_map_legend(blocks: Sequence[BlockTrace]) -> list[tuple[int, Colour]]:
@@ -179,30 +166,12 @@ def compute_map_legend(blocks: Sequence[BlockTrace]) -> list[tuple[int, Colour]]
     return [(count, (int(r), int(g), int(b))) for count, (r, g, b) in enumerate(colours)]
 
 
-def draw_legend_bar(low: str, high: str, width: int = 320, height: int = 12) -> np.ndarray:
-    """The heat maps' colours from low to high, with a word under each end.
-
-    Args:
-        low, high: what stands under the ends.
-        width: of the picture, pixels.
-        height: of the bar alone, pixels.
-
-    Returns:
-        (height + 20, width, 3) uint8 RGB, light text on dark grey.
-    """
-    picture = np.full((height + _LINE_HEIGHT, width, 3), _SHEET_COLOUR, dtype=np.uint8)
-    picture[:height] = _colour(np.linspace(0, 1, width))
-    _write(picture, low, 2, height)
-    _write(picture, high, width - _text_width(high) - 2, height)
-    return picture
-
-
 def caption_block(block: BlockTrace, image_index: int = 0) -> str:
-    """A block in words, counted from 1: "Stage 3 · block 5 · shifted · 64/128 windows"."""
+    """A block in words, counted from 1: "Stage 3, block 5, shifted, 64/128 windows"."""
     kept = int(block.keep_mask[image_index].sum())
     shift = "shifted" if block.shifted else "plain"
-    place = f"Stage {block.stage + 1} · block {block.block + 1}"
-    return f"{place} · {shift} · {kept}/{block.total} windows"
+    place = f"Stage {block.stage + 1}, block {block.block + 1}"
+    return f"{place}, {shift}, {kept}/{block.total} windows"
 
 
 def make_filmstrip(
@@ -218,7 +187,7 @@ def make_filmstrip(
         image: (h, w, 3) uint8 RGB, the photo the network saw, at any size.
         blocks: the blocks, in the order they are laid out, row by row.
         columns: thumbnails in a row.
-        thumb_width: of a thumbnail, pixels, at least 64.
+        thumb_width: of a thumbnail, pixels, at least 120: what a caption needs.
         image_index: which image of the batch.
 
     Returns:
@@ -227,10 +196,10 @@ def make_filmstrip(
     Raises:
         ValueError: no blocks, no columns or thumbnails too narrow.
     """
-    if not blocks or columns < 1 or thumb_width < 64:
-        raise ValueError("A filmstrip needs blocks, columns and thumbnails 64 pixels wide or more.")
+    if not blocks or columns < 1 or thumb_width < 120:
+        raise ValueError("A filmstrip needs blocks, columns and thumbnails of 120 pixels or more.")
     thumb_height = max(1, round(image.shape[0] * thumb_width / image.shape[1]))
-    thumb = _resize(image, (thumb_height, thumb_width))
+    thumb = resize_image(image, (thumb_height, thumb_width))
     captions = [_wrap(caption_block(block, image_index), thumb_width) for block in blocks]
     step_x = thumb_width + _MARGIN
     step_y = thumb_height + max(len(lines) for lines in captions) * _LINE_HEIGHT + _MARGIN
@@ -245,7 +214,8 @@ def make_filmstrip(
         picture = draw_pruned_windows(thumb, block, image_index)
         sheet[y : y + thumb_height, x : x + thumb_width] = picture
         for line, text in enumerate(lines):
-            _write(sheet, text, x, y + thumb_height + line * _LINE_HEIGHT)
+            origin = (x, y + thumb_height + line * _LINE_HEIGHT + _BASELINE)
+            cv2.putText(sheet, text, origin, _FONT, _FONT_SCALE, _TEXT_COLOUR, 1, cv2.LINE_AA)
     return sheet
 
 
@@ -264,7 +234,7 @@ def draw_labels(
     Returns:
         (h, w, 3) uint8 RGB.
     """
-    labels = _fit(labels.astype(np.uint8, copy=False), image)
+    labels = upscale_tokens(labels.astype(np.uint8, copy=False), image.shape[:2])
     picture = cv2.addWeighted(image, 1 - opacity, _paint(labels, palette), opacity, 0)
     if len(palette) < 256:
         cv2.copyTo(image, (labels >= len(palette)).astype(np.uint8), picture)
@@ -283,9 +253,9 @@ def draw_difference(
     Returns:
         (h, w, 3) uint8 RGB.
     """
-    differs = _fit((dense_labels != sparse_labels).astype(np.uint8), image)
+    differs = upscale_tokens(dense_labels != sparse_labels, image.shape[:2])
     picture = cv2.convertScaleAbs(_to_grey(image), alpha=0.6, beta=64)
-    picture[differs.view(bool)] = DIFFERENCE_COLOUR
+    picture[differs] = DIFFERENCE_COLOUR
     return picture
 
 
@@ -302,7 +272,7 @@ def side_by_side(left: np.ndarray, right: np.ndarray, gap: int = 8) -> np.ndarra
     height = left.shape[0]
     width = max(1, round(right.shape[1] * height / right.shape[0]))
     space = np.full((height, gap, 3), 255, dtype=np.uint8)
-    return np.hstack([left, space, _resize(right, (height, width))])
+    return np.hstack([left, space, resize_image(right, (height, width))])
 
 
 def save_picture(path: str | Path, picture: np.ndarray) -> None:
@@ -340,13 +310,22 @@ def _window_side(block: BlockTrace, size: Size) -> float:
     return min(window[axis] * size[axis] / grid[axis] for axis in range(2))
 
 
-def _choose_line_levels(picture: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """(H, W) uint8: the grey level of a window's edges, white on the dark and black on the bright."""
+@cache
+def _make_pruning_matrix() -> np.ndarray:
+    """(3, 4) float32 from (R, G, B, 1) to a pruned pixel: darker, greyer, bluish."""
+    grey = np.tile([0.299, 0.587, 0.114], (3, 1))
+    mix = _PRUNED_COLOUR * np.eye(3) + (1 - _PRUNED_COLOUR) * grey
+    return np.column_stack([_PRUNED_LIGHT * mix, _PRUNED_TINT]).astype(np.float32)
+
+
+def _choose_line_colours(picture: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8: a window's edges are white where it is dark, black where bright."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     light = cv2.resize(grey, owner.shape[::-1], interpolation=cv2.INTER_AREA)  # (H, W)
     windows = owner.ravel()
     mean = np.bincount(windows, light.ravel()) / np.maximum(1, np.bincount(windows))
-    return np.where(mean < _BRIGHT, 255, 0).astype(np.uint8)[owner]
+    level = np.where(mean < _BRIGHT, 255, 0).astype(np.uint8)[owner]
+    return cv2.cvtColor(level, cv2.COLOR_GRAY2RGB)
 
 
 def _find_edges(values: np.ndarray, size: Size) -> np.ndarray:
@@ -408,33 +387,13 @@ def _blend_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return cv2.addWeighted(heat, _HEAT_OPACITY, _to_grey(image), 1 - _HEAT_OPACITY, 0)
 
 
-def _fit(labels: np.ndarray, image: np.ndarray) -> np.ndarray:
-    return labels if labels.shape == image.shape[:2] else upscale_tokens(labels, image.shape[:2])
-
-
-def _resize(image: np.ndarray, size: Size) -> np.ndarray:
-    shrinks = size[0] <= image.shape[0]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return cv2.resize(image, (size[1], size[0]), interpolation=method)
-
-
-def _text_width(text: str) -> int:
-    return int(cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)[0][0])
-
-
-def _write(picture: np.ndarray, text: str, x: int, y: int) -> None:
-    """Draw a line of text whose line box starts at (x, y)."""
-    origin = (x, y + round(_LINE_HEIGHT * 0.72))
-    cv2.putText(picture, text, origin, _FONT, _FONT_SCALE, _TEXT_COLOUR, 1, cv2.LINE_AA)
-
-
 def _wrap(text: str, width: int) -> list[str]:
-    """Break a caption at its dots into lines that fit; a part alone may still be longer."""
-    first, *parts = text.split(" · ")
+    """Break a caption at its commas into lines that fit; a part alone may still be longer."""
+    first, *parts = text.split(", ")
     lines = [first]
     for part in parts:
-        joined = f"{lines[-1]} · {part}"
-        if _text_width(joined) <= width:
+        joined = f"{lines[-1]}, {part}"
+        if cv2.getTextSize(joined, _FONT, _FONT_SCALE, 1)[0][0] <= width:
             lines[-1] = joined
         else:
             lines.append(part)

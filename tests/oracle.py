@@ -22,6 +22,7 @@ Window = list[tuple[int, int] | None]  # the (row, column) of each slot, None wh
 Kept = dict[tuple[int, int], list[list[int]]]  # (stage, block) -> kept windows of each image
 
 SWIN_T = "swin_tiny_patch4_window7_224"
+SCHEDULE = ((0.5,), (0.3,), (0.4, 0.7), (0.0,))
 
 
 def make_swin(name: str = SWIN_T, seed: int = 0, **kwargs: Any) -> Any:
@@ -49,6 +50,28 @@ def make_swin(name: str = SWIN_T, seed: int = 0, **kwargs: Any) -> Any:
         else:
             parameter.data.copy_(0.3 * noise + (1.0 if key.endswith("weight") else 0.0))
     return model
+
+
+def make_dense(**kwargs: Any) -> Any:
+    """The network that ``SCHEDULE`` is for: its third stage has two pairs."""
+    return make_swin(**{"depths": (2, 2, 4, 2), **kwargs})
+
+
+def make_images(batch: int = 2) -> Tensor:
+    """Images (B, 3, 64, 92), a size that pads."""
+    return torch.randn(batch, 3, 64, 92)
+
+
+@torch.no_grad()
+def infer(model: Any, images: Tensor) -> Tensor:
+    """The output without gradients; several maps as one flat tensor."""
+    out = model(images)
+    return torch.cat([o.flatten() for o in out]) if isinstance(out, list) else out
+
+
+def describe(model: nn.Module) -> list[tuple[str, type, list[str]]]:
+    """Name, class and attribute names of every module: what patching may not leave changed."""
+    return [(name, type(m), sorted(m.__dict__)) for name, m in model.named_modules()]
 
 
 class Wrapper(nn.Module):
