@@ -21,12 +21,13 @@ from sparsevit.data.labelled import DataError, Split, open_data
 from sparsevit.data.streets import write_scene
 from sparsevit.evaluation import evaluate
 from sparsevit.latency import WARMUP_RUNS
+from sparsevit.memory import is_out_of_memory
 from sparsevit.patch import UnsupportedModelError
 from sparsevit.report import print_bench, print_result, write_analysis
-from sparsevit.schedule import ScheduleError, read_schedule
+from sparsevit.schedule import read_schedule
 from sparsevit.segmenter import Segmenter
 from sparsevit.training import TrainConfig, TrainingError, train
-from sparsevit.transforms import ImageError, load_image
+from sparsevit.transforms import load_image
 from sparsevit.zoo import (
     DEFAULT_MODEL,
     LoadedModel,
@@ -124,10 +125,10 @@ def run(
                 analysis = measure(loaded, analysis, repeats)
             result = {"photo": photo.name, **analysis.to_dict()}
             write_analysis(loaded, analysis, result, folder)
-        except (ImageError, ScheduleError, OSError, torch.OutOfMemoryError) as error:
+        except Exception as error:
             if len(photos) == 1:
                 raise _fail(error) from error
-            typer.echo(f"Error: {photo}: {_one_line(error)}", err=True)
+            typer.echo(f"Error: {_explain(error)}", err=True)
             failed = True
             continue
         results.append(result)
@@ -349,16 +350,19 @@ def _report_errors() -> Iterator[None]:
     """End the command with one sentence for every error a user can cause."""
     try:
         yield
-    except (ValueError, TrainingError, UnsupportedModelError, OSError) as error:
+    except Exception as error:
         raise _fail(error) from error
-    except torch.OutOfMemoryError as error:
-        raise _fail(RuntimeError("Out of memory; try a smaller --size or --batch.")) from error
 
 
 def _fail(error: Exception) -> typer.Exit:
-    typer.echo(f"Error: {_one_line(error)}", err=True)
+    typer.echo(f"Error: {_explain(error)}", err=True)
     return typer.Exit(EXIT_BAD_INPUT)
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _explain(error: Exception) -> str:
+    """One sentence for an error that a user can cause; any other goes on as it is."""
+    if is_out_of_memory(error):
+        return "Out of memory; try a smaller --size or --batch."
+    if isinstance(error, (ValueError, TrainingError, UnsupportedModelError, OSError)):
+        return " ".join(str(error).split()) or type(error).__name__
+    raise error

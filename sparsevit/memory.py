@@ -1,4 +1,4 @@
-"""Peak memory of one run, read from PyTorch's own allocator and so free of the C library's."""
+"""Peak memory of one run, by PyTorch's own allocator, and the errors of running out of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True when an allocation failed, on a GPU or on the CPU, whose error is a plain one."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
 
 
 def peak_extra_mb(run: Callable[[], Any], device: torch.device | str = "cpu") -> float:

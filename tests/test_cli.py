@@ -89,6 +89,27 @@ def test_bad_input_is_one_sentence_and_exit_code_2(home, arguments, message):
     assert result.stderr.strip().splitlines()[-1].startswith("Error: ")
 
 
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")]
+)
+def test_running_out_of_memory_is_one_sentence(home, monkeypatch, error):
+    def run_out(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("sparsevit.cli.prepare_image", run_out)
+    result = _run_small("photo.png")
+    assert result.exit_code == 2
+    assert result.stderr.strip() == "Error: Out of memory; try a smaller --size or --batch."
+
+
+def test_a_fault_of_ours_is_not_hidden(home, monkeypatch):
+    def break_down(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("sparsevit.cli.prepare_image", break_down)
+    assert isinstance(_run_small("photo.png").exception, KeyError)
+
+
 def test_models_lists_offline_first(home):
     data = json.loads(_run("models", "--json").stdout)
     assert (data[0]["name"], data[0]["source"]) == ("small", "offline")
