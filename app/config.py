@@ -1,0 +1,105 @@
+"""Limits and defaults of the page, from the environment and the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparsevit.zoo import DEFAULT_MODEL, default_device
+
+ASSETS_FOLDER = Path(__file__).resolve().parent.parent / "assets"
+
+#: Choices of the shorter side fed to the network, pixels; None is the photo's own.
+SHORT_SIDES: tuple[tuple[str, int | None], ...] = (
+    ("512", 512),
+    ("768", 768),
+    ("1024", 1024),
+    ("native", None),
+)
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Config:
+    """How the page is served and what it may use.
+
+    Attributes:
+        host, port: where it listens.
+        device: "cpu", "cuda", ...
+        model: network shown first; a name of :func:`sparsevit.zoo.list_models` or a file of ours.
+        checkpoint: weights for ``model`` when that is a timm architecture.
+        share: open a public tunnel through Gradio's servers.
+        short_side: first resolution, pixels of the shorter side.
+        sparsity: first schedule, uniform.
+        assets: folder of the example pictures.
+        kept_models: networks held in memory at once.
+        kept_images: dense results held in memory at once.
+        start_runs: timed runs of each form before the page opens.
+        first_runs: timed runs of each form that follow every change.
+        more_runs: timed runs of the button "Measure again".
+        max_queue: waiting requests before new ones are turned away.
+        max_file_mb: largest upload, in units of 1e6 bytes.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    device: str = "cpu"
+    model: str = DEFAULT_MODEL
+    checkpoint: str | None = None
+    share: bool = False
+    short_side: int | None = 512
+    sparsity: float = 0.6
+    assets: Path = ASSETS_FOLDER
+    kept_models: int = 2
+    kept_images: int = 8
+    start_runs: int = 3
+    first_runs: int = 5
+    more_runs: int = 10
+    max_queue: int = 32
+    max_file_mb: int = 400
+
+    @property
+    def allows_paths(self) -> bool:
+        """True when only this machine's user can reach the page, so that he may type file paths."""
+        return self.host in _LOOPBACK and not self.share
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> Config:
+    """Read the command line.
+
+    Its defaults come from SPARSEVIT_HOST, SPARSEVIT_PORT, SPARSEVIT_DEVICE and SPARSEVIT_MODEL, or
+    from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, which hosts of Gradio pages set.
+    """
+    env = os.environ
+    parser = argparse.ArgumentParser(
+        prog="app.py", description="See window pruning of a Swin Transformer on your own photo."
+    )
+    host = env.get("SPARSEVIT_HOST") or env.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    port = env.get("SPARSEVIT_PORT") or env.get("GRADIO_SERVER_PORT") or "7860"
+    parser.add_argument("--host", default=host)
+    parser.add_argument("--port", type=int, default=port)
+    parser.add_argument("--device", default=default_device(), help="cpu, cuda, cuda:1, ...")
+    parser.add_argument(
+        "--model",
+        default=env.get("SPARSEVIT_MODEL", DEFAULT_MODEL),
+        help="network shown first: a name 'sparsevit models' lists, or a .safetensors file of ours",
+    )
+    parser.add_argument(
+        "--checkpoint", help="a .safetensors file of ours, or weights for a timm --model"
+    )
+    parser.add_argument("--share", action="store_true", help="open a public link")
+    args = parser.parse_args(arguments)
+    if args.checkpoint and args.model == DEFAULT_MODEL:
+        args.model, args.checkpoint = args.checkpoint, None
+    return Config(
+        host=args.host,
+        port=args.port,
+        device=args.device,
+        model=args.model,
+        checkpoint=args.checkpoint,
+        share=args.share,
+    )

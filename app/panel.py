@@ -1,0 +1,78 @@
+"""The sparsity controls as plain data: what the sliders show, and what a user made of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from app.engine import Result
+from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, preset
+
+_UNIFORM = (("Dense", 0.0), ("30 %", 0.3), ("60 %", 0.6))
+_LARGEST_TEXT = 20_000  # letters; far more than any network needs
+
+
+def make_panel(result: Result) -> str:
+    """JSON for the sliders.
+
+    Returns:
+        ``{"linked": bool, "stages": [{"grid": [H, W], "windows": nW, "sparsities": [...]}],
+        "presets": [{"label", "title", "stages"}]}``; the sparsities are fractions.
+    """
+    blocks = {block.stage: block for block in result.analysis.blocks}
+    stages = [
+        {
+            "grid": list(blocks[index].grid.grid),
+            "windows": blocks[index].total,
+            "sparsities": list(sparsities),
+        }
+        for index, sparsities in enumerate(result.settings.schedule.stages)
+    ]
+    return json.dumps(
+        {
+            "linked": result.settings.linked,
+            "stages": stages,
+            "presets": list_presets(result.depths),
+        }
+    )
+
+
+def list_presets(depths: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Schedules a user can pick with one click, for a network with these depths."""
+    presets = [
+        {
+            "label": label,
+            "title": f"Prune {label} of the windows in every layer" if sparsity else "Keep all",
+            "stages": SparsitySchedule.parse(sparsity, depths).to_list(),
+        }
+        for label, sparsity in _UNIFORM
+    ]
+    if len(depths) == 4:
+        presets += [
+            {
+                "label": name.removesuffix("ms").replace("-", " "),
+                "title": f"The paper's {name[6:]} schedule (latency there: A6000, batch 4, 672 px)",
+                "stages": preset(name, depths).to_list(),
+            }
+            for name in PAPER_SCHEDULES
+        ]
+    return presets
+
+
+def read_panel(text: str) -> tuple[SparsitySchedule, bool]:
+    """(schedule, linked) of what the sliders sent.
+
+    Raises:
+        ScheduleError: not what the sliders send, or a sparsity outside [0, 1).
+    """
+    try:
+        if len(text) > _LARGEST_TEXT:
+            raise ValueError("too long")
+        value = json.loads(text)
+        stages = tuple(tuple(stage["sparsities"]) for stage in value["stages"])
+        linked = value["linked"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ScheduleError(
+            "The sparsity controls sent something unreadable; reload the page."
+        ) from error
+    return SparsitySchedule(stages), bool(linked)

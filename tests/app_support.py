@@ -1,0 +1,101 @@
+"""What the tests of the page share: a network so small that every run takes milliseconds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from app import engine as engine_module
+from app.config import Config
+from app.engine import Engine
+from sparsevit import zoo
+from sparsevit.data.streets import CLASS_NAMES, PALETTE
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
+from sparsevit.zoo import ModelInfo
+
+DEPTHS = (2, 2, 4, 2)
+
+#: A list as the zoo gives it; the real one takes seconds to put together.
+INFOS = [
+    ModelInfo("small", "semantic", 11, 0.1, 0.4, "MIT", "offline"),
+    ModelInfo("other", "semantic", 11, 0.1, 0.4, "MIT", "offline"),
+    ModelInfo("timm/swin_tiny", "classification", 1000, 28.3, 113.2, "mit", "download"),
+]
+
+
+def write_home(folder: Path) -> Path:
+    """Fill a folder with two checkpoints, "small" and "other", and two example pictures."""
+    for seed, (name, depths) in enumerate({"small": DEPTHS, "other": (2, 2, 6, 2)}.items()):
+        config = SegmenterConfig(
+            class_names=CLASS_NAMES[:-1],
+            palette=tuple(tuple(int(v) for v in colour) for colour in PALETTE[:-1]),
+            embed_dim=12,
+            depths=depths,
+            num_heads=(1, 2, 4, 8),
+            head_dim=16,
+        )
+        torch.manual_seed(seed)
+        save_segmenter(Segmenter(config), folder / f"{name}.safetensors")
+    assets = folder / "assets"
+    assets.mkdir()
+    for seed, name in enumerate(("street_a", "street_b")):
+        write_photo(assets / f"{name}.jpg", seed, size=(256 - 32 * seed, 512))
+    return folder
+
+
+def write_photo(path: Path, seed: int, size: tuple[int, int] = (256, 512)) -> Path:
+    """A noisy picture (h, w) with a bright patch, so that scores differ between windows."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 120, (*size, 3), dtype=np.uint8)
+    pixels[64:160, 64 + 96 * seed : 200 + 96 * seed] += 110
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def make_config(home: Path, **changes: object) -> Config:
+    """The page's settings for :func:`write_home`."""
+    fields: dict[str, object] = {
+        "model": "small",
+        "short_side": 256,
+        "assets": home / "assets",
+        "start_runs": 1,
+        "first_runs": 2,
+        "more_runs": 3,
+    }
+    return Config(**(fields | changes))  # type: ignore[arg-type]
+
+
+def make_engine(home: Path, **changes: object) -> Engine:
+    """An engine with its first result."""
+    engine = Engine(make_config(home, **changes))
+    engine.start()
+    return engine
+
+
+@contextmanager
+def serve(home: Path) -> Iterator[tuple[str, Engine]]:
+    """The whole page on a free port of this machine: (address, engine)."""
+    from app.ui import build_demo, launch_options
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
+        patch.setattr(engine_module, "list_models", lambda: INFOS)
+        engine = make_engine(home)
+        demo = build_demo(engine).queue(max_size=engine.config.max_queue)
+        _, url, _ = demo.launch(
+            server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(engine)
+        )
+        try:
+            yield url, engine
+        finally:
+            demo.close()
+
+
+def schedule(value: object, depths: tuple[int, ...] = DEPTHS) -> SparsitySchedule:
+    """A schedule for the network "small"."""
+    return SparsitySchedule.parse(value, depths)

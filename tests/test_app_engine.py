@@ -1,0 +1,206 @@
+"""The engine of the page: one run at a time, the expensive step once, nothing mixed up."""
+
+import subprocess
+import sys
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from app_support import DEPTHS, make_config, make_engine, schedule, write_home, write_photo
+
+from app import engine as engine_module
+from app.config import parse_args
+from app.engine import Engine, Settings, Superseded, fit_schedule
+from sparsevit import zoo
+from sparsevit.schedule import ScheduleError, SparsitySchedule
+from sparsevit.transforms import ImageError
+from sparsevit.zoo import ModelError
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return write_home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(autouse=True)
+def _own_checkpoints(home, monkeypatch):
+    monkeypatch.setattr(zoo, "CHECKPOINT_FOLDER", home)
+
+
+@pytest.fixture(scope="module")
+def started(home):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
+        return make_engine(home)
+
+
+@pytest.fixture
+def engine(started):
+    """The engine as it was just after its start."""
+    first = started.first
+    key = (first.photo.key, "small", 256)
+    started._prepared = OrderedDict({key: first.analysis.prepared})
+    return started
+
+
+def _settings(value=0.5, **changes):
+    return replace(Settings("small", schedule(value), short_side=256), **changes)
+
+
+def test_starts_with_a_measured_result(engine):
+    first = engine.first
+    assert first.photo.path.name == "street_a.jpg"
+    assert first.analysis.latency is not None
+    assert len(first.analysis.latency.sparse.samples_ms) == engine.config.start_runs
+    assert first.settings.schedule == schedule(0.6)
+    assert first.depths == DEPTHS
+
+
+def test_has_no_first_result_before_it_starts(home):
+    with pytest.raises(RuntimeError, match="start"):
+        _ = Engine(make_config(home)).first
+
+
+def test_draws_an_example_where_there_are_none(tmp_path):
+    engine = Engine(make_config(tmp_path))
+    (path,) = engine.examples.values()
+    assert engine.read_photo(path).pixels.shape == (512, 1024, 3)
+
+
+def test_computes_the_dense_result_once(engine, monkeypatch):
+    calls = []
+    real = engine_module.prepare_image
+    monkeypatch.setattr(
+        engine_module, "prepare_image", lambda *a: (calls.append(a[2]), real(*a))[1]
+    )
+    photo = engine.first.photo
+    results = [engine.analyze(photo, _settings(value)) for value in (0.0, 0.3, 0.8)]
+    assert calls == []  # start() had prepared it
+    assert len({id(result.analysis.prepared) for result in results}) == 1
+    engine.analyze(photo, _settings(short_side=128))
+    engine.analyze(photo, _settings(short_side=128))
+    assert calls == [128]
+
+
+def test_finds_a_photo_again_by_its_content(engine, tmp_path):
+    source = next(iter(engine.examples.values()))
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(source.read_bytes())
+    result = engine.analyze(engine.read_photo(copy), _settings())
+    assert result.analysis.prepared is engine.first.analysis.prepared
+    assert result.photo.path == copy
+
+
+def test_keeps_few_images_and_few_models(home, tmp_path):
+    engine = make_engine(home, kept_images=2, kept_models=1)
+    photos = [engine.read_photo(write_photo(tmp_path / f"{s}.png", s)) for s in range(3)]
+    for photo in photos:
+        engine.analyze(photo, _settings())
+    assert [key[0] for key in engine._prepared] == [photo.key for photo in photos[1:]]
+    small = engine._get_model("small")
+    assert engine._get_model("small") is small
+    engine._get_model("other")
+    assert list(engine._models) == ["other"]
+
+
+def test_a_dense_schedule_agrees_fully_and_a_sparse_one_says_what_it_kept(engine):
+    photo = engine.first.photo
+    assert engine.analyze(photo, _settings(0.0)).analysis.agreement["agreement"] == 1
+    result = engine.analyze(photo, _settings(0.5))
+    first = result.analysis.blocks[0]
+    assert (first.kept, first.total) == (64, 128)
+
+
+def test_linked_schedules_may_not_fall_and_free_ones_may(engine):
+    falling = SparsitySchedule(((0.5,), (0.0,), (0.6, 0.2), (0.0,)))
+    with pytest.raises(ScheduleError, match="must not decrease"):
+        engine.analyze(engine.first.photo, _settings(schedule=falling))
+    free = engine.analyze(engine.first.photo, _settings(schedule=falling, linked=False))
+    assert free.analysis.schedule == falling
+    list(engine.measure(free, 1))
+    assert engine.analyze(engine.first.photo, _settings(0.3)).analysis.schedule == schedule(0.3)
+
+
+def test_fits_a_schedule_to_another_network():
+    source = SparsitySchedule(((0.6,), (0.0,), (0.2, 0.4, 0.5), (0.1,)))
+    deep = fit_schedule(source, (2, 2, 18, 2))
+    assert deep.stages[2] == (0.2, 0.2, 0.2, 0.4, 0.4, 0.4, 0.5, 0.5, 0.5)
+    assert fit_schedule(source, (2, 2, 6, 2)) == source
+    assert fit_schedule(source, (2, 2)).stages == ((0.6,), (0.0,))
+
+
+def test_a_request_that_is_not_current_is_dropped(engine):
+    with pytest.raises(Superseded):
+        engine.analyze(engine.first.photo, _settings(), lambda: False)
+    assert list(engine.measure(engine.first, 5, lambda: False)) == []
+
+
+def test_measuring_refines_and_stops_when_superseded(engine):
+    answers = iter([True, True, False])
+    results = list(engine.measure(engine.first, 9, lambda: next(answers)))
+    runs = [len(result.analysis.latency.dense.samples_ms) for result in results]
+    assert runs == [1, 2]
+    assert results[-1].analysis.latency.dense_form in ("host", "sparsevit")
+
+
+def test_networks_run_one_at_a_time_and_results_do_not_mix(engine, monkeypatch):
+    running, most, guard = 0, 0, threading.Lock()
+    real = engine_module.analyze
+
+    def watched(*args):
+        nonlocal running, most
+        with guard:
+            running += 1
+            most = max(most, running)
+        try:
+            return real(*args)
+        finally:
+            with guard:
+                running -= 1
+
+    monkeypatch.setattr(engine_module, "analyze", watched)
+    results = {}
+
+    def work(value, linked):
+        results[value] = engine.analyze(engine.first.photo, _settings(value, linked=linked))
+
+    jobs = [threading.Thread(target=work, args=(v / 10, v % 2 == 0)) for v in range(9)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    assert most == 1
+    for value, result in results.items():
+        assert result.settings.schedule == schedule(value)
+        assert result.analysis.blocks[0].kept == max(1, round(128 * (1 - value) - 0.499))
+
+
+def test_names_what_is_wrong(engine, tmp_path):
+    with pytest.raises(ModelError, match="no model named 'nonsense'"):
+        engine.analyze(engine.first.photo, replace(_settings(), model="nonsense"))
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"bad\.png"):
+        engine.read_photo(bad)
+
+
+def test_the_engine_and_the_pictures_do_without_gradio():
+    code = "import sys, app.engine, app.render, app.panel; print('gradio' in sys.modules)"
+    root = Path(engine_module.__file__).resolve().parent.parent
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120
+    )
+    assert result.stdout.strip() == "False", result.stderr
+
+
+def test_reads_the_command_line(monkeypatch):
+    monkeypatch.setenv("SPARSEVIT_PORT", "1234")
+    config = parse_args(["--checkpoint", "my.safetensors"])
+    assert (config.port, config.model, config.checkpoint) == (1234, "my.safetensors", None)
+    assert config.allows_paths
+    assert not parse_args(["--host", "0.0.0.0"]).allows_paths
+    assert not parse_args(["--share"]).allows_paths
+    config = parse_args(["--model", "swin_tiny", "--checkpoint", "w.pth"])
+    assert (config.model, config.checkpoint) == ("swin_tiny", "w.pth")

@@ -1,0 +1,396 @@
+"""What the page answers: with a fake engine, every bad input is one sentence and loses nothing."""
+
+import json
+from dataclasses import replace
+
+import gradio as gr
+import numpy as np
+import pytest
+import torch
+from app_support import DEPTHS, INFOS, make_engine, schedule, write_home, write_photo
+
+from app import render
+from app.engine import Settings, Superseded
+from app.handlers import OUTPUTS, Handlers, Session
+from app.panel import list_presets, make_panel, read_panel
+from sparsevit import zoo
+from sparsevit.schedule import ScheduleError
+from sparsevit.segmenter import CheckpointError
+from sparsevit.tasks.classification import ClassificationTask
+from sparsevit.transforms import load_image
+from sparsevit.zoo import ModelError
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """An engine that really ran once; the fake one answers with its results."""
+    home = write_home(tmp_path_factory.mktemp("home"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
+        return make_engine(home, first_runs=1)
+
+
+class FakeEngine:
+    """Answers at once; set ``error`` to make the next call fail."""
+
+    device = "fake CPU"
+
+    def __init__(self, real):
+        self.real = real
+        self.config = real.config
+        self.examples = real.examples
+        self.first = real.first
+        self.error = None
+        self.calls = []
+
+    def list_models(self):
+        return INFOS
+
+    def get_depths(self, name):
+        return DEPTHS
+
+    def read_photo(self, path):
+        return replace(self.first.photo, pixels=load_image(path), path=path)
+
+    def analyze(self, photo, settings, is_current=lambda: True):
+        self.calls.append(settings)
+        if self.error is not None:
+            raise self.error
+        if not is_current():
+            raise Superseded
+        analysis = replace(self.first.analysis, latency=None, schedule=settings.schedule)
+        return replace(self.first, photo=photo, settings=settings, analysis=analysis)
+
+    def measure(self, result, runs, is_current=lambda: True):
+        for _ in range(runs):
+            if not is_current():
+                return
+            latency = self.first.analysis.latency
+            yield replace(result, analysis=replace(result.analysis, latency=latency))
+
+
+class Page:
+    """One user: holds what the controls say and calls the handlers as the page does."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.messages = []
+        self.handlers = Handlers(engine, warn=self.messages.append)
+        self.session = Session()
+        self.controls = {
+            "photo_path": None,
+            "model": "small",
+            "short_side": 256,
+            "panel": make_panel(engine.first),
+            "view": "pruned",
+            "block": 0,
+        }
+
+    def run(self, **changes):
+        self.controls |= changes
+        return self.handlers.run(self.session, **self.controls)
+
+    def set_sparsities(self, stages, linked=True):
+        panel = json.loads(self.controls["panel"])
+        panel["linked"] = linked
+        for stage, values in zip(panel["stages"], stages, strict=True):
+            stage["sparsities"] = values
+        return self.run(panel=json.dumps(panel))
+
+
+@pytest.fixture
+def engine(real):
+    return FakeEngine(real)
+
+
+@pytest.fixture
+def page(engine):
+    return Page(engine)
+
+
+def test_a_moved_slider_shows_masks_and_agreement_before_the_latency(page):
+    changes = page.set_sparsities([[0.2], [0.2], [0.3, 0.4], [0.0]])
+    assert set(changes) == {"headline", "fed", "windows", "filmstrip"}
+    assert "measuring…" in changes["headline"]
+    assert "agreement" in changes["headline"]
+    assert "accuracy" not in changes["headline"]
+    assert page.engine.calls[-1].schedule == schedule([[0.2], [0.2], [0.3, 0.4], [0.0]])
+    (*_, last) = page.handlers.measure(page.session)
+    assert "measuring…" not in last["headline"]
+    assert "×" in last["headline"]
+    assert page.messages == []
+
+
+def test_every_change_names_a_component(page):
+    changes = page.run() | page.handlers.open_tab(page.session, "takeaway", "pruned", 0)
+    assert set(changes) <= set(OUTPUTS)
+
+
+def test_only_the_open_tab_is_drawn(page):
+    for tab, drawn in {
+        "windows": {"windows", "filmstrip"},
+        "outputs": {"outputs"},
+        "latency": {"latency"},
+        "takeaway": {"json", "snippet"},
+    }.items():
+        assert set(page.handlers.open_tab(page.session, tab, "pruned", 0)) == drawn
+        assert set(page.run()) == drawn | {"headline", "fed"}
+
+
+def test_cosmetic_controls_run_no_network(page):
+    for view in render.VIEWS:
+        changes = page.handlers.show_block(page.session, view, 3)
+        assert "data:image/jpeg" in changes["windows"]
+    page.handlers.show_block(page.session, "pruned", 99)  # another network had more blocks
+    assert page.engine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("empty.png", b"", "is empty"),
+        ("notes.png", b"just text", "not an image"),
+        ("cut.jpg", b"\xff\xd8\xff\xe0 cut", "damaged"),
+        ("phone.heic", b"\0\0\0\x18ftypheic" + b"\0" * 99, "HEIC"),
+    ],
+)
+def test_a_bad_picture_is_one_sentence_and_loses_nothing(page, tmp_path, name, content, says):
+    good = str(write_photo(tmp_path / "good.png", 0))
+    page.run(photo_path=good)
+    before = page.session.result
+    bad = tmp_path / name
+    bad.write_bytes(content)
+    changes = page.run(photo_path=str(bad))
+    (message,) = page.messages
+    assert says in message
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert changes["photo"] == good
+    assert page.session.result is before
+    assert page.session.photo_path == good
+
+
+def test_a_picture_of_one_pixel_is_refused(page, tmp_path):
+    page.run(photo_path=str(write_photo(tmp_path / "dot.png", 0, size=(1, 1))))
+    assert "too small" in page.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ModelError("There is no model named 'x'."), "no model named"),
+        (CheckpointError("Cannot read x: it is cut short."), "cut short"),
+        (ScheduleError("A sparsity must be at least 0."), "at least 0"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), "choose a smaller short"),
+        (MemoryError(), "choose a smaller short side"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "smaller short side"),
+    ],
+)
+def test_an_expected_error_is_one_sentence(page, error, says):
+    page.engine.error = error
+    changes = page.run(model="other", short_side=1024)
+    assert len(page.messages) == 1
+    assert says in page.messages[0]
+    assert changes["model"]["value"] == "small"
+    assert changes["short_side"]["value"] == 256
+    assert read_panel(changes["panel"])[0] == page.engine.first.settings.schedule
+    assert "headline" not in changes
+
+
+def test_an_unexpected_error_is_logged_and_not_shown(page, caplog):
+    page.engine.error = KeyError("secret detail")
+    page.run()
+    assert "secret" not in page.messages[0]
+    assert "logged" in page.messages[0]
+    assert "secret detail" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "panel", ["", "[]", "{}", "null", '{"stages": 3, "linked": true}', "9" * 30_000]
+)
+def test_controls_that_send_nonsense_are_refused(page, panel):
+    page.run(panel=panel)
+    assert "reload the page" in page.messages[0]
+
+
+@pytest.mark.parametrize("value", [1.0, -0.1, float("nan"), "0.5", None])
+def test_sparsities_outside_the_range_are_refused(page, value):
+    page.set_sparsities([[value], [0.0], [0.0, 0.0], [0.0]])
+    assert "sparsity" in page.messages[0].lower()
+
+
+def test_removing_the_picture_keeps_the_result(page, tmp_path):
+    page.run(photo_path=str(write_photo(tmp_path / "good.png", 0)))
+    before = page.session.result
+    assert page.run(photo_path=None) == {}
+    assert page.session.result is before
+    assert page.messages == []
+
+
+def test_the_newest_request_wins(page, monkeypatch):
+    analyze = page.engine.analyze
+
+    def overtaken(photo, settings, is_current):
+        page.session.requests += 1  # a newer request arrives while this one waits
+        return analyze(photo, settings, is_current)
+
+    monkeypatch.setattr(page.engine, "analyze", overtaken)
+    assert page.run() == {}
+    assert page.messages == []
+
+
+def test_measuring_ends_when_the_result_is_replaced(page):
+    page.run()
+    measuring = page.handlers.measure(page.session)
+    next(measuring)
+    page.run()
+    newest = page.session.result
+    assert list(measuring) == []
+    assert page.session.result is newest
+    assert newest.analysis.latency is None
+
+
+def test_an_interrupted_measuring_is_taken_up_again(page, tmp_path):
+    page.engine.config = replace(page.engine.config, first_runs=3)
+    page.run(photo_path=str(write_photo(tmp_path / "good.png", 0)))
+    measuring = page.handlers.measure(page.session)
+    next(measuring)
+    page.run(photo_path=None)  # removed: the result stays, its measuring stops
+    assert list(measuring) == []
+    assert len(list(page.handlers.measure(page.session))) == 3
+
+
+def test_measuring_again_starts_over_with_more_runs(page, monkeypatch):
+    asked = []
+    measure = page.engine.measure
+    monkeypatch.setattr(
+        page.engine, "measure", lambda result, runs, *a: (asked.append(runs), measure(result, 1))[1]
+    )
+    first, *_ = list(page.handlers.measure_again(page.session))
+    assert "measuring…" in first["headline"]
+    assert asked == [page.engine.config.more_runs]
+    assert list(page.handlers.measure(page.session)) == []  # nothing left to measure
+
+
+def test_sessions_do_not_see_each_other(engine, tmp_path):
+    alice, bob = Page(engine), Page(engine)
+    alice.run(photo_path=str(write_photo(tmp_path / "a.png", 1)))
+    alice.set_sparsities([[0.1], [0.1], [0.1, 0.1], [0.1]])
+    assert bob.session == Session()
+    bob.handlers.open_tab(bob.session, "takeaway", "pruned", 0)
+    assert "a.png" not in bob.run()["snippet"]
+
+
+def test_a_path_is_a_model_only_for_the_user_of_this_machine(engine):
+    engine.config = replace(engine.config, host="0.0.0.0")
+    page = Page(engine)
+    page.run(model="/etc/secret.safetensors")
+    assert "choose one of the list" in page.messages[0]
+    assert engine.calls == []
+    assert page.handlers.upload_model(page.session, "/tmp/mine.safetensors")
+    page.run(model="/tmp/mine.safetensors")
+    assert engine.calls[-1].model == "/tmp/mine.safetensors"
+
+
+def test_another_network_brings_its_own_sliders_and_blocks(page, real):
+    other = replace(
+        real.first,
+        depths=(2, 2),
+        settings=Settings("other", schedule([[0.1], [0.2]], (2, 2))),
+        analysis=replace(real.first.analysis, blocks=real.first.analysis.blocks[:4]),
+    )
+    page.engine.analyze = lambda *a: other
+    changes = page.run(model="other", block=9)
+    assert len(json.loads(changes["panel"])["stages"]) == 2
+    assert len(changes["block"]["choices"]) == 4
+    assert changes["block"]["value"] == 3
+
+
+def test_the_panel_says_grids_windows_and_schedule(real):
+    panel = json.loads(make_panel(real.first))
+    assert [stage["windows"] for stage in panel["stages"]] == [128, 32, 8, 2]
+    assert panel["stages"][0]["grid"] == [64, 128]
+    assert [len(stage["sparsities"]) for stage in panel["stages"]] == [1, 1, 2, 1]
+    assert panel["linked"] is True
+    settings = real.first.settings
+    assert read_panel(json.dumps(panel)) == (settings.schedule, True)
+
+
+def test_presets_fit_the_network():
+    labels = [preset["label"] for preset in list_presets((2, 2, 18, 2))]
+    assert labels == ["Dense", "30 %", "60 %", "paper 42", "paper 35", "paper 33"]
+    assert all(len(preset["stages"][2]) == 9 for preset in list_presets((2, 2, 18, 2)))
+    assert len(list_presets((2, 2))) == 3  # the paper's are for four stages
+
+
+def test_pictures_and_tables_say_what_they_show(real):
+    result = real.first
+    blocks = result.analysis.blocks
+    assert render.name_block(result, 1) == "Stage 1 · block 2 · shifted"
+    assert f"<b>{blocks[0].kept}</b> of 128" in render.show_windows(result, 0, "pruned")
+    strip = render.show_filmstrip(result, 2)
+    assert strip.count("data-index") == len(blocks)
+    assert strip.count('aria-pressed="true"') == 1
+    assert f"Stage 1 · block 1: {blocks[0].kept} of 128 windows kept" in strip
+    outputs = render.show_outputs(result)
+    assert "IoU" in outputs
+    assert "Where they differ" in outputs
+    latency = render.show_latency(result, 2)
+    assert "p10" in latency
+    assert result.analysis.latency.device in latency
+    assert latency.count("<tr>") == len(blocks) + 1
+
+
+def test_a_classifier_shows_its_likeliest_classes(real):
+    names = tuple(f"class <{letter}>" for letter in "abcdefg")
+    dense, sparse = np.linspace(0, 1, 7, dtype=np.float32) / 3.5, np.full(7, 1 / 7, np.float32)
+    task = ClassificationTask(names)
+    prepared = replace(real.first.analysis.prepared, dense=dense)
+    agreement = task.compare(dense, sparse)
+    analysis = replace(real.first.analysis, prepared=prepared, sparse=sparse, agreement=agreement)
+    result = replace(real.first, task=task, analysis=analysis)
+    outputs = render.show_outputs(result)
+    assert outputs.count("<li>") == 10
+    assert "class &lt;g&gt;" in outputs
+    assert "probability shared with the dense output" in render.show_headline(result, 1)
+
+
+def test_the_take_away_reproduces_the_result(real):
+    result = real.first
+    namespace = {}
+    code = render.make_snippet(result).replace(
+        repr(result.photo.path.name), repr(str(result.photo.path))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "CHECKPOINT_FOLDER", real.config.assets.parent)
+        exec(code, namespace)
+    assert namespace["analysis"].agreement == result.analysis.agreement
+    data = json.loads(render.make_json(result))
+    assert data["schedule"] == result.settings.schedule.to_list()
+    free = replace(result, settings=replace(result.settings, linked=False))
+    assert "rescore=True" in render.make_snippet(free)
+
+
+@pytest.mark.parametrize(
+    ("photo", "model", "sparsity", "says"),
+    [
+        ("", "small", "0.5", "photo is needed"),
+        ("good", "small", "1.0", "below 1"),
+        ("good", "small", "[0.1, 0.2]", "takes 1"),
+        ("good", "small", "plan.json", "Send the schedule itself"),
+        ("bad", "small", "0.5", "not an image"),
+    ],
+)
+def test_the_endpoint_for_programs_explains_itself(page, tmp_path, photo, model, sparsity, says):
+    (tmp_path / "bad").write_bytes(b"text")
+    write_photo(tmp_path / "good.png", 0).rename(tmp_path / "good")
+    with pytest.raises(gr.Error, match=says):
+        page.handlers.analyze(photo and str(tmp_path / photo), model, 256, sparsity)
+
+
+def test_the_endpoint_for_programs_measures(page, tmp_path):
+    photo = str(write_photo(tmp_path / "good.png", 0))
+    data = page.handlers.analyze(photo, "small", 0, "paper-35ms")
+    assert data["schedule"] == schedule("paper-35ms").to_list()
+    assert data["speedup"] > 0
+    assert page.handlers.list_models()[0]["name"] == "small"
