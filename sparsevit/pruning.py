@@ -19,7 +19,7 @@ from sparsevit.windows import WindowGrid
 
 #: Elements of the token activation (n * N * C) handled at a time on CPU, so that the MLP's hidden
 #: activation stays in the last-level cache instead of travelling to memory and back.
-CHUNK_ELEMENTS = 600_000
+CHUNK_ELEMENTS = 1_500_000
 
 
 class WindowBlock(Protocol):

@@ -170,6 +170,16 @@ def load_segmenter(path: str | Path) -> Segmenter:
     return model.eval()
 
 
+def read_config(path: str | Path) -> SegmenterConfig:
+    """The configuration stored in a checkpoint, without reading its weights.
+
+    Raises:
+        CheckpointError: as :func:`load_segmenter`.
+    """
+    metadata, _ = _read(Path(path), with_tensors=False)
+    return _parse_config(path, metadata)
+
+
 def read_info(path: str | Path) -> dict[str, str]:
     """The notes stored in a checkpoint.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from timm.models.swin_transformer import checkpoint_filter_fn
 from torch import nn
 
 from sparsevit.patch import get_depths, sparsify
-from sparsevit.segmenter import CheckpointError, load_segmenter
+from sparsevit.segmenter import CheckpointError, load_segmenter, read_config, read_info
 from sparsevit.tasks import Task
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.semantic import SemanticTask
@@ -30,6 +30,21 @@ CHECKPOINT_FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
 _TIMM_PREFIX = "timm/"
 _WEIGHTS_FILE = "model.safetensors"
 _BUILD_SIZE = 1024  # pixels; timm fits windows and shifts to it, so no stage is smaller than one
+_log = logging.getLogger(__name__)
+
+#: Parameters without the classifier, and channels that enter it: building each network to count
+#: them would take seconds.
+_TIMM_PARAMS = {
+    "swin_tiny_patch4_window7_224": (27_519_354, 768),
+    "swin_small_patch4_window7_224": (48_837_258, 768),
+    "swin_base_patch4_window7_224": (86_743_224, 1024),
+    "swin_base_patch4_window12_384": (86_878_584, 1024),
+    "swin_large_patch4_window7_224": (194_995_476, 1536),
+    "swin_large_patch4_window12_384": (195_198_516, 1536),
+    "swin_s3_tiny_224": (27_559_674, 768),
+    "swin_s3_small_224": (48_968_298, 768),
+    "swin_s3_base_224": (70_356_762, 768),
+}
 _IMAGENET = {1000: "imagenet-1k", 21841: "imagenet-22k"}
 
 
@@ -95,8 +110,13 @@ class LoadedModel:
 
 def list_models() -> list[ModelInfo]:
     """Every network that has a name, those that work offline first."""
-    return [_describe_own(path) for path in _own_checkpoints()] + sorted(
-        (_describe_timm(name) for name in timm.list_pretrained("swin_*")),
+    own = [info for path in _own_checkpoints() if (info := _describe_own(path)) is not None]
+    return own + sorted(
+        (
+            _describe_timm(name)
+            for name in timm.list_pretrained("swin_*")
+            if name.partition(".")[0] in _TIMM_PARAMS
+        ),
         key=lambda info: (info.source != "cached", info.params_m, info.name),
     )
 
@@ -147,15 +167,21 @@ def _own_checkpoints() -> list[Path]:
     return sorted(paths, key=lambda path: path.stem != DEFAULT_MODEL)
 
 
-def _describe_own(path: Path) -> ModelInfo:
-    model = load_segmenter(path)
+def _describe_own(path: Path) -> ModelInfo | None:
+    """One of our checkpoints; None for a file that could not be loaded anyway."""
+    try:
+        config, info = read_config(path), read_info(path)
+    except CheckpointError as error:
+        _log.warning("%s", error)
+        return None
+    size = path.stat().st_size
     return ModelInfo(
         name=path.stem,
         task="semantic",
-        classes=model.config.num_classes,
-        params_m=_count_params_m(model),
-        size_mb=round(path.stat().st_size / 1e6, 1),
-        licence="CC BY-NC 4.0 (see its card)",
+        classes=config.num_classes,
+        params_m=round(size / 2e6, 1),  # stored in half precision
+        size_mb=round(size / 1e6, 1),
+        licence=info.get("licence", "not stated"),
         source="offline",
     )
 
@@ -172,7 +198,8 @@ def _load_own(name: str, path: Path) -> LoadedModel:
 
 def _describe_timm(name: str) -> ModelInfo:
     config = _timm_config(name)
-    params_m = _architecture_params_m(config.architecture, config.num_classes)
+    backbone, channels = _TIMM_PARAMS[str(config.architecture)]
+    params_m = round((backbone + (channels + 1) * config.num_classes) / 1e6, 1)
     cached = isinstance(try_to_load_from_cache(str(config.hf_hub_id), _WEIGHTS_FILE), str)
     return ModelInfo(
         name=_TIMM_PREFIX + name,
@@ -185,21 +212,11 @@ def _describe_timm(name: str) -> ModelInfo:
     )
 
 
-@cache
-def _architecture_params_m(architecture: str, num_classes: int) -> float:
-    with torch.device("meta"):
-        return _count_params_m(timm.create_model(architecture, num_classes=num_classes))
-
-
-def _count_params_m(model: nn.Module) -> float:
-    return round(sum(p.numel() for p in model.parameters()) / 1e6, 1)
-
-
 def _load_timm(
     name: str, checkpoint: str | Path | None, random_weights: bool, seed: int
 ) -> LoadedModel:
     architecture = name.removeprefix(_TIMM_PREFIX)
-    if not architecture.startswith("swin_") or not timm.is_model(architecture.split(".")[0]):
+    if architecture.partition(".")[0] not in _TIMM_PARAMS:
         raise ModelError(
             f"There is no model named {name!r}; 'sparsevit models' lists them, and a "
             f".safetensors file of ours works too."

@@ -53,6 +53,25 @@ def test_own_checkpoints_come_first_and_work_offline(small):
     assert tiny.params_m == pytest.approx(28.3, abs=0.1)  # timm's results table
 
 
+@pytest.mark.parametrize("architecture", zoo._TIMM_PARAMS)
+def test_parameter_table_is_what_timm_builds(architecture):
+    with torch.device("meta"):
+        model = timm.create_model(architecture, num_classes=0)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert zoo._TIMM_PARAMS[architecture] == (count, model.num_features)
+
+
+def test_table_covers_every_pretrained_swin():
+    assert {name.partition(".")[0] for name in timm.list_pretrained("swin_*")} == set(
+        zoo._TIMM_PARAMS
+    )
+
+
+def test_an_unreadable_checkpoint_is_left_out_of_the_list(small):
+    small.with_name("broken.safetensors").write_bytes(b"rubbish")
+    assert [info.name for info in list_models() if info.source == "offline"] == ["small"]
+
+
 @pytest.mark.parametrize("by_path", [False, True])
 def test_loads_by_name_and_by_path(small, by_path):
     loaded = load_model(str(small) if by_path else "small")
