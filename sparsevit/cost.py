@@ -21,7 +21,9 @@ class BlockCost:
     Attributes:
         stage, block: 0-based stage, and block inside it.
         kept, total: windows computed, and windows there are.
-        dense_macs, sparse_macs: multiply-accumulates with all windows, and with the kept ones.
+        dense_macs: multiply-accumulates of the host's own block.
+        sparse_macs: of ours with the kept windows. Where a grid is padded ours also runs the MLP on
+            padded slots, so at sparsity 0 this can be more than dense.
     """
 
     stage: int
@@ -56,7 +58,7 @@ class CostReport:
 
     @property
     def mac_ratio(self) -> float:
-        """Sparse over dense, in (0, 1]: the latency ratio an ideal machine would reach."""
+        """Sparse over dense: the latency ratio an ideal machine would reach."""
         return self.sparse_gmacs / self.dense_gmacs
 
 
@@ -83,7 +85,7 @@ def count_macs(
                     block=number,
                     kept=kept,
                     total=grid.num_windows,
-                    dense_macs=per_window * grid.num_windows,
+                    dense_macs=block.host_macs(grid),
                     sparse_macs=per_window * kept,
                 )
             )

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import sparsevit
 from sparsevit import SparsitySchedule
 from sparsevit.cost import count_fixed_macs, count_macs
+from sparsevit.patch import host_form
 
 
 def _tiny(window: int = 4) -> SwinTransformer:
@@ -33,6 +34,15 @@ def test_equals_pytorchs_own_counter(size, value):
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.randn(1, 3, *size))
     assert report.sparse_gmacs * 1e9 == counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("size", [(64, 64), (60, 100), (32, 132)])
+def test_dense_is_the_hosts_own_arithmetic(size):
+    model = _tiny()
+    report = count_macs(model, size, model.sparsity, count_fixed_macs(model, size))
+    with torch.no_grad(), host_form(model), FlopCounterMode(display=False) as counter:
+        model(torch.randn(1, 3, *size))
+    assert report.dense_gmacs * 1e9 == counter.get_total_flops() // 2
 
 
 def test_one_block_by_hand():

@@ -79,11 +79,18 @@ class SparseSwinBlock(SwinTransformerBlock):
         return cached[2]
 
     def window_macs(self, num_tokens: int) -> int:
-        """Multiply-accumulates of one window of ``num_tokens`` slots: projections and attention."""
-        linears = [m for m in self.modules() if isinstance(m, nn.Linear)]
+        """Multiply-accumulates of one window of ``num_tokens`` slots, padded ones included."""
+        return self._attention_macs(num_tokens) + num_tokens * _token_macs(self.mlp)
+
+    def host_macs(self, grid: WindowGrid) -> int:
+        """Multiply-accumulates of the host's own block: its MLP leaves padded slots out."""
+        height, width = grid.grid
+        attention = grid.num_windows * self._attention_macs(grid.num_tokens)
+        return attention + height * width * _token_macs(self.mlp)
+
+    def _attention_macs(self, num_tokens: int) -> int:
         attention_dim = self.attn.qkv.out_features // 3
-        projections = sum(linear.in_features * linear.out_features for linear in linears)
-        return num_tokens * projections + 2 * num_tokens**2 * attention_dim
+        return num_tokens * _token_macs(self.attn) + 2 * num_tokens**2 * attention_dim
 
     def _build_bias(self, grid: WindowGrid) -> Tensor:
         bias = self.attn._get_rel_pos_bias()  # (1, nH, N, N)
@@ -95,6 +102,12 @@ class SparseSwinBlock(SwinTransformerBlock):
         state = self.__dict__.copy()
         state.pop("_bias_cache", None)
         return state
+
+
+def _token_macs(module: nn.Module) -> int:
+    """Multiply-accumulates of the linear layers of ``module`` for one token."""
+    linears = [m for m in module.modules() if isinstance(m, nn.Linear)]
+    return sum(linear.in_features * linear.out_features for linear in linears)
 
 
 def _changed_silently(table: Tensor, copy: Tensor) -> bool:
