@@ -118,7 +118,7 @@ def test_models_lists_offline_first(home):
 
 def test_bench_prints_every_row_with_its_ratio(home):
     result = _run(
-        "bench", "--model", "small.safetensors", "--size", "64", "-s", "0,0.5", "--repeats", "2",
+        "bench", "--model", "small.safetensors", "--size", "256", "-s", "0,0.5", "--repeats", "2",
         "--json",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
