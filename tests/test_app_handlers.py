@@ -287,9 +287,9 @@ def test_a_path_is_a_model_only_for_the_user_of_this_machine(engine):
     page.run(model="/etc/secret.safetensors")
     assert "choose one of the list" in page.messages[0]
     assert engine.calls == []
-    assert page.handlers.upload_model(page.session, "/tmp/mine.safetensors")
-    page.run(model="/tmp/mine.safetensors")
-    assert engine.calls[-1].model == "/tmp/mine.safetensors"
+    assert page.handlers.upload_model(page.session, "mine.safetensors")
+    page.run(model="mine.safetensors")
+    assert engine.calls[-1].model == "mine.safetensors"
 
 
 def test_another_network_brings_its_own_sliders_and_blocks(page, real):

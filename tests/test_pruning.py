@@ -300,8 +300,9 @@ def test_random_keeps_by_the_seed_alone(swin: Any) -> None:
 )
 def test_the_gradient_score_needs_no_reference_held_by_the_caller(swin: Any, run: Any) -> None:
     sparse = sparsify(swin, UNIFORM, score="gradient")
-    with torch.no_grad():
+    with torch.no_grad(), sparsevit.capture(sparse) as trace:
         run(sparse)
+    assert 0 < trace.blocks[0].kept < trace.blocks[0].total
 
 
 def test_more_sparsity_computes_less(swin: Any) -> None:

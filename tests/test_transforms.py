@@ -252,7 +252,7 @@ def test_paths_that_are_no_photos(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["a\0b.png", "x" * 5000, "new\nline.png", ""])
 def test_strange_paths(path: str) -> None:
-    explain(path)
+    assert explain(path)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
