@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
@@ -254,7 +255,7 @@ def _match_stages(items: list[Any], depths: Sequence[int]) -> tuple[tuple[float,
 
 def _load_json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(re.sub(r"(?<![\d.])\.(?=\d)", "0.", text))  # .6 is how people type 0.6
     except (ValueError, RecursionError) as error:
         raise ScheduleError(
             f"Cannot read the schedule {text[:40]!r}; write a number such as 0.6, "

@@ -238,3 +238,18 @@ def test_a_schedule_file_is_read(tmp_path) -> None:
 def test_dense_is_dense() -> None:
     assert SparsitySchedule.parse(0, DEPTHS).is_dense
     assert not SparsitySchedule.parse([0, 0, [0, 0, 0.1], 0], DEPTHS).is_dense
+
+
+@pytest.mark.parametrize(
+    "text", ["[[.6],[0],[.2,.4,.5],[0]]", "[[0.6], [0.0], [.20, 0.4, .5], [0]]"]
+)
+def test_numbers_may_start_with_their_point(text: str) -> None:
+    stages = ((0.6,), (0.0,), (0.2, 0.4, 0.5), (0.0,))
+    assert SparsitySchedule.parse(text).stages == stages
+    assert SparsitySchedule.parse(" .6 ").stages[0] == (0.6,)
+
+
+@pytest.mark.parametrize("text", ["..6", "0..6", "1.2.3", "6."])
+def test_points_in_wrong_places_are_refused(text: str) -> None:
+    with pytest.raises(ScheduleError):
+        SparsitySchedule.parse(text)
