@@ -16,6 +16,7 @@ from sparsevit.data.labelled import DataError, LabelledData
 from sparsevit.patch import sparsify
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.segmenter import Segmenter
+from sparsevit.tasks.semantic import count_confusion
 from sparsevit.transforms import choose_size, resize_image, to_tensor
 
 
@@ -32,22 +33,6 @@ class Score:
     miou: float
     per_class_iou: np.ndarray
     pixel_accuracy: float
-
-
-def count_confusion(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """Count pixels by true and predicted class.
-
-    Args:
-        truth: integers of any shape; values of ``num_classes`` or more are void and left out.
-        predicted: the same shape, values in [0, num_classes).
-        num_classes: number of classes.
-
-    Returns:
-        (num_classes, num_classes) int64, row = truth, column = prediction.
-    """
-    known = truth < num_classes
-    cells = truth[known].astype(np.int64) * num_classes + predicted[known]
-    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def score_confusion(confusion: np.ndarray) -> Score:

@@ -12,6 +12,22 @@ from torch import Tensor
 from sparsevit.vis import draw_labels
 
 
+def count_confusion(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Count pixels by true and predicted class.
+
+    Args:
+        truth: integers of any shape; values of ``num_classes`` or more are void and left out.
+        predicted: the same shape, values in [0, num_classes).
+        num_classes: number of classes.
+
+    Returns:
+        (num_classes, num_classes) int64, row = truth, column = prediction.
+    """
+    known = truth < num_classes
+    cells = truth[known].astype(np.int64) * num_classes + predicted[known]
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
 @dataclass(frozen=True)
 class SemanticTask:
     """Classes of a segmentation network.
@@ -46,9 +62,7 @@ class SemanticTask:
 
     def compare_classes(self, dense: np.ndarray, sparse: np.ndarray) -> dict[str, float]:
         """IoU in [0, 1] of every class that either prediction holds, by name."""
-        count = len(self.class_names)
-        pairs = dense.astype(np.int64) * count + sparse
-        confusion = np.bincount(pairs.ravel(), minlength=count * count).reshape(count, count)
+        confusion = count_confusion(dense, sparse, len(self.class_names))
         union = confusion.sum(0) + confusion.sum(1) - confusion.diagonal()
         return {
             name: float(confusion[index, index] / union[index])
