@@ -9,7 +9,8 @@ import torch
 from typer.testing import CliRunner
 
 from sparsevit import zoo
-from sparsevit.cli import _split_schedules, cli
+from sparsevit.cli import cli
+from sparsevit.cli.common import split_schedules
 from sparsevit.data.streets import CLASS_NAMES, PALETTE
 from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
 
@@ -96,7 +97,7 @@ def test_running_out_of_memory_is_one_sentence(home, monkeypatch, error):
     def run_out(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("sparsevit.cli.prepare_image", run_out)
+    monkeypatch.setattr("sparsevit.cli.inspect.prepare_image", run_out)
     result = _run_small("photo.png")
     assert result.exit_code == 2
     assert result.stderr.strip() == "Error: Out of memory; try a smaller --size or --batch."
@@ -106,7 +107,7 @@ def test_a_fault_of_ours_is_not_hidden(home, monkeypatch):
     def break_down(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("sparsevit.cli.prepare_image", break_down)
+    monkeypatch.setattr("sparsevit.cli.inspect.prepare_image", break_down)
     assert isinstance(_run_small("photo.png").exception, KeyError)
 
 
@@ -156,4 +157,4 @@ def test_every_command_has_help(home):
 
 
 def test_schedules_split_outside_brackets():
-    assert _split_schedules("0, 0.6,[[.1],[0]] ,a") == ["0", "0.6", "[[.1],[0]]", "a"]
+    assert split_schedules("0, 0.6,[[.1],[0]] ,a") == ["0", "0.6", "[[.1],[0]]", "a"]

@@ -39,7 +39,7 @@ LAYERS = (
     "cli",
     "__main__",
 )
-FOLDERS = ("hosts", "tasks", "data")
+FOLDERS = ("hosts", "tasks", "data", "cli")
 
 #: What may name a host library's internals.
 HOST_LAYERS = {"hosts", "zoo", "segmenter"}

@@ -1,0 +1,39 @@
+"""The ``sparsevit`` command. Each command is a thin shell around one library call."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import sparsevit
+from sparsevit.cli.evaluate import eval_
+from sparsevit.cli.inspect import app, bench, models, run
+from sparsevit.cli.scenes import scenes
+from sparsevit.cli.train import train_
+
+cli = typer.Typer(
+    name="sparsevit",
+    help="See, tune and use activation sparsity in window-attention vision transformers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@cli.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(sparsevit.__version__)
+        raise typer.Exit
+
+
+cli.command()(models)
+cli.command()(run)
+cli.command()(bench)
+cli.command(name="eval")(eval_)
+cli.command(name="train")(train_)
+cli.command()(scenes)
+cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(app)

@@ -1,0 +1,84 @@
+"""What the commands share: their options, how they read them, and how they end on an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sparsevit.memory import is_out_of_memory
+from sparsevit.patch import UnsupportedModelError
+from sparsevit.training import TrainingError
+from sparsevit.zoo import LoadedModel, default_device, load_model
+
+EXIT_BAD_INPUT = 2
+EXIT_SOME_FAILED = 1
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+ModelName = Annotated[
+    str, typer.Option("--model", "-m", help="A name from 'sparsevit models', or a .safetensors.")
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N. [default: a GPU if any]")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="Weights for a timm architecture, instead of its download.")
+]
+
+
+def load(
+    name: str, device: str | None, checkpoint: Path | None, random_weights: bool, seed: int
+) -> LoadedModel:
+    own = not name.startswith(("timm/", "swin_"))
+    return load_model(
+        name,
+        device=device or default_device(),
+        checkpoint=checkpoint,
+        random_weights=random_weights and not own,
+        seed=seed,
+    )
+
+
+def read_size(text: str) -> int | None:
+    if text == "native":
+        return None
+    if not text.isdigit() or not 64 <= int(text) <= 4096:
+        raise fail(ValueError(f"size is 64 to 4096 pixels or 'native', not {text!r}."))
+    return int(text)
+
+
+def split_schedules(text: str) -> list[str]:
+    """Split at the commas outside brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts]
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """End the command with one sentence for every error a user can cause."""
+    try:
+        yield
+    except Exception as error:
+        raise fail(error) from error
+
+
+def fail(error: Exception) -> typer.Exit:
+    typer.echo(f"Error: {explain(error)}", err=True)
+    return typer.Exit(EXIT_BAD_INPUT)
+
+
+def explain(error: Exception) -> str:
+    """One sentence for an error that a user can cause; any other goes on as it is."""
+    if is_out_of_memory(error):
+        return "Out of memory; try a smaller --size or --batch."
+    if isinstance(error, (ValueError, TrainingError, UnsupportedModelError, OSError)):
+        return " ".join(str(error).split()) or type(error).__name__
+    raise error
