@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from sparsevit import zoo
@@ -136,21 +137,172 @@ def test_bench_prints_every_row_with_its_ratio(home):
 
 
 def test_scenes_and_eval(home):
-    assert _run("scenes", "--out", "w", "--count", "1", "--size", "64x128").exit_code == 0
-    (home / "d" / "images").mkdir(parents=True)
-    (home / "d" / "labels").mkdir()
-    (home / "w" / "scene_00000.jpg").rename(home / "d" / "images" / "a.jpg")
-    (home / "w" / "scene_00000_labels.png").rename(home / "d" / "labels" / "a.png")
-    result = _run("eval", "--model", "small", "--data", "d", "-s", "0,0.5", "--json")
+    drawn = _run("scenes", "--out", "w", "--count", "1", "--size", "256x512", "--seed", "3")
+    assert drawn.exit_code == 0, drawn.output
+    result = _run("eval", "--model", "small", "--data", "w", "-s", "0,0.5", "--json")
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)
+    assert (data["data"], data["split"], data["pictures"]) == ("w", "all", 1)
     assert data["results"][0]["agreement"] == 1.0
     assert all(0 <= row["miou"] <= 1 for row in data["results"])
-    assert _run("eval", "--model", "small", "--data", "nowhere").exit_code == 2
+
+
+@pytest.fixture
+def folder(home):
+    """Two labelled pictures: sky above road, with void between; returns what ``--data`` takes."""
+    labels = np.zeros((64, 96), np.uint8)
+    labels[30:34], labels[34:] = 255, 3
+    for part in ("images", "labels"):
+        (home / "d" / part).mkdir(parents=True)
+    for name in ("a", "b"):
+        cv2.imwrite(str(home / "d" / "images" / f"{name}.png"), np.dstack([labels] * 3))
+        cv2.imwrite(str(home / "d" / "labels" / f"{name}.png"), labels)
+    (home / "d" / "classes.json").write_text(json.dumps({"classes": CLASS_NAMES[:-1]}))
+    return "d"
+
+
+def _eval(*arguments: str):
+    return _run("eval", "--model", "small", "--device", "cpu", *arguments)
+
+
+def test_eval_writes_what_it_prints_and_plot_draws_it(home, folder):
+    out = home / "new" / "r.json"
+    arguments = ("--data", folder, "-s", "0,0.5", "--size", "64,native, 96", "--latency")
+    result = _eval(*arguments, "--repeats", "1", "--out", str(out), "--json")
+    assert result.exit_code == 0, result.output
+    reports = json.loads(result.stdout)
+    assert reports == json.loads(out.read_text())
+    assert [report["size"] for report in reports] == [64, "native", 96]
+    for report in reports:
+        assert list(report["results"][0]["per_class_iou"]) == list(CLASS_NAMES[:-1])
+        assert all(row["latency_ms"] > 0 for row in report["results"])
+        assert report["device"]["batch"] == 1
+    for x in ("sparsity", "latency"):
+        drawn = _run("plot", str(out), "--x", x, "--size", "64,96", "--out", f"p/{x}.png")
+        assert drawn.exit_code == 0, drawn.output
+        assert cv2.imread(str(home / "p" / f"{x}.png")).shape == (840, 1280, 3)
+
+
+def test_eval_prints_a_table(home, folder):
+    result = _eval("--data", folder, "-s", "0, paper-42ms", "--limit", "1")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "small on d, split all, 1 pictures, size native"
+    assert lines[1].split() == ["sparsity", "0", "paper-42ms"]
+    assert lines[4].split()[:2] == ["agreement", "100.0%"]
+    assert [line.split()[1] for line in lines[5:]] == list(CLASS_NAMES[:-1])
+
+
+def test_eval_says_the_same_twice(home, folder):
+    first, second = (_eval("--data", folder, "-s", "0.3", "--json").stdout for _ in range(2))
+    assert first == second
+    assert json.loads(first)["size"] == "native"
+
+
+@pytest.mark.parametrize(
+    ("spec", "split", "named"), [("camvid:x/y", "val", "camvid"), ("x/y", "all", "y")]
+)
+def test_eval_s_split_and_name_follow_the_data(home, monkeypatch, spec, split, named):
+    asked = []
+
+    def open_nothing(*arguments: object, **_: object) -> None:
+        asked.append(arguments)
+
+    monkeypatch.setattr("sparsevit.cli.evaluate.open_data", open_nothing)
+    monkeypatch.setattr(
+        "sparsevit.cli.evaluate.evaluate_sizes",
+        lambda *_, **options: [{"data": options["data_name"]}],
+    )
+    result = _eval("--data", spec, "--json")
+    assert asked == [(spec, split)]
+    assert json.loads(result.stdout) == {"data": named}
+
+
+def _spoil_label(home):
+    cv2.imwrite(str(home / "d" / "labels" / "b.png"), np.full((64, 96), 77, np.uint8))
+
+
+def _spoil_size(home):
+    cv2.imwrite(str(home / "d" / "labels" / "b.png"), np.zeros((64, 64), np.uint8))
+
+
+def _spoil_classes(home):
+    (home / "d" / "classes.json").write_text('{"classes": ["cat", "dog"]}')
+
+
+def _spoil_folder(home):
+    for path in (home / "d" / "images").iterdir():
+        path.unlink()
+
+
+def _spoil_model(home):
+    save_file({"weight": torch.zeros(1)}, home / "small.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "arguments", "message"),
+    [
+        (_spoil_label, (), "b.png holds the value 77; allowed are 0 to 10"),
+        (_spoil_size, (), "b.png is 96x64 but its labels are 64x64"),
+        (_spoil_classes, (), "cat, dog"),
+        (_spoil_folder, (), "There are no .jpg or .png pictures"),
+        (_spoil_model, (), "not a SparseViT segmenter"),
+        (None, ("--model", "swin_tiny_patch4_window7_224"), "is no segmenter"),
+        (None, ("--model", "missing"), "no model named 'missing'"),
+        (None, ("--data", "nowhere"), "nowhere is not a data folder"),
+        (None, ("--data", "camvid:d", "--split", "test"), "no test split"),
+        (None, ("--size", "512,7"), "64 to 4096 pixels or 'native', not '7'"),
+        (None, ("--size", "512,"), "64 to 4096 pixels or 'native', not ''"),
+        (None, ("-s", "0,1.2"), "below 1"),
+        (None, ("--device", "warp"), "warp"),
+        (None, ("--out", "photo.png/r.json"), "photo.png"),
+        (None, ("--out", "d"), "d is a folder"),
+    ],
+)
+def test_eval_refuses_in_one_sentence(home, folder, spoil, arguments, message):
+    if spoil is not None:
+        spoil(home)
+    result = _eval("--data", folder, "-s", "0", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stderr.strip().splitlines()[-1].startswith("Error: ")
+    assert result.stdout == ""
+
+
+def test_eval_s_limit_is_at_least_one(home, folder):
+    result = _eval("--data", folder, "--limit", "0")
+    assert result.exit_code == 2
+    assert "--limit" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        ('{"schedule": [0.5]}', (), "r.json is not a result of 'sparsevit eval --out'"),
+        ("no JSON", (), "r.json is not a result"),
+        (None, (), "There is no file r.json"),
+        ("[]", ("--out", "p.jpg"), "saved as .png"),
+        ("[]", ("--size", "1"), "64 to 4096"),
+        (
+            '{"model": "m", "data": "d", "split": "all", "size": 64, '
+            '"results": [{"schedule": [[0]], "miou": 0.5}]}',
+            ("--x", "latency"),
+            "r.json has no latency",
+        ),
+    ],
+)
+def test_plot_refuses_in_one_sentence(home, text, arguments, message):
+    if text is not None:
+        (home / "r.json").write_text(text)
+    result = _run("plot", "r.json", "--out", "p.png", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (home / "p.png").exists()
 
 
 def test_every_command_has_help(home):
-    for command in ("models", "run", "bench", "eval", "train", "scenes", "app"):
+    for command in ("models", "run", "bench", "eval", "plot", "train", "scenes", "app"):
         result = _run(command, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.stdout

@@ -32,6 +32,7 @@ LAYERS = (
     "zoo",
     "analysis",
     "evaluation",
+    "plots",
     "training",
     "search",
     "bench",
@@ -39,7 +40,7 @@ LAYERS = (
     "cli",
     "__main__",
 )
-FOLDERS = ("hosts", "tasks", "data", "cli")
+FOLDERS = ("hosts", "tasks", "data", "training", "cli")
 
 #: What may name a host library's internals.
 HOST_LAYERS = {"hosts", "zoo", "segmenter"}

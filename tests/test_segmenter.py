@@ -48,7 +48,7 @@ def checkpoint(model: Segmenter, tmp_path: Path) -> Path:
 
 def rewrite(path: Path, **changes: str) -> None:
     """Store the same weights under changed metadata."""
-    metadata = {"format": "sparsevit-segmenter-1", "config": json.dumps(asdict(CONFIG))}
+    metadata = {"format": "sparsevit-segmenter-2", "config": json.dumps(asdict(CONFIG))}
     save_file(load_file(path), path, metadata | {"info": "{}"} | changes)
 
 
@@ -174,7 +174,7 @@ def test_wrong_config(checkpoint: Path, config: str) -> None:
 def test_missing_weight(checkpoint: Path) -> None:
     tensors = load_file(checkpoint)
     del tensors["classifier.bias"]
-    metadata = {"format": "sparsevit-segmenter-1", "config": json.dumps(asdict(CONFIG))}
+    metadata = {"format": "sparsevit-segmenter-2", "config": json.dumps(asdict(CONFIG))}
     save_file(tensors, checkpoint, metadata)
     with pytest.raises(CheckpointError, match=r"do not match .*classifier\.bias"):
         load_segmenter(checkpoint)

@@ -1,292 +1,358 @@
-"""Training and evaluation on a tiny folder."""
+"""Training on a tiny folder: phases, schedules, loss, optimiser, measurement, log."""
 
 from __future__ import annotations
 
 import csv
-import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from training_support import MODEL, Recorder, make_config
 
-from sparsevit import SparsitySchedule, is_sparse
-from sparsevit.data.batches import BatchMaker, Phase
-from sparsevit.data.labelled import DataError, LabelledFolder
-from sparsevit.data.streets import CLASS_NAMES, PALETTE
-from sparsevit.evaluation import count_confusion, evaluate, score_confusion
-from sparsevit.segmenter import Segmenter, SegmenterConfig, load_segmenter, read_info
+from sparsevit import ScheduleError, SparsitySchedule, is_sparse
+from sparsevit.data.batches import Phase
+from sparsevit.data.labelled import DataError
+from sparsevit.evaluation import evaluate
+from sparsevit.segmenter import (
+    Segmenter,
+    load_segmenter,
+    read_info,
+)
 from sparsevit.training import (
     Progress,
     TrainConfig,
     Trainer,
     TrainingError,
-    segmentation_loss,
+    make_phases,
+    nano_config,
     train,
 )
-
-MODEL = SegmenterConfig(
-    class_names=CLASS_NAMES[:-1],
-    palette=tuple(tuple(map(int, colour)) for colour in PALETTE[:-1]),
-    embed_dim=16,
-    depths=(2, 2, 2, 2),
-    num_heads=(1, 2, 4, 8),
-    window_size=4,
-    head_dim=16,
+from sparsevit.training.optimisation import (
+    MovingAverage,
+    build_optimizers,
+    segmentation_loss,
 )
+from sparsevit.training.validation import Validator, find_validation
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    """Four pictures, sky above road, of two sequences; 8 steps, the last 3 with schedules."""
-    for folder in ("images", "labels"):
-        (tmp_path / "data" / folder).mkdir(parents=True)
-    labels = np.zeros((96, 128), dtype=np.uint8)
-    labels[48:] = 3
-    labels[-8:] = 11
-    for stem in ("a_1", "a_2", "b_1", "b_2"):
-        image = cv2.applyColorMap(labels * 60, cv2.COLORMAP_JET)
-        cv2.imwrite(str(tmp_path / "data" / "images" / f"{stem}.png"), image)
-        cv2.imwrite(str(tmp_path / "data" / "labels" / f"{stem}.png"), labels)
-    return TrainConfig(
-        output=tmp_path / "run",
-        data=((str(tmp_path / "data"), 1.0),),
-        holdout=("b",),
-        steps=8,
-        model=MODEL,
-        phases=(Phase(0.5, 4, (32, 32), (0.5, 1.0)), Phase(1.0, 2, (64, 64), (0.5, 1.0))),
-        warmup=0.1,
-        adaptation=0.4,
-        learning_rate=3e-3,
-    )
+    return make_config(tmp_path)
 
 
-class StoppingAt:
-    """Remembers what is reported, and presses Ctrl-C after a step."""
-
-    def __init__(self, step: int | None = None) -> None:
-        self.step = step
-        self.seen: list[Progress] = []
-
-    def __call__(self, progress: Progress) -> None:
-        self.seen.append(progress)
-        if progress.step == self.step:
-            raise KeyboardInterrupt
+def read_log(config: TrainConfig) -> list[dict[str, str]]:
+    with (config.output / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_loss_falls(config: TrainConfig) -> None:
-    report = StoppingAt()
+    report = Recorder()
     path = train(replace(config, steps=12), report, show_bar=False)
     assert report.seen[4].loss < report.seen[0].loss
     assert report.seen[-1].loss < 0.8 * report.seen[0].loss
     assert report.seen[-1].fraction == 1
     assert load_segmenter(path).config == MODEL
-    assert read_info(path)["steps"] == "12"
+    info = read_info(path)
+    assert (info["steps"], info["data"]) == ("12", "data=1")
 
 
-def test_schedules_are_random_in_the_last_part_only(config: TrainConfig) -> None:
-    report = StoppingAt()
-    train(replace(config, steps=10), report, show_bar=False)
-    dense = [progress.schedule.is_dense for progress in report.seen]
-    assert all(dense[:6])
-    adapted = [progress.schedule for progress in report.seen[6:]]
-    assert len(set(adapted)) == len(adapted)
+def test_dense_then_random_schedules_then_the_one_given(config: TrainConfig) -> None:
+    report = Recorder()
+    last = SparsitySchedule.parse([0.5, 0, 0.25, 0], MODEL.depths)
+    train(
+        replace(config, steps=10, finetune_schedule=last, finetune=0.2, adaptation=0.3),
+        report,
+        show_bar=False,
+    )
+    schedules = [progress.schedule for progress in report.seen]
+    assert all(schedule.is_dense for schedule in schedules[:5])
+    adapted = schedules[5:8]
+    assert len(set(adapted)) == 3
     for schedule in adapted:
         schedule.check_linked()
+    assert schedules[8:] == [last, last]
 
 
-def test_interrupted_run_goes_on_where_it_stopped(config: TrainConfig, tmp_path: Path) -> None:
-    straight, first, second = StoppingAt(), StoppingAt(6), StoppingAt()
-    whole = load_segmenter(train(config, straight, show_bar=False))
-    halted = replace(config, output=tmp_path / "halted")
-    train(halted, first, show_bar=False)
-    state = torch.load(halted.output / "state.pt", weights_only=True)
-    assert state["step"] == 6
-    resumed = load_segmenter(train(halted, second, show_bar=False))
-    assert [p.step for p in first.seen + second.seen] == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert second.seen[0].elapsed_s > state["elapsed_s"] >= first.seen[-1].elapsed_s
-    losses = [p.loss for p in first.seen + second.seen]
-    assert losses == pytest.approx([p.loss for p in straight.seen], rel=1e-4)
-    for name, value in whole.state_dict().items():
-        torch.testing.assert_close(value, resumed.state_dict()[name], rtol=2e-3, atol=2e-3)
+@pytest.mark.parametrize(("adaptation", "finetune"), [(0.3, 0.1), (0.1, 0.2), (1.0, 0.0)])
+def test_parts_begin_where_sums_of_shares_say(
+    config: TrainConfig, adaptation: float, finetune: float
+) -> None:
+    """0.1 + 0.2 is not 0.3 in binary, but step 7 of 10 is the first of the last three tenths."""
+    last = SparsitySchedule.parse(0.5, MODEL.depths)
+    parts = replace(config, adaptation=adaptation, finetune=finetune, finetune_schedule=last)
+    found = [parts.find_part(step / 10) for step in range(10)]
+    counts = [found.count(part) for part in ("dense", "adaptation", "finetune")]
+    tenths = [round(10 * share) for share in (1 - adaptation - finetune, adaptation, finetune)]
+    assert counts == tenths
+    assert found == sorted(found, key=("dense", "adaptation", "finetune").index)
 
 
-def test_finished_run_has_nothing_left_to_do(config: TrainConfig) -> None:
-    report = StoppingAt()
-    train(config, show_bar=False)
-    assert train(config, report, show_bar=False).is_file()
-    assert report.seen == []
-
-
-def test_state_of_another_run_is_refused(config: TrainConfig) -> None:
-    train(replace(config, steps=1), show_bar=False)
-    with pytest.raises(TrainingError, match="other settings"):
-        train(config, show_bar=False)
-    (config.output / "state.pt").write_bytes(b"rubbish")
-    with pytest.raises(TrainingError, match="delete it"):
-        train(config, show_bar=False)
+def test_schedule_that_cannot_be_run_is_refused(config: TrainConfig) -> None:
+    wrong = SparsitySchedule(((0.5,), (0.0,)))
+    with pytest.raises(ScheduleError, match="2 stages"):
+        Trainer(replace(config, finetune_schedule=wrong))
 
 
 def test_clock_drives_the_run(config: TrainConfig) -> None:
     now = [100.0]
     trainer = Trainer(replace(config, steps=None, minutes=2), clock=lambda: now[0])
-    assert trainer.fraction == 0
+    assert trainer.agree() == (0, False)
+    assert trainer.agree(wants_to_stop=True) == (0, True)
     now[0] += 90
-    progress = trainer.run_step()
+    progress = trainer.run_step(trainer.agree()[0])
     assert (progress.fraction, progress.elapsed_s) == (0.75, 90)
     assert not progress.schedule.is_dense
     assert is_sparse(trainer.model)
     now[0] += 60
-    assert trainer.fraction == 1
-    trainer.batches.close()
+    assert trainer.agree()[0] == 1
+    assert not trainer.is_save_due()
+    now[0] += 60
+    assert trainer.is_save_due()
+    trainer.close()
 
 
-def test_loss_that_is_not_a_number_keeps_the_last_state(config: TrainConfig) -> None:
-    train(config, StoppingAt(2), show_bar=False)
-    before = (config.output / "state.pt").read_bytes()
-    trainer = Trainer(config)
-    with torch.no_grad():
-        trainer.model.classifier.bias.fill_(float("nan"))
-    with pytest.raises(TrainingError, match=r"not a number at step 2"):
-        trainer.run_step()
-    trainer.batches.close()
-    assert (config.output / "state.pt").read_bytes() == before
+def test_small_crops_first_and_a_wide_range_of_scales_later() -> None:
+    first, later = make_phases(320, 6)
+    assert (first.size, first.batch_size) == ((320, 320), 6)
+    assert (later.size, later.batch_size) == ((480, 480), 3)
+    assert later.short_sides[1] / later.short_sides[0] > 4
+    assert [phase.size for phase in make_phases(32, 1)] == [(32, 32), (32, 32)]
+    config = TrainConfig(Path("x"), (("y", 1.0),), phases=(first, later))
+    assert [config.find_phase(f) for f in (0, 0.49, 0.5, 1)] == [0, 0, 1, 1]
+
+
+def test_bfloat16_trains(config: TrainConfig) -> None:
+    report = Recorder()
+    path = train(replace(config, steps=12, precision="bf16"), report, show_bar=False)
+    assert report.seen[-1].loss < 0.8 * report.seen[0].loss
+    exact = Recorder()
+    train(replace(config, steps=1, output=config.output / "fp32"), exact, show_bar=False)
+    assert report.seen[0].loss == pytest.approx(exact.seen[0].loss, rel=0.02)
+    assert report.seen[0].loss != exact.seen[0].loss
+    assert load_segmenter(path).config == MODEL
+
+
+def test_miou_is_measured_on_pictures_not_trained_on(config: TrainConfig) -> None:
+    report = Recorder()
+    path = train(replace(config, validate=0.5), report, show_bar=False)
+    mious = [progress.miou for progress in report.seen]
+    assert [index for index, miou in enumerate(mious) if miou is not None][-1] == 7
+    validation = find_validation(config)
+    assert validation is not None
+    assert validation.data.names == ["b_1", "b_2"]
+    result = evaluate(load_segmenter(path), validation.data, [0.0])
+    # The file holds half precision.
+    assert mious[-1] == pytest.approx(result["results"][0]["miou"], abs=0.01)
+    rows = read_log(config)
+    assert rows[-1]["step"] == "8"
+    assert float(rows[-1]["miou"]) == pytest.approx(mious[-1], abs=1e-4)
+
+
+def test_measuring_changes_nothing_that_is_trained(config: TrainConfig) -> None:
+    losses = []
+    for name, validate in (("with", 0.125), ("without", 0.0)):
+        report = Recorder()
+        changes = {"validate": validate, "output": config.output / name}
+        train(replace(config, **changes), report, show_bar=False)
+        losses.append([progress.loss for progress in report.seen])
+    assert losses[0] == losses[1]
+
+
+def test_measuring_takes_a_small_part_of_the_time(config: TrainConfig) -> None:
+    found = find_validation(config)
+    assert found is not None
+    validator = Validator(replace(config, validate=0.25), found, torch.device("cpu"), 0.1)
+    assert not validator.is_due(0.3, 100)
+    assert validator.is_due(0.35, 100)
+    validator.measure(Segmenter(MODEL).state_dict(), 0.4)
+    assert not validator.is_due(0.6, 1000)
+    assert validator.is_due(0.65, 1000)
+    assert not validator.is_due(0.65, 1e-9)  # it took more than a few percent of that
+    assert validator.is_due(1.0, 1e-9)  # but the end is always measured
+
+
+def test_validation_pictures_come_from_a_folder_or_from_later_seeds(config: TrainConfig) -> None:
+    def find(**changes: object) -> tuple[str, list[str]] | None:
+        found = find_validation(replace(config, **changes))
+        return found and (found.spec, found.data.names)
+
+    folder = config.data[0][0]
+    assert find(holdout=None) is None  # four pictures: too few to spare every tenth
+    streets = {"data": (("streets:5:3:64x128", 1.0),), "model": nano_config()}
+    spec, names = find(**streets) or ("", [])
+    assert spec == "streets:8:24"
+    assert (names[0], len(names)) == ("8", 24)
+    mixed = (("streets:5:3", 1.0), (folder, 1.0))
+    assert find(data=mixed) == (folder, ["b_1", "b_2"])
 
 
 def test_holdout_never_leaks(config: TrainConfig) -> None:
     trainer = Trainer(config)
-    trainer.batches.close()
+    trainer.close()
     assert trainer.batches.names == ["a_1", "a_2"]
 
 
-def test_log_has_a_line_every_twenty_steps(config: TrainConfig) -> None:
-    train(replace(config, steps=20), show_bar=False)
-    with (config.output / "log.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["step"] for row in rows] == ["20"]
+def test_log_has_a_line_now_and_then(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparsevit.training.loop._LOG_EVERY", 3)
+    train(config, show_bar=False)
+    rows = read_log(config)
+    assert [row["step"] for row in rows] == ["3", "6"]
+    assert {row["miou"] for row in rows} == {""}
     assert SparsitySchedule.parse(rows[0]["schedule"], MODEL.depths)
 
 
+def test_progress_is_shown_on_standard_error(
+    config: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(replace(config, steps=2, validate=0.5))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "2 pictures of" in captured.err
+    assert "mIoU 0." in captured.err
+    for word in ("100.0%", "step 2", "loss", "images/s"):
+        assert word in captured.err.splitlines()[-1]
+
+
 def test_decay_spares_norms_biases_and_position_tables(config: TrainConfig) -> None:
-    trainer = Trainer(config)
-    trainer.batches.close()
-    decayed, plain = trainer.optimizer.param_groups
+    model = Segmenter(MODEL)
+    (optimizer,) = build_optimizers(model, config)
+    decayed, plain = optimizer.param_groups
     assert (decayed["weight_decay"], plain["weight_decay"]) == (0.05, 0.0)
     spared = {id(parameter) for parameter in plain["params"]}
-    for name, parameter in trainer.model.named_parameters():
+    for name, parameter in model.named_parameters():
         is_table = name.endswith("relative_position_bias_table")
         assert (id(parameter) in spared) == (parameter.ndim == 1 or is_table), name
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"minutes": 0},
-        {"steps": 0},
-        {"data": ()},
-        {"data": (("x", 0.0),)},
-        {"phases": ()},
-        {"phases": (Phase(1.0, 4, (30, 32), (0.5, 1.0)),)},
-        {"phases": (Phase(1.0, 0, (32, 32), (0.5, 1.0)),)},
-    ],
-)
-def test_impossible_settings(config: TrainConfig, changes: dict) -> None:
-    with pytest.raises(TrainingError):
-        replace(config, **changes)
+def test_learning_rate_rises_and_falls_in_every_part(config: TrainConfig) -> None:
+    last = SparsitySchedule.parse(0.5, MODEL.depths)
+    parts = replace(
+        config, learning_rate=2, warmup=0.1, adaptation=0.25, finetune=0.25, finetune_schedule=last
+    )
+    for fraction, rate in [
+        (0.0, 0.02),  # 1 % of its height
+        (0.05, 2 * 0.5 * 0.5 * (1 + math.cos(math.pi * 0.1))),
+        (0.25, 2 * 0.5),
+        (0.4999, 0.02),
+        (0.5, 0.006),  # the adaptation is 0.3 times as high
+        (0.625, 2 * 0.3 * 0.5),
+        (0.75, 0.002),  # the fine-tune 0.1 times
+        (0.875, 2 * 0.1 * 0.5),
+        (1.0, 0.002),
+    ]:
+        assert parts.find_rate(fraction) == pytest.approx(rate, rel=1e-3), fraction
+    assert replace(config, adaptation=1.0, learning_rate=1).find_rate(0.5) == pytest.approx(0.15)
 
 
-def test_classes_must_be_the_networks(config: TrainConfig) -> None:
-    other = replace(MODEL, class_names=("x", "y"), palette=MODEL.palette[:2])
-    with pytest.raises(DataError, match="classes of the network"):
-        train(replace(config, model=other), show_bar=False)
+def test_network_before_the_adaptation_is_kept(config: TrainConfig) -> None:
+    steps, kept = [], config.output / "dense.safetensors"
+
+    def watch(progress: Progress) -> None:
+        steps.append((progress.schedule.is_dense, kept.exists()))
+
+    train(config, watch, show_bar=False)
+    assert (True, False) in steps
+    assert {is_dense == (not exists) for is_dense, exists in steps} == {True}
+    assert read_info(kept)["steps"] == str([is_dense for is_dense, _ in steps].count(True))
+    before, after = load_segmenter(kept), load_segmenter(config.output / "model.safetensors")
+    assert not torch.equal(before.classifier.weight, after.classifier.weight)
 
 
-def test_batches_depend_on_seed_and_step_alone(config: TrainConfig) -> None:
-    data = LabelledFolder(config.data[0][0])
-    one, other = (BatchMaker([data], [1.0], config.phases, seed=3) for _ in range(2))
-    for step, phase in [(0, 0), (1, 0), (2, 1), (3, 1)]:
-        images, labels = one.get(step, phase)
-    again, _ = other.get(3, 1)
-    torch.testing.assert_close(again, images)
-    assert images.dtype == labels.dtype == torch.uint8
-    assert not torch.equal(one.get(4, 1)[0], images)
-    one.close()
-    other.close()
-
-
-def test_rarer_classes_weigh_more(config: TrainConfig) -> None:
-    data = LabelledFolder(config.data[0][0])
-    maker = BatchMaker([data], [1.0], config.phases, seed=0)
-    weights = maker.class_weights()
-    maker.close()
-    assert weights.mean().item() == pytest.approx(1)
-    assert weights[0] < weights[3] < weights[5]  # half of the picture, 40/96 of it, none
+def test_average_follows_weights_and_buffers() -> None:
+    model = torch.nn.BatchNorm1d(1)
+    average = MovingAverage(model, decay=0.75)
+    with torch.no_grad():
+        model.weight.fill_(5)
+        model.running_mean.fill_(8)
+        model.num_batches_tracked.fill_(3)
+    average.update(step=1000)
+    assert average.weights["weight"].item() == pytest.approx(0.75 * 1 + 0.25 * 5)
+    assert average.weights["running_mean"].item() == pytest.approx(2)
+    assert average.weights["num_batches_tracked"].item() == 3
+    average.update(step=0)  # at first it hardly looks back: the decay is 1 / 10
+    assert average.weights["weight"].item() == pytest.approx(0.1 * 2 + 0.9 * 5)
 
 
 def test_loss_ignores_void() -> None:
     logits = torch.randn(1, 2, 4, 4)
     labels = torch.full((1, 16, 16), 2, dtype=torch.uint8)
-    assert segmentation_loss(logits, labels, torch.ones(2)).item() == 0
+    weights = torch.tensor([1.0, 3.0])
+    assert [value.item() for value in segmentation_loss(logits, labels, weights)] == [0, 0]
     labels[:, :8] = 1
-    flat = torch.zeros(1, 2, 4, 4)
-    assert segmentation_loss(flat, labels, torch.ones(2)).item() == pytest.approx(np.log(2))
+    total, weight = segmentation_loss(torch.zeros(1, 2, 4, 4), labels, weights)
+    assert weight.item() == 3 * 32  # half of 8x8 pixels
+    assert (total / weight).item() == pytest.approx(math.log(2))
 
 
-def test_confusion_and_scores_by_hand() -> None:
-    truth = np.array([[0, 0, 1], [1, 1, 3]], dtype=np.uint8)  # 3 is void
-    predicted = np.array([[0, 1, 1], [1, 0, 0]], dtype=np.uint8)
-    confusion = count_confusion(truth, predicted, 3)
-    np.testing.assert_array_equal(confusion, [[1, 1, 0], [1, 2, 0], [0, 0, 0]])
-    score = score_confusion(confusion)
-    np.testing.assert_allclose(score.per_class_iou, [1 / 3, 2 / 4, np.nan])
-    assert score.miou == pytest.approx((1 / 3 + 1 / 2) / 2)
-    assert score.pixel_accuracy == pytest.approx(3 / 5)
-    assert np.isnan(score_confusion(np.zeros((2, 2), dtype=np.int64)).miou)
+def test_loss_that_is_not_a_number_changes_no_weight(config: TrainConfig) -> None:
+    trainer = Trainer(config)
+    with torch.no_grad():
+        trainer.model.classifier.bias.fill_(float("nan"))
+    before = [parameter.clone() for parameter in trainer.model.parameters()]
+    with pytest.raises(TrainingError, match=r"not a number at step 0"):
+        trainer.run_step(0)
+    trainer.close()
+    for old, parameter in zip(before, trainer.model.parameters(), strict=True):
+        assert torch.equal(old.nan_to_num(-7), parameter.nan_to_num(-7))
 
 
-class PaintsHalves(Segmenter):
-    """Says Sky on the left half of a picture and Road on the right, whatever it sees."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits = torch.zeros(1, 11, images.shape[2] // 4, images.shape[3] // 4)
-        half = logits.shape[3] // 2
-        logits[:, 0, :, :half] = 1
-        logits[:, 3, :, half:] = 1
-        return logits
+def test_a_bad_picture_stops_the_run_with_its_name(config: TrainConfig) -> None:
+    (Path(config.data[0][0]) / "labels" / "a_2.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"a_2\.png cannot be decoded"):
+        train(config, show_bar=False)
 
 
-def test_evaluation_by_hand(config: TrainConfig) -> None:
-    data = LabelledFolder(config.data[0][0])
-    result = evaluate(PaintsHalves(MODEL), data, [0, 0.5], model_name="toy", split="all")
-    assert json.loads(json.dumps(result)) == result
-    assert (result["model"], result["size"], result["pictures"]) == ("toy", "native", 4)
-    dense, sparse = result["results"]
-    assert dense["schedule"] == [[0.0]] * 4
-    assert sparse["agreement"] == dense["agreement"] == 1
-    # 96 rows: 48 sky, 40 road, 8 void; the prediction is right on half of each.
-    assert dense["pixel_accuracy"] == pytest.approx(0.5)
-    assert dense["per_class_iou"]["Sky"] == pytest.approx(24 / (48 + 20))
-    assert dense["per_class_iou"]["Road"] == pytest.approx(20 / (40 + 24))
-    assert dense["per_class_iou"]["Car"] is None
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"minutes": 0}, "minutes above 0"),
+        ({"minutes": math.nan}, "minutes above 0"),
+        ({"steps": 0}, "at least one step"),
+        ({"data": ()}, "needs data"),
+        ({"data": (("x", 0.0),)}, "share above 0"),
+        ({"data": (("x", math.nan),)}, "share above 0"),
+        ({"phases": ()}, "multiples of 32"),
+        ({"phases": (Phase(1.0, 4, (30, 32), (32, 64)),)}, "multiples of 32"),
+        ({"phases": (Phase(1.0, 0, (32, 32), (32, 64)),)}, "a batch has a picture"),
+        ({"phases": (Phase(1.0, 1, (0, 32), (32, 64)),)}, "multiples of 32"),
+        ({"phases": (Phase(1.0, 1, (32, 32), (32, 64)),)}, "two if a crop has only 32 x 32"),
+        ({"learning_rate": 0}, "learning rate"),
+        ({"adaptation": -0.1}, "shares of the run"),
+        (
+            {"adaptation": 0.95, "finetune_schedule": SparsitySchedule.parse(0.5)},
+            "together at most 1",
+        ),
+        ({"validate": 2}, "from 0 to 1"),
+    ],
+)
+def test_impossible_settings(config: TrainConfig, changes: dict, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        replace(config, **changes)
 
 
-def test_evaluation_leaves_the_network_as_it_was(config: TrainConfig) -> None:
-    model = Segmenter(MODEL).train()
-    seen: list[tuple[int, int]] = []
-    data = LabelledFolder(config.data[0][0])
-    result = evaluate(
-        model, data, [0.7], 64, limit=2, report=lambda done, count: seen.append((done, count))
-    )
-    assert result["size"] == 64
-    assert seen == [(1, 2), (2, 2)]
-    assert 0 <= result["results"][0]["agreement"] <= 1
-    assert model.training
-    assert not is_sparse(model)
+def test_device_that_is_not_there(config: TrainConfig) -> None:
+    with pytest.raises(TrainingError, match="Cannot train on the device pigeon"):
+        Trainer(replace(config, device="pigeon"))
 
 
-def test_evaluation_needs_the_same_classes(config: TrainConfig) -> None:
-    model = Segmenter(replace(MODEL, class_names=("x", "y"), palette=MODEL.palette[:2]))
-    with pytest.raises(DataError, match="classes of the network"):
-        evaluate(model, LabelledFolder(config.data[0][0]), [0])
+def test_classes_must_be_the_networks(config: TrainConfig) -> None:
+    other = replace(MODEL, class_names=("x", "y"), palette=MODEL.palette[:2])
+    with pytest.raises(DataError, match=r"are sky, wall, road, not x, y"):
+        train(replace(config, model=other), show_bar=False)
+    streets = replace(config, data=(("streets:0:1:64x128", 1.0),))
+    with pytest.raises(DataError, match="classes of streets:0:1:64x128 are not the classes of the"):
+        train(streets, show_bar=False)
+
+
+def test_same_seed_same_run_other_seed_other_run(config: TrainConfig) -> None:
+    losses = []
+    for number, seed in enumerate((1, 1, 2)):
+        report = Recorder()
+        changes = {"seed": seed, "output": config.output / str(number)}
+        train(replace(config, steps=3, **changes), report, show_bar=False)
+        losses.append([progress.loss for progress in report.seen])
+    assert losses[0] == losses[1]
+    assert not np.isclose(losses[0], losses[2]).any()

@@ -9,6 +9,7 @@ import typer
 import sparsevit
 from sparsevit.cli.evaluate import eval_
 from sparsevit.cli.inspect import app, bench, models, run
+from sparsevit.cli.plot import plot
 from sparsevit.cli.scenes import scenes
 from sparsevit.cli.train import train_
 
@@ -34,6 +35,7 @@ cli.command()(models)
 cli.command()(run)
 cli.command()(bench)
 cli.command(name="eval")(eval_)
+cli.command()(plot)
 cli.command(name="train")(train_)
 cli.command()(scenes)
 cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(app)

@@ -14,24 +14,31 @@ from sparsevit.cli.common import (
     Seed,
     report_errors,
 )
-from sparsevit.data.streets import write_scene
+from sparsevit.data.streets import write_scenes
 
 
 def scenes(
-    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to; complete scenes in it are kept.")],
     count: Annotated[int, typer.Option(min=1, help="How many.")] = 4,
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH in pixels.")] = "1024x2048",
     seed: Seed = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that draw at once.")] = 1,
     as_json: JsonFlag = False,
 ) -> None:
-    """Draw labelled street scenes: scene_SEED.jpg and scene_SEED_labels.png."""
+    """Draw labelled street scenes: pictures, classes, instances, depth and 3D boxes."""
     with report_errors():
         height, _, width = size.partition("x")
-        if not (height.isdigit() and width.isdigit()):
+        if not (height.isdecimal() and width.isdecimal()):
             raise ValueError(f"size is HEIGHTxWIDTH, such as 1024x2048, not {size!r}.")
-        out.mkdir(parents=True, exist_ok=True)
-        stems = [out / f"scene_{seed + number:05d}" for number in range(count)]
-        for number, stem in enumerate(tqdm(stems, unit="scene")):
-            write_scene(stem, seed + number, int(height), int(width))
-    names = [f"{stem}.jpg" for stem in stems]
-    typer.echo(json.dumps(names) if as_json else "\n".join(names))
+        with tqdm(total=count, unit="scene") as progress:
+            write_scenes(
+                out,
+                seed,
+                count,
+                int(height),
+                int(width),
+                jobs=jobs,
+                on_scene=lambda _: progress.update(),
+            )
+    pictures = [str(out / "images" / f"{seed + i:05d}.png") for i in range(count)]
+    typer.echo(json.dumps(pictures) if as_json else "\n".join(pictures))

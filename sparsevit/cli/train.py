@@ -8,44 +8,123 @@ from typing import Annotated
 
 import typer
 
-from sparsevit.cli.common import (
-    JsonFlag,
-    Seed,
-    report_errors,
+from sparsevit.cli.common import Device, JsonFlag, Seed, report_errors
+from sparsevit.data.labelled import DataError, open_data
+from sparsevit.schedule import read_schedule
+from sparsevit.segmenter import read_info
+from sparsevit.training import (
+    Interrupted,
+    Progress,
+    TrainConfig,
+    TrainingError,
+    choose_network,
+    leave_ranks,
+    make_phases,
+    train,
 )
-from sparsevit.data.labelled import DataError
-from sparsevit.training import TrainConfig, train
+from sparsevit.training.config import Precision
+from sparsevit.training.ranks import is_main_rank
+
+_MINUTES = 50.0
 
 
 def train_(
     data: Annotated[
         list[str],
-        typer.Option(help="camvid:DIR, streets:SEED:COUNT or a folder; add =SHARE, e.g. '=0.8'."),
+        typer.Option(
+            help="camvid:DIR, streets:SEED:COUNT[:HxW] or a folder; add =SHARE, e.g. '=0.8'."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and resume state.")],
-    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the run.")] = 50.0,
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", help="nano, tiny, or a checkpoint to start from."),
+    ] = "nano",
+    classes: Annotated[
+        str | None, typer.Option(help="Names, separated by commas, for a folder that says none.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help=f"Length of the run. [default: {_MINUTES:g}]")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Length in steps instead.")] = None,
     holdout: Annotated[
         list[str] | None, typer.Option(help="Sequences never trained on. [default: the data's]")
     ] = None,
+    learning_rate: Annotated[float, typer.Option(help="The largest of the run.")] = 1e-3,
+    crop: Annotated[
+        int, typer.Option(help="Side of the crops, pixels; in the second half 1.5 times that.")
+    ] = 256,
+    batch_size: Annotated[
+        int, typer.Option(help="Crops a step and process; in the second half half as many.")
+    ] = 8,
+    adaptation: Annotated[
+        float, typer.Option(help="Share of the run under random schedules.")
+    ] = 0.3,
+    finetune_schedule: Annotated[
+        str | None, typer.Option(help="End the run under this one schedule.")
+    ] = None,
+    finetune: Annotated[float, typer.Option(help="Share of the run for that.")] = 0.1,
+    precision: Annotated[
+        Precision | None, typer.Option(help="[default: bf16 on a GPU, else fp32]")
+    ] = None,
+    device: Device = None,
+    validate: Annotated[
+        float, typer.Option(help="Share of the run between measurements of the mIoU; 0: none.")
+    ] = 0.05,
     seed: Seed = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train the small segmenter: dense, then sparsity-aware. The same command resumes."""
-    with report_errors():
-        config = TrainConfig(
-            output=out,
-            data=tuple(_split_share(spec) for spec in data),
-            minutes=minutes,
-            holdout=tuple(holdout) if holdout else None,
-            seed=seed,
-        )
-        path = train(config)
-    typer.echo(json.dumps({"checkpoint": str(path)}) if as_json else f"Wrote {path}")
+    """Train a segmenter: dense, then sparsity-aware. The same command resumes."""
+    mious: list[float | None] = [None]
+
+    def remember(progress: Progress) -> None:
+        if progress.miou is not None:
+            mious.append(progress.miou)
+
+    try:
+        with report_errors():
+            if minutes is not None and steps is not None:
+                raise TrainingError("Give the length as --minutes or as --steps, not both.")
+            specs = tuple(_split_share(spec) for spec in data)
+            names = None if classes is None else [name.strip() for name in classes.split(",")]
+            first = open_data(specs[0][0], "all", class_names=names)
+            network, start = choose_network(model, first.classes)
+            schedule = None
+            if finetune_schedule is not None:
+                schedule = read_schedule(finetune_schedule, network.depths)
+            config = TrainConfig(
+                output=out,
+                data=specs,
+                holdout=tuple(holdout) if holdout else None,
+                minutes=_MINUTES if minutes is None else minutes,
+                steps=steps,
+                model=network,
+                start=start,
+                phases=make_phases(crop, batch_size),
+                learning_rate=learning_rate,
+                adaptation=adaptation,
+                finetune=finetune,
+                finetune_schedule=schedule,
+                seed=seed,
+                precision=precision,
+                device=device,
+                validate=validate,
+            )
+            path = train(config, remember)
+    except Interrupted as stop:
+        if is_main_rank():
+            typer.echo(str(stop), err=True)
+        raise typer.Exit(128 + stop.number) from stop
+    finally:
+        leave_ranks()
+    if is_main_rank():
+        result = {"checkpoint": str(path), **read_info(path), "miou": mious[-1]}
+        typer.echo(json.dumps(result) if as_json else f"Wrote {path}")
 
 
 def _split_share(spec: str) -> tuple[str, float]:
     name, mark, share = spec.rpartition("=")
-    if not mark:
+    if not mark or Path(spec).exists():
         return spec, 1.0
     try:
         return name, float(share)

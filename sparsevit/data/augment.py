@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
-from sparsevit.data.labelled import Sample
+from sparsevit.data.pictures import Sample
+
+_OUTSIDE = (124, 116, 104)  # colour beyond the picture's edges: the mean of photos
 
 
 def random_crop(
     sample: Sample,
     size: tuple[int, int],
-    scales: tuple[float, float],
+    short_sides: tuple[float, float],
     void: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +24,8 @@ def random_crop(
     Args:
         sample: the picture.
         size: (height, width) of the crop, pixels.
-        scales: smallest and largest factor by which the picture is resized; drawn log-uniformly.
+        short_sides: smallest and largest short side that the whole picture is resized to, pixels;
+            drawn log-uniformly.
         void: class of the pixels that lie outside the picture.
         rng: source of every random number.
 
@@ -29,41 +34,55 @@ def random_crop(
     """
     height, width = size
     image_height, image_width = sample.labels.shape
-    scale = float(np.exp(rng.uniform(*np.log(scales))))
+    short_side = np.exp(rng.uniform(*np.log(short_sides)))
+    scale = float(short_side / min(image_height, image_width))
     squeeze = float(np.exp(rng.uniform(-0.1, 0.1)))
     scale_y, scale_x = scale * squeeze, scale / squeeze
     # Where the crop's corner falls in the source; a picture smaller than the crop floats inside it.
     spare_y, spare_x = image_height - height / scale_y, image_width - width / scale_x
     y0, x0 = rng.uniform(*sorted((0.0, spare_y))), rng.uniform(*sorted((0.0, spare_x)))
-    matrix = np.array([[scale_x, 0, -x0 * scale_x], [0, scale_y, -y0 * scale_y]])
+    sigma = 0.4 / scale if scale < 0.7 else 0.0  # bilinear sampling alone would alias
+    # Only the part that the crop shows is worth blurring.
+    margin = math.ceil(4 * sigma) + 2
+    rows = _clip_range(y0 - margin, y0 + height / scale_y + margin, image_height)
+    columns = _clip_range(x0 - margin, x0 + width / scale_x + margin, image_width)
+    source, labels = sample.image[rows, columns], sample.labels[rows, columns]
+    if sigma:
+        source = cv2.GaussianBlur(source, (0, 0), sigma)
+    matrix = np.array(
+        [
+            [scale_x, 0, (columns.start - x0) * scale_x],
+            [0, scale_y, (rows.start - y0) * scale_y],
+        ]
+    )
     if rng.random() < 0.5:
         matrix[0] = -matrix[0]
         matrix[0, 2] += width - 1
-    source = sample.image
-    if scale < 0.7:  # bilinear sampling alone would alias
-        source = cv2.GaussianBlur(source, (0, 0), 0.4 / scale)
-    grey = (124, 116, 104)
     image = cv2.warpAffine(
-        source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=grey
+        source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=_OUTSIDE
     )
     labels = cv2.warpAffine(
-        sample.labels, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=(void,)
+        labels, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=(void,)
     )
     return _recolour(image, rng), labels
 
 
+def _clip_range(start: float, stop: float, length: int) -> slice:
+    return slice(max(0, math.floor(start)), min(length, math.ceil(stop)))
+
+
 def _recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Change brightness, contrast, saturation and hue; now and then blur or add noise."""
-    pixels = image.astype(np.float32)
-    pixels *= rng.uniform(0.65, 1.4)
-    grey = pixels.mean(axis=2, keepdims=True)
-    pixels = grey + (pixels - grey) * rng.uniform(0.5, 1.4)
-    pixels *= rng.uniform(0.9, 1.1, size=3).astype(np.float32)  # tint: a small change of hue
-    middle = pixels.mean()
-    pixels = middle + (pixels - middle) * rng.uniform(0.7, 1.35)
+    """Change brightness, contrast, saturation and tint; now and then blur or add noise."""
+    saturation = rng.uniform(0.5, 1.4)
+    colours = saturation * np.eye(3) + (1 - saturation) / 3  # towards the grey of each pixel
+    colours *= rng.uniform(0.65, 1.4) * rng.uniform(0.9, 1.1, size=(3, 1))  # brightness, tint
+    contrast = rng.uniform(0.7, 1.35)
+    middle = (colours @ cv2.mean(image)[:3]).mean()
+    offset = np.full((3, 1), (1 - contrast) * middle)
+    image = cv2.transform(image, np.hstack([contrast * colours, offset]))  # one pass, saturating
     if rng.random() < 0.2:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.3))
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.3))
     if rng.random() < 0.3:
-        noise = rng.standard_normal(pixels.shape[:2], dtype=np.float32)[:, :, None]
-        pixels = pixels + noise * np.float32(rng.uniform(2, 10))
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+        noise = rng.standard_normal(image.shape[:2], dtype=np.float32) * rng.uniform(2, 10)
+        image = cv2.add(image, cv2.merge([noise] * 3), dtype=cv2.CV_8U)
+    return image

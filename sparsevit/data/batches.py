@@ -1,4 +1,4 @@
-"""Training batches, drawn in the background; a batch is a function of (seed, step, phase) alone."""
+"""Training batches, made in the background; a batch is a function of (seed, step, rank, phase)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from sparsevit.data.augment import random_crop
-from sparsevit.data.labelled import LabelledData
+from sparsevit.data.labelled import LabelledData, StreetScenes
 
-_LOOK_AHEAD = 3  # batches prepared in the background
-_COUNTED_PICTURES = 32  # of each data set, for the class weights
+_LOOK_AHEAD = 2  # batches prepared in the background, beside one for each worker
+_COUNTED_PICTURES = 64  # of each folder, for the class weights and to find bad files early
+_COUNTED_SCENES = 16  # drawing takes longer than reading
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,16 @@ class Phase:
 
     Attributes:
         until: the progress, 0..1, at which it ends.
-        batch_size: pictures a step.
+        batch_size: pictures a step, of each process.
         size: (height, width) of a crop, multiples of 32.
-        scales: smallest and largest factor by which a source picture is resized.
+        short_sides: smallest and largest short side, pixels, that a picture is resized to before
+            the crop is cut; so pictures of any size are seen at the same scales.
     """
 
     until: float
     batch_size: int
     size: tuple[int, int]
-    scales: tuple[float, float]
+    short_sides: tuple[float, float]
 
 
 class BatchMaker:
@@ -44,21 +47,28 @@ class BatchMaker:
         shares: Sequence[float],
         phases: Sequence[Phase],
         seed: int,
+        rank: int = 0,
+        workers: int = 1,
     ) -> None:
-        """Start the background thread; nothing is read yet.
+        """Start the background threads; nothing is read yet.
 
         Args:
             data: data sets of the same classes.
             shares: how often each is drawn from, relative to the others.
             phases: sizes of the batches.
             seed: of every random number.
+            rank: which of the processes that train together; each draws its own crops.
+            workers: background threads.
         """
         self._data = list(data)
         self._shares = np.array(shares, dtype=np.float64) / sum(shares)
         self._phases = list(phases)
         self._seed = seed
+        self._rank = rank
         self._num_classes = len(data[0].class_names) - 1
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._depth = _LOOK_AHEAD + workers
+        # OpenCV's own threads would get in each other's way and in that of the training.
+        self._pool = ThreadPoolExecutor(workers, "batches", cv2.setNumThreads, (1,))
         self._ahead: deque[tuple[int, int, Future[tuple[Tensor, Tensor]]]] = deque()
 
     @property
@@ -81,16 +91,24 @@ class BatchMaker:
         """
         while self._ahead and self._ahead[0][:2] != (step, phase):
             self._ahead.popleft()[2].cancel()
-        for number in range(step + len(self._ahead), step + _LOOK_AHEAD + 1):
+        for number in range(step + len(self._ahead), step + self._depth):
             self._ahead.append((number, phase, self._pool.submit(self._make, number, phase)))
         return self._ahead.popleft()[2].result()
 
     def class_weights(self) -> Tensor:
-        """(num_classes,) float32: rarer classes weigh more, as in ENet but milder; mean 1."""
+        """Read pictures spread over the data and weigh the classes by how rare they are.
+
+        Returns:
+            (num_classes,) float32, mean 1: as in ENet but milder.
+
+        Raises:
+            DataError: one of these pictures cannot be used.
+        """
         frequency = np.zeros(self._num_classes)
         for data, share in zip(self._data, self._shares, strict=True):
             counts = np.zeros(self._num_classes)
-            for index in range(0, len(data), max(1, len(data) // _COUNTED_PICTURES)):
+            wanted = _COUNTED_SCENES if isinstance(data, StreetScenes) else _COUNTED_PICTURES
+            for index in range(0, len(data), max(1, len(data) // wanted)):
                 labels = data[index].labels.ravel()
                 counts += np.bincount(labels, minlength=256)[: self._num_classes]
             frequency += share * counts / max(1.0, counts.sum())
@@ -98,17 +116,17 @@ class BatchMaker:
         return torch.from_numpy(weights / weights.mean()).float()
 
     def close(self) -> None:
-        """Stop the background thread."""
+        """Stop the background threads."""
         self._pool.shutdown(cancel_futures=True)
 
     def _make(self, step: int, phase: int) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng([self._seed, step])
+        rng = np.random.default_rng([self._seed, step, self._rank])
         plan = self._phases[phase]
         crops = []
         for source in rng.choice(len(self._data), size=plan.batch_size, p=self._shares):
             data = self._data[source]
             sample = data[int(rng.integers(len(data)))]
-            crops.append(random_crop(sample, plan.size, plan.scales, self._num_classes, rng))
+            crops.append(random_crop(sample, plan.size, plan.short_sides, self._num_classes, rng))
         images = np.stack([image for image, _ in crops])
         labels = np.stack([label for _, label in crops])
         return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels)

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-import cv2
 import numpy as np
 
 from sparsevit.data import streets
+from sparsevit.data.classes import (
+    CLASSES_FILE,
+    STREET_CLASSES,
+    ClassList,
+    find_classes,
+    name_classes,
+)
+from sparsevit.data.pictures import (
+    DataError,
+    EmptySplitError,
+    Sample,
+    SampleCache,
+    read_image,
+    read_labels,
+)
 
-Split = Literal["train", "holdout", "all"]
+__all__ = [
+    "CAMVID_HOLDOUT",
+    "DataError",
+    "EmptySplitError",
+    "LabelledData",
+    "LabelledFolder",
+    "Sample",
+    "Split",
+    "StreetScenes",
+    "open_data",
+    "sequence_of",
+]
 
-#: Label value that means void in every folder, beside the last class.
-VOID_LABEL = 255
+Split = Literal["train", "val", "test", "all"]
 
 #: CamVid's sequence kept out of training: the only honest way to measure, as frames of one
 #: sequence resemble each other.
@@ -24,26 +48,9 @@ CAMVID_HOLDOUT: tuple[str, ...] = ("0006R0",)
 #: Size of a drawn training scene, pixels.
 STREET_SIZE = (512, 1024)
 
+_VAL_EVERY = 10  # of a folder that is not split, every tenth picture validates
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-
-
-class DataError(ValueError):
-    """Data that cannot be used; the message is one sentence that names the file or the spec."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One picture and its truth.
-
-    Attributes:
-        image: (img_h, img_w, 3) uint8 RGB.
-        labels: (img_h, img_w) uint8 class index; ``len(class_names) - 1`` is void.
-        name: the file's stem, or the seed of a drawn scene.
-    """
-
-    image: np.ndarray
-    labels: np.ndarray
-    name: str
+_STREETS_SPEC = re.compile(r"streets:(\d{1,9}):(\d{1,9})(?::(\d{1,5})x(\d{1,5}))?")
 
 
 class LabelledData(Protocol):
@@ -60,47 +67,41 @@ class LabelledData(Protocol):
 
 
 class LabelledFolder:
-    """Folders that hold images/ and labels/: an 8-bit PNG of class indices for each picture.
+    """Folders that hold images/ and labels/: an 8-bit PNG of label values for each picture.
 
-    Files are decoded when first asked for and then stay in memory.
+    Files are decoded when first asked for; then they stay in memory, up to a limit.
     """
 
     def __init__(
         self,
         folders: str | Path | Sequence[str | Path],
-        class_names: tuple[str, ...] = streets.CLASS_NAMES,
-        only: Sequence[str] | None = None,
-        without: Sequence[str] = (),
+        classes: ClassList = STREET_CLASSES,
+        choose: Callable[[list[str]], Sequence[str]] = lambda names: names,
     ) -> None:
         """List the pictures; nothing is decoded yet.
 
         Args:
             folders: one folder or several, each with images/ and labels/.
-            class_names: names of the classes, the last one void.
-            only: if given, take only these sequences (the text before "_" in a file's name).
-            without: leave these sequences out.
+            classes: what the labels mean.
+            choose: given the names of all pictures, which to take.
 
         Raises:
-            DataError: a folder is missing or empty, no picture is left, or one has no label.
+            DataError: a folder is missing or empty, no picture is chosen, or one has no label.
         """
-        roots = [folders] if isinstance(folders, (str, Path)) else folders
-        self.class_names = class_names
-        self._files: list[tuple[Path, Path]] = []
-        for root in roots:
-            for image in _list_images(Path(root)):
-                sequence = sequence_of(image.stem)
-                if sequence in without or (only is not None and sequence not in only):
-                    continue
-                label = image.parent.parent / "labels" / f"{image.stem}.png"
-                if not label.is_file():
-                    raise DataError(f"The picture {image} has no label file {label}.")
-                self._files.append((image, label))
-        self.names = [image.stem for image, _ in self._files]
+        roots = [
+            Path(root) for root in ([folders] if isinstance(folders, (str, Path)) else folders)
+        ]
+        self.classes = classes
+        self.class_names = (*classes.names, "Void")
+        found = [image for root in roots for image in _list_images(root)]
+        chosen = set(choose([image.stem for image in found]))
+        self._files = [(image, _find_label(image)) for image in found if image.stem in chosen]
         if not self._files:
-            raise DataError(
-                f"No pictures are left in {', '.join(map(str, roots))} after choosing sequences."
-            )
-        self._cache: dict[int, Sample] = {}
+            where = ", ".join(map(str, roots))
+            raise EmptySplitError(f"No pictures are left in {where} for this split.")
+        self.names = [image.stem for image, _ in self._files]
+        self._cache = SampleCache()
+        self._table = classes.index_labels()
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -110,32 +111,25 @@ class LabelledFolder:
         """Decode the picture at ``index``.
 
         Raises:
-            DataError: a file cannot be decoded, sizes differ, or a label is out of range.
+            DataError: a file cannot be decoded, sizes differ, or a label is no class.
         """
-        if index not in self._cache:
-            self._cache[index] = self._load(*self._files[index])
-        return self._cache[index]
+        return self._cache.get(index, self._load)
 
-    def _load(self, image_path: Path, label_path: Path) -> Sample:
-        image = cv2.imread(str(image_path), cv2.IMREAD_COLOR)
-        labels = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
-        if image is None:
-            raise DataError(f"The picture {image_path} cannot be decoded.")
-        if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
-            raise DataError(f"The label file {label_path} is not an 8-bit single-channel PNG.")
+    def _load(self, index: int) -> Sample:
+        image_path, label_path = self._files[index]
+        image, labels = read_image(image_path), read_labels(label_path)
         if image.shape[:2] != labels.shape:
             raise DataError(
                 f"The picture {image_path} is {image.shape[1]}x{image.shape[0]} but its labels "
                 f"are {labels.shape[1]}x{labels.shape[0]}."
             )
-        void = len(self.class_names) - 1
-        labels = np.where(labels == VOID_LABEL, np.uint8(void), labels)
-        if labels.max() > void:
+        classes = self._table[labels]
+        if classes.min() < 0:
             raise DataError(
-                f"The label file {label_path} holds class {labels.max()}; allowed are 0 to {void}, "
-                f"and {VOID_LABEL} for void."
+                f"The label file {label_path} holds the value {labels[classes < 0].max()}; "
+                f"allowed are {self.classes.describe_labels()}."
             )
-        return Sample(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), labels, image_path.stem)
+        return Sample(image, classes.astype(np.uint8), image_path.stem)
 
 
 class StreetScenes:
@@ -156,22 +150,31 @@ class StreetScenes:
             raise DataError(
                 f"Street scenes need a seed >= 0 and a count >= 1, not {seed}, {count}."
             )
+        self.classes = STREET_CLASSES
         self.class_names = streets.CLASS_NAMES
         self.names = [str(seed + index) for index in range(count)]
-        self._size = size
-        self._cache: dict[int, Sample] = {}
+        self.size = size
+        self._cache = SampleCache()
 
     def __len__(self) -> int:
         """Number of scenes."""
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        """The scene at ``index``."""
-        if index not in self._cache:
-            name = self.names[index]
-            scene = streets.draw_scene(int(name), *self._size)
-            self._cache[index] = Sample(scene.image, scene.labels, name)
-        return self._cache[index]
+        """The scene at ``index``.
+
+        Raises:
+            DataError: a size that cannot be drawn.
+        """
+        return self._cache.get(index, self._draw)
+
+    def _draw(self, index: int) -> Sample:
+        name = self.names[index]
+        try:
+            scene = streets.draw_scene(int(name), *self.size)
+        except ValueError as error:
+            raise DataError(str(error)) from error
+        return Sample(scene.image, scene.labels, name)
 
 
 def sequence_of(name: str) -> str:
@@ -179,37 +182,104 @@ def sequence_of(name: str) -> str:
     return name.split("_", 1)[0]
 
 
+def choose_split(spec: str) -> Split:
+    """What to measure unless told: "val" of CamVid and of a folder that has val/, else "all"."""
+    kind, mark, rest = spec.partition(":")
+    has_val = (Path(spec).expanduser() / "val").is_dir()
+    return "val" if has_val or (kind == "camvid" and mark and rest) else "all"
+
+
 def open_data(
-    spec: str, split: Split = "all", holdout: Sequence[str] | None = None
+    spec: str,
+    split: Split = "all",
+    holdout: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> LabelledFolder | StreetScenes:
     """Open labelled pictures by a short text.
 
+    A folder holds images/ and labels/, or train/, val/ and test/ that do. "train" and "val" are
+    told apart by the held-out sequences where any are named, else by the folders train/ and val/,
+    else every tenth picture is "val". "test" is the folder test/ alone; "all" is everything else.
+
     Args:
-        spec: ``camvid:DIR`` (DIR/train and DIR/val together), ``streets:SEED:COUNT``, or a folder
-            with images/ and labels/.
-        split: "train" leaves the held-out sequences out, "holdout" takes only them, "all" takes
-            everything. Drawn streets are told apart by their seeds alone, so it changes nothing.
+        spec: ``camvid:DIR``, ``streets:SEED:COUNT``, ``streets:SEED:COUNT:HEIGHTxWIDTH``, or a
+            folder with a classes.json.
+        split: which part; drawn streets are told apart by their seeds alone, so it changes nothing.
         holdout: the held-out sequences; by default :data:`CAMVID_HOLDOUT` for CamVid, else none.
+        class_names: the classes without void, for a folder that has no classes.json.
 
     Raises:
-        DataError: an unreadable spec, a missing folder, or nothing left to read.
+        DataError: an unreadable spec, a missing folder, nothing left to read, or classes that are
+            unknown or other than ``class_names``.
     """
     kind, _, rest = spec.partition(":")
     if kind == "streets":
-        parts = rest.split(":")
-        if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-            raise DataError(f"Write drawn streets as streets:SEED:COUNT, not {spec!r}.")
-        return StreetScenes(int(parts[0]), int(parts[1]))
-    folders = [Path(spec)]
-    if kind == "camvid" and rest:
-        folders = [Path(rest) / "train", Path(rest) / "val"]
-        holdout = CAMVID_HOLDOUT if holdout is None else holdout
-    held = tuple(holdout or ())
-    if split == "train":
-        return LabelledFolder(folders, without=held)
-    if split == "holdout":
-        return LabelledFolder(folders, only=held)
-    return LabelledFolder(folders)
+        return _open_streets(spec)
+    is_camvid = kind == "camvid" and bool(rest)
+    root = Path(rest if is_camvid else spec).expanduser()
+    parts = {part: root / part for part in ("train", "val", "test") if (root / part).is_dir()}
+    roots = [parts[part] for part in ("train", "val") if part in parts] or [root]
+    if split == "test" and "test" not in parts:
+        raise DataError(f"{root} has no folder test/, so it has no test split.")
+    if not any((folder / "images").is_dir() for folder in (*roots, *parts.values())):
+        raise DataError(
+            f"{root} is not a data folder: it needs images/ and labels/ inside, or train/ and val/ "
+            f"that hold them."
+        )
+    classes = STREET_CLASSES if is_camvid else _settle_classes(root, class_names)
+    held = set(CAMVID_HOLDOUT if holdout is None and is_camvid else holdout or ())
+    if split == "test":
+        return LabelledFolder(parts["test"], classes)
+    if split == "all":
+        return LabelledFolder(roots, classes)
+    if not held and "train" in parts and "val" in parts:
+        return LabelledFolder(parts[split], classes)
+
+    def choose(names: list[str]) -> list[str]:
+        every_tenth = set(names[_VAL_EVERY - 1 :: _VAL_EVERY])
+        return [
+            name
+            for name in names
+            if (sequence_of(name) in held if held else name in every_tenth) == (split == "val")
+        ]
+
+    return LabelledFolder(roots, classes, choose)
+
+
+def _open_streets(spec: str) -> StreetScenes:
+    match = _STREETS_SPEC.fullmatch(spec)
+    if match is None:
+        raise DataError(
+            f"Write drawn streets as streets:SEED:COUNT or streets:SEED:COUNT:HEIGHTxWIDTH, "
+            f"not {spec!r}."
+        )
+    seed, count, height, width = match.groups()
+    size = STREET_SIZE if height is None else (int(height), int(width))
+    return StreetScenes(int(seed), int(count), size)
+
+
+def _settle_classes(root: Path, class_names: Sequence[str] | None) -> ClassList:
+    classes = find_classes(root)
+    if classes is None:
+        if class_names is None:
+            raise DataError(
+                f"{root} has no {CLASSES_FILE}, so the classes of its labels are unknown; write "
+                f'one, such as {{"classes": ["road", "car"]}}, or name the classes.'
+            )
+        return name_classes(class_names)
+    if class_names is not None and tuple(class_names) != classes.names:
+        raise DataError(
+            f"The classes in {root}'s {CLASSES_FILE} are {', '.join(classes.names)}, "
+            f"not {', '.join(class_names)}."
+        )
+    return classes
+
+
+def _find_label(image: Path) -> Path:
+    label = image.parent.parent / "labels" / f"{image.stem}.png"
+    if not label.is_file():
+        raise DataError(f"The picture {image} has no label file {label}.")
+    return label
 
 
 def _list_images(root: Path) -> list[Path]:

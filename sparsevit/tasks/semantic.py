@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sparsevit.vis import draw_labels
 
 
-def count_confusion(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """Count pixels by true and predicted class.
+def read_classes(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Class of every pixel of a picture, at any resolution.
 
     Args:
-        truth: integers of any shape; values of ``num_classes`` or more are void and left out.
-        predicted: the same shape, values in [0, num_classes).
-        num_classes: number of classes.
+        logits: (B, classes, h, w), of which image 0 is read.
+        size: (img_h, img_w) pixels.
 
     Returns:
-        (num_classes, num_classes) int64, row = truth, column = prediction.
+        (img_h, img_w) uint8 on the logits' device.
     """
-    known = truth < num_classes
-    cells = truth[known].astype(np.int64) * num_classes + predicted[known]
-    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+    scores = F.interpolate(logits[:1].float(), size, mode="bilinear", align_corners=False)
+    return scores.argmax(1)[0].byte()
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ class SemanticTask:
 
     def interpret(self, output: Tensor, size: tuple[int, int]) -> np.ndarray:
         """(B, classes, h, w) logits -> (img_h, img_w) uint8 class of every pixel of image 0."""
-        logits = F.interpolate(output[:1].float(), size, mode="bilinear", align_corners=False)
-        return logits.argmax(dim=1)[0].to("cpu").numpy().astype(np.uint8)
+        return read_classes(output, size).cpu().numpy()
 
     def compare(self, dense: np.ndarray, sparse: np.ndarray) -> dict[str, float]:
         """Pixel agreement, and the mean IoU of the sparse classes against the dense ones.
@@ -62,12 +61,20 @@ class SemanticTask:
 
     def compare_classes(self, dense: np.ndarray, sparse: np.ndarray) -> dict[str, float]:
         """IoU in [0, 1] of every class that either prediction holds, by name."""
-        confusion = count_confusion(dense, sparse, len(self.class_names))
-        union = confusion.sum(0) + confusion.sum(1) - confusion.diagonal()
+        from torchmetrics.functional.classification import multiclass_jaccard_index  # slow import
+
+        ious = multiclass_jaccard_index(
+            torch.tensor(sparse),
+            torch.tensor(dense),
+            len(self.class_names),
+            average=None,
+            validate_args=False,
+            zero_division=math.nan,
+        )
         return {
-            name: float(confusion[index, index] / union[index])
-            for index, name in enumerate(self.class_names)
-            if union[index]
+            name: iou
+            for name, iou in zip(self.class_names, ious.tolist(), strict=True)
+            if not math.isnan(iou)
         }
 
     def draw(self, image: np.ndarray, prediction: np.ndarray) -> np.ndarray:

@@ -1,111 +1,180 @@
-"""Houses and shops, their windows, roofs and awnings."""
+"""Houses, shops and offices: what they are built of, their walls and roofs."""
 
-from typing import Any
+import math
 
-import cv2
 import numpy as np
 
-from sparsevit.data.streets.canvas import Canvas, Colour, Point, as_f32, place_on_wall
+from sparsevit.data.streets.canvas import Canvas, Point
 from sparsevit.data.streets.classes import BUILDING
-from sparsevit.data.streets.colours import BRIGHT, GLASS
-
-_FACADES = (
-    *((232, 214, 178), (214, 168, 112), (192, 112, 84), (226, 186, 170), (176, 190, 198)),
-    *((168, 92, 76), (206, 192, 164), (238, 232, 220), (190, 196, 160), (150, 128, 118)),
+from sparsevit.data.streets.facades import (
+    Style,
+    draw_entrance,
+    draw_gable_windows,
+    draw_shops,
+    draw_windows,
 )
-_ROOFS = ((160, 88, 66), (128, 80, 66), (98, 102, 114), (132, 112, 98))
+from sparsevit.data.streets.wall import Wall
+
+_BRICKS = (
+    (150, 92, 72),
+    (134, 80, 64),
+    (166, 128, 92),
+    (182, 160, 116),
+    (120, 84, 74),
+    (176, 150, 124),
+)
+_PLASTERS = (
+    (226, 218, 198),
+    (214, 196, 160),
+    (232, 228, 218),
+    (198, 186, 174),
+    (196, 168, 128),
+    (208, 178, 166),
+    (178, 188, 192),
+    (238, 232, 214),
+    (186, 146, 112),
+)
+_STONES = ((190, 178, 152), (168, 158, 142), (204, 192, 166), (150, 146, 140))
+_CONCRETES = ((164, 162, 156), (142, 142, 142), (184, 182, 174))
+_ROOFS = ((92, 88, 90), (74, 74, 80), (128, 80, 62), (110, 76, 62), (104, 96, 88))
+_TRIMS = ((226, 224, 216), (198, 190, 172), (160, 154, 144), (74, 72, 70))
 
 
-def _draw_wall(
-    canvas: Canvas, start: Point, end: Point, tall: float, colour: Colour, normal: Point
-) -> None:
-    """A plastered wall: flat colour, then stains and courses multiplied onto it."""
-    length = float(np.linalg.norm(np.array(end) - start))
-    corners = place_on_wall(start, end, (0, length, 0, tall))[0]
-    canvas.fill(corners, canvas.lit(colour, normal, (start[2] + end[2]) / 2), BUILDING)
-    quad, (height, width) = canvas.project(corners), canvas.labels.shape
-    left, top = np.clip(np.floor(quad.min(0)), 0, (width, height)).astype(int)
-    right, bottom = np.clip(np.ceil(quad.max(0)), 0, (width, height)).astype(int)
-    if min(right - left, bottom - top) < 12:
-        return
-    wide, high = int(length * 24), int(tall * 24)
-    source = np.array([(0, high), (wide, high), (wide, 0), (0, 0)], np.float32)
-    matrix = cv2.getPerspectiveTransform(source, as_f32(quad - (left, top)))
-    plaster, size = canvas.plaster[512 - high :, :wide], (right - left, bottom - top)
-    grain = cv2.warpPerspective(plaster, matrix, size, borderValue=128)
-    here = canvas.image[top:bottom, left:right]
-    here[:] = cv2.multiply(here, cv2.merge([grain] * 3), scale=1 / 128)
+def choose_style(rng: np.random.Generator, kind: str) -> Style:
+    """A style for a kind of building: "terrace", "shops", "villa", "city", "office" or "hall"."""
+    materials = {
+        "terrace": ("brick", "brick", "brick", "plaster"),
+        "shops": ("brick", "plaster", "plaster", "stone", "dark brick"),
+        "villa": ("plaster", "brick", "plaster"),
+        "city": ("stone", "plaster", "brick", "dark brick", "panels"),
+        "office": ("panels", "panels", "dark brick"),
+        "hall": ("panels", "brick"),
+    }[kind]
+    material = str(rng.choice(materials))
+    walls = {
+        "brick": _BRICKS,
+        "dark brick": _BRICKS,
+        "plaster": _PLASTERS,
+        "stone": _STONES,
+        "panels": _CONCRETES,
+    }[material]
+    wall = np.array(walls[rng.integers(len(walls))], np.float64) * rng.uniform(0.84, 1.08)
+    trim = np.array(_TRIMS[rng.choice(4, p=(0.5, 0.24, 0.16, 0.1))], np.float64)
+    ground = {
+        "shops": "shops",
+        "office": "lobby",
+        "hall": "lobby",
+        "terrace": "door",
+        "villa": str(rng.choice(("door", "garage"))),
+    }.get(kind)
+    ground = ground or str(rng.choice(("shops", "shops", "door", "lobby")))
+    window = {"office": "band", "hall": "band"}.get(kind) or str(
+        rng.choice(("sash", "casement", "arched"), p=(0.55, 0.35, 0.1))
+    )
+    return Style(
+        material=material,
+        wall=wall,
+        trim=trim,
+        roof=np.array(_ROOFS[rng.integers(len(_ROOFS))], np.float64) * rng.uniform(0.85, 1.1),
+        floor_m=float(rng.uniform(2.7, 3.3)) + 0.4 * (kind in ("office", "hall")),
+        ground_m=float(rng.uniform(3.3, 4.0)) if ground in ("shops", "lobby") else 2.9,
+        ground=ground,
+        window=window,
+        bay_m=float(rng.uniform(2.0, 3.3)),
+        share=float(rng.uniform(0.36, 0.56)) if window != "band" else 0.92,
+        pitched=kind in ("terrace", "villa") or (kind == "shops" and rng.random() < 0.6),
+        seed=int(rng.integers(2**31)),
+    )
 
 
 def draw_building(
-    canvas: Canvas, side: int, z0: float, z1: float, front: float, floors: int
+    canvas: Canvas, start: Point, end: Point, deep: float, floors: int, style: Style
 ) -> None:
-    """A house of `floors` from `z0` to `z1` metres ahead, its face `front` from the centre line."""
-    rng, dusk, far = canvas.rng, canvas.weather.lamps_lit, (z0 + z1) / 2
-    shops, length, depth = floors > 2 and rng.random() < 0.75, z1 - z0, 9.0
-    ground = 3.7 if shops else 3.0
-    tall = ground + 3.0 * (floors - 1) + 0.5
-    wall = canvas.pick(_FACADES) * rng.uniform(0.92, 1.05)
-    trim, roof = np.minimum(wall * 1.1 + 18, 250), canvas.pick(_ROOFS)
-    start, end, back = (
-        (side * at, 0.0, z) for at, z in ((front, z0), (front, z1), (front + depth, z0))
-    )
+    """A building whose front stands on the ground from `start` (nearer, or left) to `end`.
 
-    def put(rects: Any, colour: Colour, bright: bool = False) -> None:
-        paint = canvas.glow(colour, far) if bright else canvas.lit(colour, (-side, 0, 0), far)
-        canvas.fill(place_on_wall(start, end, rects), paint)
-
-    if floors < 4 or rng.random() < 0.5:  # pitched, its ridge along the road
-        ridge = np.array([(side * (front + depth / 2), tall + 3.2, z) for z in (z0, z1)])
-        eaves = np.array([(side * (front - 0.35), tall - 0.1, z) for z in (z0, z1)])
-        for step in range(10):
-            a, b = (eaves + (ridge - eaves) * at for at in (step / 10, 1))
-            tiles = canvas.lit(roof * (0.94 + 0.06 * (step % 2)), (-side * 0.6, 0.8, 0), far)
-            canvas.fill(np.stack([*a, *b[::-1]]), tiles, BUILDING if step == 0 else None)
-        corners = [(-0.5, -1, 2), (0.5, -1, 2), (0.5, 1.2, 2), (-0.5, 1.2, 2)]
-        canvas.fill(ridge[0] + corners, canvas.lit((150, 96, 80), (0, 0, -1), far), BUILDING)
-        gable = np.add([start, back, ridge[0]], [(0, tall, 0), (0, tall, 0), (0, 0, 0)])
-        canvas.fill(gable, canvas.lit(wall * 0.9, (0, 0, -1), far), BUILDING)
-    _draw_wall(canvas, start, back, tall, wall * 0.9, (0, 0, -1))
-    holes = [(u, u + 1, y, y + 1.4) for u in (1.6, 5.4) for y in np.arange(1.2, tall - 2, 3)]
-    frames = np.add(holes, (-0.12, 0.12, -0.12, 0.12))
-    for rects, colour in ((frames, trim), (holes, GLASS)):
-        canvas.fill(place_on_wall(start, back, rects), canvas.lit(colour, (0, 0, -1), z0))
-
-    _draw_wall(canvas, start, end, tall, wall, (-side, 0, 0))
-    cornice = place_on_wall(start, end, (0, length, tall - 0.45, tall + 0.1)) - (side * 0.12, 0, 0)
-    canvas.fill(cornice, canvas.lit(trim, (-side, 0, 0), far), BUILDING)
-    bays = max(2, int(length / rng.uniform(2.1, 2.9)))
-    pitch, share = length / bays, rng.uniform(0.4, 0.55)
-    lefts = (np.arange(bays) + (1 - share) / 2) * pitch
-    left, low = np.meshgrid(lefts, np.arange(ground if shops else 0, tall - 2.9, 3.0) + 0.95)
-    left, low = left.ravel(), low.ravel()
-    panes = np.stack([left, left + pitch * share, low, low + 1.6], -1)
-    warm, tone = rng.random(len(panes)) < 0.4 * dusk, rng.integers(3, size=len(panes))
-    put(np.add(panes, (-0.12, 0.12, -0.18, 0.12)), trim)
-    put(panes[warm], (255, 206, 120), True)
-    for index in range(3):
-        put(panes[~warm & (tone == index)], GLASS * (0.8, 1.0, 1.25)[index])
-    put(panes[~warm][:, (0, 1, 3, 3)] - (0, 0, 0.6, 0), GLASS * 1.5)
-    middle = panes[:, :1] + pitch * share / 2
-    put(np.hstack([middle - 0.04, middle + 0.04, panes[:, 2:]]), trim)
-    put(panes[:, (0, 1, 3, 3)] - (0, 0, 0.64, 0.56), trim)
-    put((0, length, 0, 0.5), wall * 0.7)
-    if not shops:
-        door = np.array((length * 0.45, length * 0.45 + 1.1, 0, 2.2))
-        put(np.add(door, (-0.12, 0.12, 0, 0.12)), trim)
-        put(door, canvas.pick(BRIGHT))
+    Args:
+        canvas: to draw on.
+        start: world point of one end of the front.
+        end: world point of its other end.
+        deep: metres from front to back; positive to the right of the way from start to end.
+        floors: number of floors.
+        style: how it looks.
+    """
+    rng = np.random.default_rng(style.seed)
+    along = np.subtract(end, start)
+    length = math.hypot(along[0], along[2])
+    aside = np.array((along[2], 0, -along[0])) / length  # to the right
+    front = Wall(canvas, start, end, -aside * np.sign(deep))
+    gable = Wall(canvas, start, tuple(np.array(start) + aside * deep), -along / length)
+    faces_us = float(np.dot(gable.normal, start)) < 0
+    if not front.visible and not (faces_us and gable.visible):
         return
-    put((0, length, 3.45, 3.7), trim)
-    for u in np.arange(0.4, length - 2.5, 4.2):
-        accent, v = canvas.pick(BRIGHT), min(u + 3.8, length - 0.3)
-        put((u, v, 0, 3.3), accent * 0.6)
-        put((u + 0.2, v - 1.2, 0.6, 2.5), (255, 216, 140) if dusk else GLASS, dusk)
-        put((v - 1.0, v - 0.2, 0.1, 2.5), (240, 186, 112) if dusk else GLASS * 0.7, dusk)
-        put((u, v, 2.65, 3.25), accent)
-        if rng.random() < 0.6:  # an awning of striped cloth
-            strips = np.arange(u, v - 0.3, 0.45)
-            cloth = place_on_wall(start, end, [(s, s + 0.45, 2.25, 2.9) for s in strips])
-            cloth[:, :2, 0] -= side * 1.2
-            for odd, colour in enumerate((accent, np.array((240, 236, 226)))):
-                canvas.fill(cloth[odd::2], canvas.lit(colour, (-side * 0.5, 0.8, 0), far), BUILDING)
+    tall = style.ground_m + style.floor_m * (floors - 1) + 0.5
+    ridge = tall + min(abs(deep), 12) * 0.31
+    if style.pitched:
+        _draw_roof(canvas, front, aside * deep, tall, ridge, style, rng)
+    if faces_us:
+        gable.face(tall, style.wall * 0.95, BUILDING, style.material)
+        if style.pitched:
+            tip = [(0, tall), (abs(deep), tall), (abs(deep) / 2, ridge)]
+            gable.polygon(tip, style.wall * 0.95, BUILDING)
+        draw_gable_windows(gable, tall, style, rng)
+    front.face(tall, style.wall, BUILDING, style.material)
+    draw_windows(front, floors, style, rng)
+    if style.ground == "shops":
+        draw_shops(front, style, rng)
+    else:
+        draw_entrance(front, style, rng)
+    if style.pitched:
+        front.put((-0.05, length + 0.05, tall - 0.2, tall), (60, 58, 56), BUILDING, out=0.3)
+    else:
+        front.put((-0.05, length + 0.05, tall - 0.4, tall + 0.12), style.trim, BUILDING, out=0.12)
+        if rng.random() < 0.6:  # a parapet
+            front.put((0, length, tall + 0.1, tall + 0.8), style.wall * 1.02, BUILDING)
+    if rng.random() < 0.7:  # a downpipe
+        at = 0.15 if rng.random() < 0.5 else length - 0.25
+        front.put((at, at + 0.1, 0, tall - 0.4), (58, 58, 60), out=0.06)
+
+
+def _draw_roof(
+    canvas: Canvas,
+    front: Wall,
+    across: np.ndarray,
+    tall: float,
+    ridge: float,
+    style: Style,
+    rng: np.random.Generator,
+) -> None:
+    """A sloping roof, its ridge above the middle of the house, with chimneys and dormers."""
+    foot = np.array([front.start, front.point(front.length)])
+    normal = np.array(front.normal)
+    top = foot + across / 2 + (0, ridge, 0)
+    eaves = foot + normal * 0.35 + (0, tall - 0.05, 0)
+    slope = normal * (ridge - tall) + (0, math.hypot(across[0], across[2]) / 2, 0)
+    slope /= np.linalg.norm(slope)
+    light, z = canvas.light, front.z
+    canvas.fill(np.stack([*eaves, *top[::-1]]), light.lit(style.roof, slope, z, 0.05), BUILDING)
+    if front.near < 60:  # courses of tiles
+        at = np.arange(24 if front.near < 25 else 12) / (24 if front.near < 25 else 12)
+        low, high = (
+            eaves + (top - eaves) * share[:, None, None] for share in (at, at + 0.45 / len(at))
+        )
+        courses = np.concatenate([low, high[:, ::-1]], 1)  # (courses, 4, 3)
+        tone = rng.integers(3, size=len(at))
+        for i, bright in enumerate((0.9, 0.94, 1.05)):
+            canvas.fill(courses[tone == i], light.lit(style.roof * bright, slope, z, 0.05))
+    for at in rng.uniform(0.1, 0.9, int(rng.integers(0, 3))):  # chimneys
+        spot, rise = top[0] + (top[1] - top[0]) * at, float(rng.uniform(0.9, 1.5))
+        stack = np.array([(-0.45, -0.6, 0), (0.45, -0.6, 0), (0.45, rise, 0), (-0.45, rise, 0)])
+        canvas.fill(spot + stack, light.lit((128, 84, 68), (0, 0, -1), z), BUILDING)
+        foot = np.array([(spot[0] + x, spot[1] + rise, spot[2]) for x in (-0.25, 0.05)])
+        pot = np.array([(0, 0, 0), (0.2, 0, 0), (0.2, 0.35, 0), (0, 0.35, 0)])
+        both = foot[:, None] + pot
+        canvas.fill(both, light.lit((168, 108, 76), (0, 0, -1), z), BUILDING)
+    if rng.random() < 0.3 and front.near < 70:
+        for at in rng.uniform(0.15, 0.8, int(rng.integers(1, 3))):
+            left = eaves[0] + (eaves[1] - eaves[0]) * at + (top[0] - eaves[0]) * 0.3
+            right = left + (eaves[1] - eaves[0]) / front.length * 1.4
+            dormer = Wall(canvas, tuple(left), (right[0], left[1], right[2]), front.normal)
+            dormer.put((0, 1.4, 0, 1.3), style.trim, BUILDING)
+            dormer.put((0.2, 1.2, 0.2, 1.1), (52, 58, 66), gloss=0.3)

@@ -1,4 +1,8 @@
-"""The camera, the weather and the canvas that every shape of a scene is drawn on."""
+"""The canvas that every shape of a scene is drawn on: the picture and the truth at once.
+
+Each labelled fill writes the number of its *surface* into a buffer beside the picture; a surface
+knows its class, its instance and its distance, so labels, instances and depth are one look-up each.
+"""
 
 import math
 from dataclasses import dataclass
@@ -7,208 +11,247 @@ from typing import Any
 import cv2
 import numpy as np
 
-Colour = Any  # three numbers 0..255, a tuple or an array
-Point = tuple[float, float, float]  # road coordinates in metres
+from sparsevit.data.streets.camera import NEAR_M, Camera, clip_near, find_normals
+from sparsevit.data.streets.classes import SKY
+from sparsevit.data.streets.light import Colour, Light
+from sparsevit.data.streets.textures import SCALES, scaled_tile
+from sparsevit.data.streets.weather import Weather
 
-_NEAR_M = 2.0  # whatever is nearer is drawn as if it stood here
+Point = tuple[float, float, float]  # world coordinates, metres
 
-
-def as_f32(values: Any) -> np.ndarray:
-    """`values` as 32-bit floats."""
-    return np.asarray(values, np.float32)
+_FRACTION_BITS = 4  # of the fixed-point corners that OpenCV fills
+_SMALLEST_PX = 0.9  # detail smaller than this is not drawn
+_HALF_TURN = np.linspace(-math.pi / 2, math.pi / 2, 7)
 
 
 @dataclass(frozen=True)
-class _Weather:
-    """Colours of the air (0..255) and strengths of the light (factors on a surface's colour)."""
+class Thing:
+    """Something with a 3D box: where it stands and what it is, in world coordinates.
 
-    zenith: Point
-    horizon: Point
-    cloud_lit: Point
-    cloud_dark: Point
-    sun: Point
-    ambient: Point
-    cloud_cover: float
-    haze_m: float
-    shadow: float
-    lamps_lit: bool = False
+    Attributes:
+        label: class index.
+        kind: a finer name, such as "van".
+        centre: middle of the box, metres.
+        size: length, height and width, metres.
+        yaw: rotation about the downward axis; 0 = length along the x axis, radians.
+    """
 
-
-_CLEAR = _Weather(
-    zenith=(80, 142, 216),
-    horizon=(204, 224, 238),
-    cloud_lit=(255, 253, 248),
-    cloud_dark=(196, 208, 224),
-    sun=(0.52, 0.46, 0.36),
-    ambient=(0.72, 0.75, 0.81),
-    cloud_cover=0.5,
-    haze_m=300,
-    shadow=0.45,
-)
-_OVERCAST = _Weather(
-    zenith=(168, 180, 196),
-    horizon=(220, 225, 230),
-    cloud_lit=(236, 238, 241),
-    cloud_dark=(172, 181, 193),
-    sun=(0.14, 0.14, 0.14),
-    ambient=(0.84, 0.86, 0.89),
-    cloud_cover=0.85,
-    haze_m=190,
-    shadow=0.25,
-)
-_DUSK = _Weather(
-    zenith=(72, 88, 150),
-    horizon=(255, 190, 128),
-    cloud_lit=(255, 176, 140),
-    cloud_dark=(134, 104, 142),
-    sun=(0.62, 0.38, 0.18),
-    ambient=(0.68, 0.63, 0.72),
-    cloud_cover=0.6,
-    haze_m=210,
-    shadow=0.34,
-    lamps_lit=True,
-)
+    label: int
+    kind: str
+    centre: Point
+    size: Point
+    yaw: float
 
 
 class Canvas:
-    """Image, labels, camera and light; draws shapes given in road coordinates."""
+    """Picture, surfaces, camera and light; draws shapes given in world coordinates."""
 
-    def __init__(self, rng: np.random.Generator, height: int, width: int) -> None:
-        self.rng = rng
+    def __init__(
+        self, rng: np.random.Generator, height: int, width: int, camera: Camera, weather: Weather
+    ) -> None:
+        self.rng, self.camera, self.weather, self.light = rng, camera, weather, Light(weather)
+        self.height, self.width = height, width
         self.image = np.zeros((height, width, 3), np.uint8)
-        self.labels = np.zeros((height, width), np.uint8)
+        self.surface = np.zeros((height, width), np.int32)  # 0 is the sky
         self.shade = np.zeros((height, width), np.uint8)  # how much of the sun the ground misses
-        self.focal = max(0.6 * width, 0.95 * height)
-        self.centre_x = width * rng.uniform(0.42, 0.58)
-        self.horizon = height * (rng.uniform(0.48, 0.56) + 0.06 * (height > width))
-        self.eye = np.array([rng.uniform(1.2, 2.2), rng.uniform(2.0, 2.9), 0.0])
-        self.bend = rng.uniform(-1, 1) * 0.0011
-        self.weather = (_CLEAR, _OVERCAST, _DUSK)[rng.choice(3, p=(0.5, 0.2, 0.3))]
-        dusk = self.weather.lamps_lit
-        aside, ahead = rng.choice((-1, 1)) * rng.uniform(0.45, 0.8), rng.uniform(-0.8, 0.2)
-        sun = np.array([aside, 0.35 if dusk else 0.8, 0.9 + ahead / 2 if dusk else ahead])
-        self.sun = (sun / np.linalg.norm(sun)).tolist()  # the direction towards it
-        frequency = np.hypot(np.fft.fftfreq(512)[:, None], np.fft.rfftfreq(512)[None]) * 512
-        spectrum = np.fft.rfft2(rng.standard_normal((512, 512))) / np.maximum(frequency, 1) ** 1.6
-        noise = np.fft.irfft2(spectrum * (frequency > 0))
-        self.noise = (noise / noise.std()).astype(np.float32)  # like clouds; it tiles
-        stains = (
-            22 * np.linspace(-0.3, 1, 512)[:, None] ** 4 + 5 * (np.arange(512) % 8 < 1)[:, None]
-        )
-        plaster = 130 + 6 * self.noise + rng.normal(0, 4, (512, 512)) - stains
-        self.plaster = np.clip(plaster, 60, 190).astype(np.uint8)  # 128 leaves a wall as it is
+        self.surfaces: list[tuple[float, ...]] = [(SKY, 0, 0.0, 0.0, 0.0, 0.0, 0.0)]
+        self.things: list[Thing] = []  # instance i is things[i - 1]
 
-    def pick(self, options: tuple) -> np.ndarray:
-        return np.array(options[self.rng.integers(len(options))])
+    def add_surface(
+        self, label: int, thing: int, plane: Any, nearest: float, farthest: float
+    ) -> int:
+        """Register a surface; its number is what the surface buffer holds.
 
-    def project(self, points: np.ndarray) -> np.ndarray:
-        """Pixels (..., 2) of road points (..., 3); the road's bend is applied here."""
-        points = np.asarray(points, np.float64)
-        z = np.maximum(points[..., 2], _NEAR_M)
-        pixels = np.empty((*z.shape, 2))
-        pixels[..., 0] = self.centre_x + self.focal * (
-            (points[..., 0] - self.eye[0]) / z + self.bend * z
-        )
-        pixels[..., 1] = self.horizon + self.focal * (self.eye[1] - points[..., 1]) / z
-        return pixels
+        Args:
+            label: class index.
+            thing: instance number, 0 for none.
+            plane: a, b, c of `1/Z = a*u + b*v + c` in image coordinates.
+            nearest: metres; depth never lies outside `nearest`..`farthest`.
+            farthest: metres.
+        """
+        self.surfaces.append((label, thing, *plane, 1 / farthest, 1 / nearest))
+        return len(self.surfaces) - 1
 
-    def haze(self, z: Any) -> Any:
-        """How much of what one sees at `z` metres is air, 0..1."""
-        return 1 - np.exp(-np.maximum(z - 8, 0) / self.weather.haze_m)
-
-    def glow(self, colour: Colour, z: float) -> Colour:
-        """A light of its own, seen through `z` metres of air."""
-        air = float(self.haze(z))
-        return tuple(
-            float(c + (h - c) * air) for c, h in zip(colour, self.weather.horizon, strict=True)
-        )
-
-    def lit(self, colour: Colour, normal: Any, z: float) -> Colour:
-        """A surface facing `normal` in this weather's light, seen through `z` metres of air."""
-        facing = 1.15 * max(0.0, sum(n * s for n, s in zip(normal, self.sun, strict=True)))
-        lights = zip(colour, self.weather.ambient, self.weather.sun, strict=True)
-        return self.glow([min(c * (a + s * facing), 255) for c, a, s in lights], z)
+    def add_thing(self, thing: Thing) -> int:
+        """Register something with a 3D box; returns its instance number."""
+        self.things.append(thing)
+        return len(self.things)
 
     def fill(self, polygons: Any, colour: Colour, label: int | None = None) -> None:
-        """Fill road polygons (..., corners, 3); without a label they are detail on a surface."""
-        pixels = self.project(polygons)
-        self.fill_pixels(pixels.reshape(-1, *pixels.shape[-2:]), colour, label)
-
-    def fill_pixels(self, pixels: np.ndarray, colour: Colour, label: int | None) -> None:
-        height, width = self.labels.shape
-        low, high = pixels.min(1), pixels.max(1)
-        seen = (high > 0).all(1) & (low < (width, height)).all(1)
-        if label is None:
-            seen &= (high - low > 0.9).all(1)
-        fixed = list(np.round((pixels[seen] - 0.5) * 16).astype(np.int32))
-        if fixed:
-            cv2.fillPoly(self.image, fixed, colour, cv2.LINE_AA, 4)
-            if label is not None:
-                cv2.fillPoly(self.labels, fixed, label, cv2.LINE_8, 4)
-
-    def limb(self, start: Point, end: Point, radii: Any, colour: Colour, label: int) -> None:
-        """A round-ended, tapering bar between two road points."""
-        turn = np.arange(12) * (math.pi / 6)
-        circle = np.stack([np.cos(turn), np.sin(turn)], -1)
-        depth = np.maximum((start[2], end[2]), _NEAR_M)
-        sizes = np.maximum(np.array(radii) * self.focal / depth, 0.5)
-        outline = self.project(np.array([start, end]))[:, None] + sizes[:, None, None] * circle
-        hull = cv2.convexHull(outline.reshape(-1, 2).astype(np.float32))[:, 0]
-        self.fill_pixels(hull[None], self.lit(colour, (self.sun[0], 0.3, -0.4), start[2]), label)
-
-    def paste(self, sprite: np.ndarray, base: Point, size: Any, label: int) -> None:
-        """Stand a premultiplied RGBA sprite of `size` (wide, high) metres on a road point."""
-        corners = np.add(base, [(-size[0] / 2, size[1], 0), (size[0] / 2, 0, 0)])
-        (x0, y0), (x1, y1) = np.round(self.project(corners)).astype(int)
-        height, width = self.labels.shape
-        left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
-        if right <= left or bottom <= top:
+        """Fill world polygons (..., corners, 3); without a label they are detail on a surface."""
+        polygons = np.asarray(polygons, np.float64)
+        polygons = polygons.reshape(-1, *polygons.shape[-2:])
+        if len(polygons) == 0:
             return
-        big = cv2.resize(sprite, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
-        part = big[top - y0 : bottom - y0, left - x0 : right - x0].astype(np.float32)
-        alpha, air = part[..., 3:] / 255, as_f32(self.haze(base[2]))
-        here = self.image[top:bottom, left:right]
-        veil = as_f32(self.weather.horizon) * air
-        here[:] = here * (1 - alpha) + part[..., :3] * (1 - air) + veil * alpha
-        self.labels[top:bottom, left:right][alpha[..., 0] > 0.5] = label
+        if polygons[..., 2].min() >= NEAR_M:
+            self._fill(polygons, colour, label)
+            return
+        for polygon in polygons:
+            clipped = clip_near(polygon)
+            if len(clipped) > 2:
+                self._fill(clipped[None], colour, label)
+
+    def _fill(self, polygons: np.ndarray, colour: Colour, label: int | None) -> None:
+        pixels = self.camera.project(polygons)
+        seen = self._find_seen(pixels, label is None)
+        if not seen.any():
+            return
+        fixed = list(to_fixed(pixels[seen]))
+        cv2.fillPoly(self.image, fixed, to_scalar(colour), cv2.LINE_AA, _FRACTION_BITS)
+        if label is None:
+            return
+        polygons = polygons[seen]
+        planes = self.camera.find_planes(find_normals(polygons), polygons.mean(1))
+        near, far = polygons[..., 2].min(1), polygons[..., 2].max(1)
+        for outline, plane, nearest, farthest in zip(fixed, planes, near, far, strict=True):
+            number = self.add_surface(label, 0, plane, nearest, farthest)
+            cv2.fillPoly(self.surface, [outline], number, cv2.LINE_8, _FRACTION_BITS)
+
+    def _find_seen(self, pixels: np.ndarray, detail: bool) -> np.ndarray:
+        low, high = pixels.min(1), pixels.max(1)
+        seen = (high[:, 0] > 0) & (high[:, 1] > 0)
+        seen &= (low[:, 0] < self.width) & (low[:, 1] < self.height)
+        if detail:
+            seen &= (high - low).min(1) > _SMALLEST_PX
+        return seen
+
+    def fill_outlines(self, pixels: np.ndarray, colours: Any, numbers: Any = None) -> None:
+        """Fill image outlines in order.
+
+        Args:
+            pixels: (n, corners, 2) image coordinates.
+            colours: n colours.
+            numbers: n surface numbers; None for detail.
+        """
+        seen = self._find_seen(pixels, False)
+        fixed = to_fixed(pixels)
+        for i in np.flatnonzero(seen).tolist():
+            cv2.fillPoly(self.image, [fixed[i]], colours[i], cv2.LINE_AA, _FRACTION_BITS)
+            if numbers is not None:
+                cv2.fillPoly(self.surface, [fixed[i]], numbers[i], cv2.LINE_8, _FRACTION_BITS)
+
+    def mark(self, pixels: np.ndarray, number: int) -> None:
+        """Give the inside of an image outline (corners, 2) to a surface, unpainted."""
+        cv2.fillPoly(self.surface, [to_fixed(pixels)], number, cv2.LINE_8, _FRACTION_BITS)
+
+    def limbs(
+        self, starts: Any, ends: Any, radii: Any, colours: Any, label: int, thing: int = 0
+    ) -> None:
+        """Round-ended, tapering bars, drawn in the order given.
+
+        Args:
+            starts: (n, 3) world points.
+            ends: (n, 3) world points.
+            radii: (n, 2) metres at either end.
+            colours: (n, 3), before lighting.
+            label: class index.
+            thing: instance number, 0 for none.
+        """
+        bars = np.stack([starts, ends], 1).astype(np.float64)  # (n, 2, 3)
+        z = bars[..., 2]
+        if z.min() < NEAR_M:
+            return
+        sizes = np.maximum(np.asarray(radii) * self.camera.fx / z, 0.45)
+        pixels = self.camera.project(bars)
+        if pixels[..., 0].max() < -sizes.max() or pixels[..., 0].min() > self.width + sizes.max():
+            return
+        along = pixels[:, 1] - pixels[:, 0]
+        turn = np.arctan2(along[:, 1], along[:, 0])[:, None] + _HALF_TURN  # (n, 7)
+        circle = np.stack([np.cos(turn), np.sin(turn)], -1)
+        stands = bars[:, 0, 1] <= 0  # what stands on the ground has a flat foot
+        flat = np.where(stands, 0.3, 1.0)[:, None] * np.cos(_HALF_TURN)
+        unit = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+        foot = circle + (flat - np.cos(_HALF_TURN))[..., None] * unit[:, None]
+        a, b = (pixels[:, i : i + 1] for i in (0, 1))
+        outline = np.concatenate(
+            [a - foot * sizes[:, :1, None], b + circle * sizes[:, 1:, None]], 1
+        )
+        sun_x = self.weather.to_sun[0]
+        shown = self.light.lit_many(np.asarray(colours), (0.3 * sun_x, 0.25, -0.6), float(z.mean()))
+        bright = np.minimum(shown * 1.16, 255).tolist()
+        wide = sizes.mean(1)
+        shift = np.stack([np.copysign(0.3, sun_x) * wide, -0.1 * wide], -1)[:, None]
+        middle = outline.mean(1, keepdims=True)
+        glints = to_fixed(middle + (outline - middle) * 0.62 + shift)
+        fixed, colour = to_fixed(outline), shown.tolist()
+        for i, (z0, z1) in enumerate(z.tolist()):
+            plane = (0.0, 0.0, 2 / (z0 + z1))
+            number = self.add_surface(label, thing, plane, min(z0, z1), max(z0, z1))
+            cv2.fillPoly(self.image, [fixed[i]], colour[i], cv2.LINE_AA, _FRACTION_BITS)
+            cv2.fillPoly(self.surface, [fixed[i]], number, cv2.LINE_8, _FRACTION_BITS)
+            if wide[i] > 2.5:  # the side towards the sun is brighter
+                cv2.fillPoly(self.image, [glints[i]], bright[i], cv2.LINE_AA, _FRACTION_BITS)
+
+    def multiply(self, box: Any, tile: np.ndarray, matrix: np.ndarray, mask: np.ndarray) -> None:
+        """Multiply a tile onto part of the picture.
+
+        Args:
+            box: slices of rows and columns.
+            tile: (h, w) uint8, 128 leaves a pixel as it is.
+            matrix: (3, 3) from pixels of the box to those of the tile.
+            mask: bool, the box's pixels that are meant.
+        """
+        here = self.image[box]
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size = (here.shape[1], here.shape[0])
+        gain = cv2.warpPerspective(tile, matrix, size, flags=flags, borderMode=cv2.BORDER_WRAP)
+        gain[~mask] = 128
+        here[:] = cv2.multiply(here, cv2.merge([gain] * 3), scale=1 / 128)
+
+    def texture_ground(self, kind: str, mask: np.ndarray, slope: float, shift: float) -> None:
+        """Multiply the tile `kind` onto the ground where `mask` (rows below the horizon, W) holds.
+
+        Args:
+            kind: of tile.
+            mask: bool, its first row is the first one below the horizon.
+            slope: metres to the right per metre ahead, along which the tile's rows run.
+            shift: metres to the right at the camera.
+        """
+        camera, tall = self.camera, self.camera.height_m
+        first = self.height - len(mask)
+        down = np.arange(first, self.height) + 0.5 - camera.cy
+        sharpness = (down / tall) * np.sqrt(down / camera.fy)  # pixels per metre, both ways' mean
+        levels = np.searchsorted(-np.array(SCALES), -sharpness * 0.8)
+        ahead = tall * camera.fy
+        for level in range(len(SCALES)):
+            rows = np.flatnonzero(levels == level)
+            if len(rows) == 0 or not mask[rows[0] : rows[-1] + 1].any():
+                continue
+            ppm, tile = SCALES[level], scaled_tile(kind, level)
+            top, bottom = first + rows[0], first + rows[-1] + 1
+            middle = tile.shape[0] / 2
+            from_box = np.array([(1, 0, 0.5), (0, 1, top + 0.5), (0, 0, 1)])
+            down_gain = middle - ppm * shift
+            across = -ppm * (tall * camera.cx + slope * ahead) - down_gain * camera.cy
+            to_tile = np.array(
+                [(ppm * tall, down_gain, across), (0, 0, ppm * ahead), (0, 1, -camera.cy)]
+            )
+            part = mask[rows[0] : rows[-1] + 1]
+            self.multiply(np.s_[top:bottom], tile, to_tile @ from_box, part)
 
     def cast(self, outlines: Any) -> None:
         """Put ground polygons (..., corners, 2), given as (x, z), into shade."""
         outlines = np.asarray(outlines, np.float64)
-        points = np.insert(outlines, 1, 0.0, axis=-1)
-        for polygon in self.project(points).reshape(-1, outlines.shape[-2], 2):
-            cv2.fillPoly(self.shade, [(polygon * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-
-    def find_shadow(self, x: Any, y: Any, z: Any) -> np.ndarray:
-        """Where on the ground, as (x, z), the shadow of a point falls."""
-        reach = np.minimum(np.asarray(y) / max(self.sun[1], 0.3), 30)
-        return np.stack(np.broadcast_arrays(x - self.sun[0] * reach, z - self.sun[2] * reach), -1)
-
-
-def place_on_wall(start: Point, end: Point, rects: Any) -> np.ndarray:
-    """Corners (n, 4, 3) of rectangles (n, 4) = (from, to, low, high) metres on an upright wall."""
-    origin, rects = np.array(start, np.float64), np.atleast_2d(rects)
-    ahead = np.array(end) - origin
-    corners = origin + rects[:, (0, 1, 1, 0), None] * ahead / np.linalg.norm(ahead)
-    corners[..., 1] += rects[:, (2, 2, 3, 3)]
-    return corners
+        points = np.zeros((*outlines.shape[:-1], 3))
+        points[..., 0], points[..., 2] = outlines[..., 0], outlines[..., 1]
+        points = points.reshape(-1, *points.shape[-2:])
+        if points[..., 2].min() >= NEAR_M:
+            pieces = list(self.camera.project(points))
+        else:
+            clipped = (clip_near(polygon) for polygon in points)
+            pieces = [self.camera.project(piece) for piece in clipped if len(piece) > 2]
+        for piece in pieces:
+            cv2.fillPoly(self.shade, [to_fixed(piece)], 255, cv2.LINE_8, _FRACTION_BITS)
 
 
-def develop(canvas: Canvas) -> np.ndarray:
-    """What lens and sensor add: bloom, contrast, vignette and a grain that differs by class."""
-    height, width = canvas.labels.shape
-    small = (max(width // 4, 1), max(height // 4, 1))
-    bright = cv2.resize(canvas.image, small, interpolation=cv2.INTER_AREA)
-    bloom = cv2.GaussianBlur(np.maximum(bright, 205) - np.uint8(205), (0, 0), height / 120)
-    strength = 0.9 if canvas.weather.lamps_lit else 0.25
-    image = cv2.scaleAdd(cv2.resize(bloom, (width, height)), strength, canvas.image)
-    texture = np.zeros(256, np.float32)
-    texture[:12] = np.array([2, 8, 6, 5, 5, 12, 4, 8, 5, 5, 5, 5]) * 0.0022
-    grain = canvas.rng.standard_normal((512, 512), np.float32)
-    grain = np.tile(grain, (height // 512 + 1, width // 512 + 1))[:height, :width]
-    across, down = (np.linspace(-1, 1, n, dtype=np.float32) ** 2 for n in (width, height))
-    gain = 1 - 0.11 * (across[None] + down[:, None]) + grain * texture[canvas.labels]
-    image = cv2.multiply(image, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
-    levels = np.linspace(0, 1, 256)
-    curve = 255 * np.clip(levels - 0.035 * np.sin(2 * math.pi * levels), 0, 1)
-    return cv2.LUT(image, np.round(curve).astype(np.uint8))
+def to_fixed(pixels: np.ndarray) -> np.ndarray:
+    """Image coordinates as OpenCV's fixed-point corners."""
+    scaled = pixels * (1 << _FRACTION_BITS)
+    scaled -= (1 << _FRACTION_BITS) // 2
+    np.clip(scaled, -3e7, 3e7, out=scaled)
+    return np.rint(scaled).astype(np.int32)
+
+
+def to_scalar(colour: Colour) -> Any:
+    """A colour as OpenCV takes it."""
+    return colour.tolist() if isinstance(colour, np.ndarray) else colour

@@ -1,0 +1,91 @@
+"""Tiles of noise, brick, stone and asphalt that surfaces are multiplied with.
+
+A tile's value 128 leaves a colour as it is. Every tile is made once per process from its own fixed
+seed and comes at several scales, so that what is far away can be sampled from a coarser one.
+"""
+
+from functools import cache
+
+import cv2
+import numpy as np
+
+#: Pixels per metre of the scales of a tile, finest first.
+SCALES = (64, 32, 16, 8, 4)
+_METRES = 8  # side of what a tile shows before it repeats
+
+
+@cache
+def cloud_tile(side: int = 512, power: float = 1.6, seed: int = 0) -> np.ndarray:
+    """Noise like clouds: (side, side) float32 of mean 0 and deviation 1 that repeats seamlessly."""
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]) * side
+    noise = np.random.default_rng(seed).standard_normal((side, side))
+    spectrum = np.fft.rfft2(noise) / np.maximum(frequency, 1) ** power
+    tile = np.fft.irfft2(spectrum * (frequency > 0), s=(side, side))
+    return (tile / tile.std()).astype(np.float32)
+
+
+def _grain(strength: float, seed: int) -> np.ndarray:
+    side = SCALES[0] * _METRES
+    noise = np.random.default_rng(seed).standard_normal((side, side)).astype(np.float32)
+    return noise * np.float32(strength)
+
+
+def _courses(long_m: float, high_m: float, bond: float, joint: float, spread: float) -> np.ndarray:
+    """Blocks laid in rows: gain of each block (deviation `spread`) and of the joints between."""
+    side = SCALES[0] * _METRES
+    rows = round(_METRES / high_m)
+    blocks = round(_METRES / long_m)
+    y, x = np.mgrid[:side, :side].astype(np.float32) / side
+    row = np.floor(y * rows)
+    column = x * blocks + bond * (row % 2)
+    tone = np.random.default_rng(rows * 1000 + blocks).normal(0, spread, (rows, blocks))
+    tile = tone[row.astype(int) % rows, np.floor(column).astype(int) % blocks]
+    along = np.abs(column % 1 - 0.5) * 2 > 1 - 0.02 / long_m
+    across = np.abs((y * rows) % 1 - 0.5) * 2 > 1 - 0.02 / high_m
+    return np.where(along | across, np.float32(joint), tile.astype(np.float32))
+
+
+def _make(kind: str) -> np.ndarray:
+    broad, fine = cloud_tile(512, 1.5, 1), cloud_tile(512, 0.8, 2)
+    if kind == "asphalt":
+        return 128 + 2.5 * broad + 3 * fine + _grain(12, 3)
+    if kind == "old asphalt":
+        return 127 + 5 * broad + 5 * fine + _grain(16, 4)
+    if kind == "slabs":
+        return 128 + 4 * broad + _grain(4, 5) + _courses(0.8, 0.8, 0.5, -34, 5)
+    if kind == "setts":
+        return 128 + 4 * broad + _grain(5, 6) + _courses(0.2, 0.1, 0.5, -24, 8)
+    if kind == "grass":
+        return 128 + 12 * broad + 10 * fine + _grain(14, 7)
+    if kind == "leaves":
+        return 128 + 10 * broad + 26 * fine + _grain(26, 14)
+    if kind == "brick":
+        return 126 + 5 * broad + _grain(4, 8) + _courses(0.222, 0.0741, 0.5, 20, 8)
+    if kind == "dark brick":
+        return 128 + 6 * broad + _grain(5, 9) + _courses(0.222, 0.0741, 0.5, -22, 9)
+    if kind == "stone":
+        return 128 + 6 * broad + 4 * fine + _grain(5, 10) + _courses(0.66, 0.33, 0.5, -22, 8)
+    if kind == "plaster":
+        return 128 + 2.5 * broad + 2 * fine + _grain(3, 11)
+    if kind == "tiles":
+        return 128 + 5 * broad + _courses(0.25, 0.2, 0.5, -26, 9)
+    return (
+        128 + 2.5 * cloud_tile(512, 1.2, 12) + _grain(4, 13) + _courses(3.2, 1.6, 0, -14, 2)
+    )  # slabs
+
+
+@cache
+def _base_tile(kind: str) -> np.ndarray:
+    return np.clip(_make(kind), 20, 240).astype(np.uint8)
+
+
+@cache
+def scaled_tile(kind: str, level: int) -> np.ndarray:
+    """The tile `kind` at `SCALES[level]`, repeated to at least 2048 pixels a side; uint8."""
+    tile = _base_tile(kind)
+    side = SCALES[level] * _METRES
+    if level:
+        small = cv2.resize(tile, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+        tile = np.clip(128 + (small - 128) * 1.25, 0, 255).astype(np.uint8)
+    repeats = max(1, 2048 // side)
+    return np.tile(tile, (repeats, repeats))

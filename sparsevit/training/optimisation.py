@@ -1,0 +1,75 @@
+"""How a step changes the weights: the loss, the optimisers, their learning rate, the average."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from sparsevit.training.config import TrainConfig
+
+
+def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Class-weighted cross entropy at half of the picture's resolution.
+
+    Args:
+        logits: (B, classes, h / 4, w / 4).
+        labels: (B, h, w) integer; ``classes`` is void and ignored.
+        weights: (classes,).
+
+    Returns:
+        The sum over all pixels, and the sum of their weights to divide it by: 0 when all are void.
+    """
+    scores = F.interpolate(logits, scale_factor=2, mode="bilinear")
+    target = labels[:, 1::2, 1::2].long()
+    total = F.cross_entropy(scores, target, weights, ignore_index=len(weights), reduction="sum")
+    return total, F.pad(weights, (0, 1))[target].sum()
+
+
+def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
+    """AdamW, with no weight decay on norms, biases and relative position tables."""
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        is_plain = parameter.ndim < 2 or name.endswith("relative_position_bias_table")
+        (plain if is_plain else decayed).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return [AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)]
+
+
+class MovingAverage:
+    """Exponential moving average of a network's weights and buffers: better than the last ones."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        """Start at the weights as they are.
+
+        Args:
+            model: on its device for good; its tensors are followed in place.
+            decay: weight of the past in each update; smaller over the first steps.
+        """
+        self._decay = decay
+        self._current = model.state_dict()
+        self.weights = {name: value.clone() for name, value in self._current.items()}
+        self._floating = [name for name, v in self._current.items() if v.is_floating_point()]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after ``step`` steps."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        get_ema_multi_avg_fn(decay)(
+            [self.weights[name] for name in self._floating],
+            [self._current[name] for name in self._floating],
+            step,
+        )
+        for name in self.weights.keys() - set(self._floating):
+            self.weights[name].copy_(self._current[name])
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        """Take up the average of an earlier sitting."""
+        for name, value in self.weights.items():
+            value.copy_(weights[name])

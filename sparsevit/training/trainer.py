@@ -1,0 +1,291 @@
+"""One run in one process: its network, its data, what a step does, what is saved and resumed.
+
+Everything random in a step is a function of (seed, step, rank), so a resumed run goes on as if it
+had never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import broadcast_object_list
+from torch import Tensor, nn
+
+from sparsevit.data.batches import BatchMaker
+from sparsevit.data.labelled import DataError, LabelledData, open_data
+from sparsevit.patch import sparsify
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.segmenter import Segmenter
+from sparsevit.training.config import TrainConfig, TrainingError
+from sparsevit.training.folder import RunFolder
+from sparsevit.training.networks import load_start
+from sparsevit.training.optimisation import (
+    MovingAverage,
+    build_optimizers,
+    segmentation_loss,
+)
+from sparsevit.training.ranks import count_workers, join_ranks, supports_bf16
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one step reports.
+
+    Attributes:
+        step: steps done so far.
+        fraction: of the run, 0..1.
+        elapsed_s: seconds of training, earlier sittings included.
+        loss: of this step, over the batches of all processes.
+        images_per_s: of this step, by all processes.
+        schedule: the one this step was trained under.
+        miou: of the averaged weights, 0..1, if it was measured after this step.
+    """
+
+    step: int
+    fraction: float
+    elapsed_s: float
+    loss: float
+    images_per_s: float
+    schedule: SparsitySchedule
+    miou: float | None = None
+
+
+class Trainer:
+    """The state of a run; :func:`train` drives it."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Build the network, or take up the state found in ``config.output``.
+
+        Args:
+            config: the run.
+            clock: seconds.
+            say: told what a person may want to know.
+
+        Raises:
+            DataError: data that cannot be read, or whose classes are not the network's.
+            CheckpointError: a checkpoint to start from that does not fit.
+            TrainingError: the state found there belongs to a different run or cannot be read.
+        """
+        self.config = config
+        self._clock = clock
+        self.device, self.ranks = join_ranks(config.device)
+        self.folder = RunFolder(config.output, config.describe_run())
+        if self.is_main:
+            self.folder.create()
+        torch.manual_seed(config.seed)
+        model = Segmenter(config.model).train()
+        found = [self.folder.read_state() if self.is_main else None]
+        state: dict[str, Any] | None = broadcast_object_list(found)[0]
+        if state is not None:
+            model.load_state_dict(state["model"])
+        elif config.start is not None and not load_start(model, config.start):
+            say("The classes are not the checkpoint's, so the classifier starts anew.")
+        self.model = model.to(self.device)
+        # What a step runs: the model itself, or what averages its gradients over the processes.
+        self.network: nn.Module = self.ranks.prepare_model(self.model, device_placement=False)
+        self._parameters = list(self.model.parameters())
+        self.optimizers = build_optimizers(self.model, config)
+        self.average = MovingAverage(self.model, config.ema_decay)
+        self.step = 0
+        self._earlier_s = 0.0
+        if state is not None:
+            self._resume(state)
+        self._finetune_schedule = SparsitySchedule.parse(
+            config.finetune_schedule or 0.0, config.model.depths
+        ).check_linked()
+        data = _open_all(config)
+        self.batches = BatchMaker(
+            data,
+            [share for _, share in config.data],
+            config.phases,
+            config.seed,
+            self.ranks.process_index,
+            count_workers(self.device),
+        )
+        wants_bf16 = config.precision == "bf16"
+        self._bf16 = supports_bf16(self.device) if config.precision is None else wants_bf16
+        self._mean, self._std = (
+            torch.tensor(values, device=self.device).view(1, 3, 1, 1) * 255
+            for values in (config.model.mean, config.model.std)
+        )
+        for (spec, _), pictures in zip(config.data, data, strict=True):
+            say(f"{len(pictures)} pictures of {spec}; reading some of them first.")
+        try:
+            self._weights = self.batches.class_weights().to(self.device)
+        except Exception:
+            self.close()
+            raise
+        self._start = clock()
+        self._saved_s = self.elapsed_s
+
+    @property
+    def is_main(self) -> bool:
+        """True in the one process that saves, measures and talks."""
+        return self.ranks.is_main_process
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training, earlier sittings included."""
+        return self._earlier_s + self._clock() - self._start
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run is done by this process's clock, 0..1."""
+        if self.config.steps is not None:
+            return min(1.0, self.step / self.config.steps)
+        return min(1.0, self.elapsed_s / (60 * self.config.minutes))
+
+    def agree(self, wants_to_stop: bool = False) -> tuple[float, bool]:
+        """Settle with all processes how far the run is, and whether to stop.
+
+        Args:
+            wants_to_stop: this process was asked to stop.
+
+        Returns:
+            The main process's progress, 0..1, and whether any process wants to stop.
+        """
+        mine = (self.fraction if self.is_main else 0.0, float(wants_to_stop))
+        fraction, wishes = self._add_up(torch.tensor(mine, dtype=torch.float64)).tolist()
+        return fraction, wishes > 0
+
+    def run_step(self, fraction: float) -> Progress:
+        """Train one step.
+
+        Args:
+            fraction: progress that all processes agreed on, 0..1.
+
+        Raises:
+            DataError: a picture that cannot be used.
+            TrainingError: the loss or the gradient is not a number; no weight was changed.
+        """
+        config, began = self.config, self._clock()
+        if config.find_part(0.0) == "dense" != config.find_part(fraction):
+            self._save_dense()
+        pixels, labels = self.batches.get(self.step, config.find_phase(fraction))
+        schedule = self._set_schedule(fraction)
+        seeds = np.random.SeedSequence([config.seed, self.step, self.ranks.process_index])
+        torch.manual_seed(int(seeds.generate_state(1)[0]))  # drop path
+        loss = self.compute_gradients(pixels, labels)
+        norm = nn.utils.clip_grad_norm_(self._parameters, config.clip_norm)
+        if not math.isfinite(loss + norm.item()):
+            raise TrainingError(
+                f"The loss or its gradient is not a number at step {self.step}; the last good "
+                f"state is what was last saved in {config.output}. Start anew from its checkpoint, "
+                f"or from none, with a smaller learning rate."
+            )
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = config.find_rate(fraction)
+            optimizer.step()
+        self.step += 1
+        self.average.update(self.step)
+        images = len(labels) * self.ranks.num_processes
+        rate = images / max(1e-9, self._clock() - began)
+        return Progress(self.step, self.fraction, self.elapsed_s, loss, rate, schedule)
+
+    def compute_gradients(self, pixels: Tensor, labels: Tensor) -> float:
+        """Leave in every parameter the gradient of the loss over all processes' batches.
+
+        Args:
+            pixels: (B, 3, h, w) uint8 RGB of this process.
+            labels: (B, h, w) uint8, the number of classes being void.
+
+        Returns:
+            The loss over all processes' batches.
+        """
+        pixels, labels = pixels.to(self.device), labels.to(self.device)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            logits = self.network((pixels - self._mean) / self._std)
+        total, weight = segmentation_loss(logits.float(), labels, self._weights)
+        part = total / self._add_up(weight).clamp(min=1.0)
+        self.ranks.backward(part * self.ranks.num_processes)  # gradients are averaged, not summed
+        return self._add_up(part.detach()).item()
+
+    def is_save_due(self) -> bool:
+        """True when the last save, or the start, is long ago."""
+        return self.elapsed_s - self._saved_s > 60 * self.config.save_minutes
+
+    def save(self) -> None:
+        """Write the state to resume from and the averaged weights, if this is the main process.
+
+        Raises:
+            TrainingError: they cannot be written; what was saved before is intact.
+        """
+        if not self.is_main:
+            return
+        elapsed_s = self._saved_s = self.elapsed_s
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.weights,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "elapsed_s": elapsed_s,
+        }
+        self.folder.save(state, *self._average_network())
+
+    def close(self) -> None:
+        """Stop the background threads."""
+        self.batches.close()
+
+    def _save_dense(self) -> None:
+        """Keep the averaged weights as the dense part leaves them, to compare with."""
+        if self.is_main and not self.folder.dense_path.exists():
+            self.folder.save_dense(*self._average_network())
+
+    def _average_network(self) -> tuple[Segmenter, dict[str, str]]:
+        averaged = Segmenter(self.config.model)
+        averaged.load_state_dict(self.average.weights)
+        info = {
+            "data": self.config.describe_data(),
+            "holdout": json.dumps(self.config.holdout),
+            "steps": str(self.step),
+            "minutes": f"{self.elapsed_s / 60:.1f}",
+        }
+        return averaged, info
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.average.load(state["average"])
+        self.step, self._earlier_s = state["step"], state["elapsed_s"]
+        if self.is_main:
+            self.folder.cut_log(self.step)
+
+    def _set_schedule(self, fraction: float) -> SparsitySchedule:
+        depths, part = self.config.model.depths, self.config.find_part(fraction)
+        if part == "dense":  # the host's own forward trains faster
+            return SparsitySchedule.parse(0.0, depths)
+        schedule = self._finetune_schedule
+        if part == "adaptation":
+            rng = random.Random(f"{self.config.seed} {self.step}")
+            schedule = SparsitySchedule.random(depths, rng)
+        sparsify(self.model, schedule)
+        return schedule
+
+    def _add_up(self, value: Tensor) -> Tensor:
+        return self.ranks.reduce(value.detach().to(self.device), "sum")
+
+
+def _open_all(config: TrainConfig) -> list[LabelledData]:
+    opened: list[LabelledData] = []
+    for spec, _ in config.data:
+        data = open_data(spec, "train", config.holdout, config.model.class_names)
+        if data.class_names[:-1] != config.model.class_names:
+            raise DataError(f"The classes of {spec} are not the classes of the network.")
+        opened.append(data)
+    return opened
