@@ -41,14 +41,13 @@ _TRIMS = ((226, 224, 216), (198, 190, 172), (160, 154, 144), (74, 72, 70))
 
 
 def choose_style(rng: np.random.Generator, kind: str) -> Style:
-    """A style for a kind of building: "terrace", "shops", "villa", "city", "office" or "hall"."""
+    """A style for a kind of building: "terrace", "shops", "villa", "city" or "office"."""
     materials = {
         "terrace": ("brick", "brick", "brick", "plaster"),
         "shops": ("brick", "plaster", "plaster", "stone", "dark brick"),
         "villa": ("plaster", "brick", "plaster"),
         "city": ("stone", "plaster", "brick", "dark brick", "panels"),
         "office": ("panels", "panels", "dark brick"),
-        "hall": ("panels", "brick"),
     }[kind]
     material = str(rng.choice(materials))
     walls = {
@@ -63,12 +62,11 @@ def choose_style(rng: np.random.Generator, kind: str) -> Style:
     ground = {
         "shops": "shops",
         "office": "lobby",
-        "hall": "lobby",
         "terrace": "door",
         "villa": str(rng.choice(("door", "garage"))),
     }.get(kind)
     ground = ground or str(rng.choice(("shops", "shops", "door", "lobby")))
-    window = {"office": "band", "hall": "band"}.get(kind) or str(
+    window = {"office": "band"}.get(kind) or str(
         rng.choice(("sash", "casement", "arched"), p=(0.55, 0.35, 0.1))
     )
     return Style(
@@ -76,7 +74,7 @@ def choose_style(rng: np.random.Generator, kind: str) -> Style:
         wall=wall,
         trim=trim,
         roof=np.array(_ROOFS[rng.integers(len(_ROOFS))], np.float64) * rng.uniform(0.85, 1.1),
-        floor_m=float(rng.uniform(2.7, 3.3)) + 0.4 * (kind in ("office", "hall")),
+        floor_m=float(rng.uniform(2.7, 3.3)) + 0.4 * (kind == "office"),
         ground_m=float(rng.uniform(3.3, 4.0)) if ground in ("shops", "lobby") else 2.9,
         ground=ground,
         window=window,

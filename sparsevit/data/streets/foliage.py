@@ -11,7 +11,8 @@ from sparsevit.data.streets.camera import NEAR_M
 from sparsevit.data.streets.canvas import Canvas
 from sparsevit.data.streets.classes import TREE
 
-Sprite = tuple[np.ndarray, np.ndarray]  # value and alpha, (h, w) uint8 each
+#: Value, alpha and what counts as tree, (h, w) uint8 each.
+Sprite = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 _SIDE = 640  # pixels of a sprite
 
@@ -31,7 +32,7 @@ _BARK = (92, 80, 70)
 
 @cache
 def grow_crown(index: int) -> tuple[Sprite, ...]:
-    """A crown in leaf as (value, alpha) uint8 pairs, each half as large as the one before.
+    """A crown in leaf as sprites, each half as large as the one before.
 
     Value is 0 in the deepest shade and 255 in the sun, which shines from the upper left.
     """
@@ -115,16 +116,22 @@ def grow_bush(index: int) -> tuple[Sprite, ...]:
 
 
 def _shrink(value: np.ndarray, alpha: np.ndarray) -> tuple[Sprite, ...]:
-    """Spread the values a little beyond the leaves, and halve both until they are tiny."""
+    """Finish a sprite and halve it until it is tiny.
+
+    Values spread a little beyond the leaves; small gaps between leaves or twigs count as tree, and
+    single leaves far from the others do not, as in hand-made labels.
+    """
     spread = cv2.dilate(value, np.ones((3, 3), np.uint8))
     value = np.where(alpha > 40, value, spread)
-    levels = [(value, alpha)]
+    near: np.ndarray = cv2.GaussianBlur(alpha, (0, 0), _SIDE / 80)
+    solid = np.where(near > 90, np.uint8(255), np.uint8(0))
+    levels = [(value, alpha, solid)]
     while min(value.shape) > 24:
         size = (value.shape[1] // 2, value.shape[0] // 2)
-        weight = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
-        value = cv2.resize(value, size, interpolation=cv2.INTER_AREA)
-        alpha = weight
-        levels.append((value, alpha))
+        value, alpha, solid = (
+            np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA)) for part in levels[-1]
+        )
+        levels.append((value, alpha, solid))
     return tuple(levels)
 
 
@@ -174,7 +181,7 @@ def _paste(
         mirrored: left and right are swapped.
         number: of the surface it shows.
     """
-    value, alpha = sprite
+    value, alpha, solid = sprite
     (x0, y0), (x1, y1) = np.round(corners).astype(int).tolist()
     left, right = max(x0, 0), min(x1, canvas.width)
     top, bottom = max(y0, 0), min(y1, canvas.height)
@@ -193,7 +200,8 @@ def _paste(
     here = canvas.image[top:bottom, left:right]
     kept = cv2.multiply(here, cv2.bitwise_not(covers), scale=1 / 255)
     here[:] = cv2.add(kept, cv2.multiply(colour, covers, scale=1 / 255))
-    canvas.surface[top:bottom, left:right][cover > 110] = number
+    solid = cv2.warpAffine(solid, matrix, size, flags=flags)
+    canvas.surface[top:bottom, left:right][solid > 127] = number
 
 
 def draw_tree(

@@ -10,7 +10,6 @@ from sparsevit.data.streets.canvas import Canvas
 from sparsevit.data.streets.classes import PAVEMENT, ROAD, TREE
 from sparsevit.data.streets.plan import FAR_M, Street
 
-_UP = (0.0, 1.0, 0.0)
 _NEAR_Z = 0.5
 _WHITE, _YELLOW = (222, 222, 216), (206, 172, 70)
 

@@ -52,11 +52,11 @@ class Street:
     drive: int
     lanes: int
     lane_m: float
-    parking: tuple[bool, bool]
-    pavement_m: tuple[float, float]
-    verge_m: tuple[float, float]
-    setback_m: tuple[float, float]
-    green: tuple[bool, bool]
+    parking: tuple[bool, ...]
+    pavement_m: tuple[float, ...]
+    verge_m: tuple[float, ...]
+    setback_m: tuple[float, ...]
+    green: tuple[bool, ...]
     shift: float
     slope: float
     bend: float
@@ -112,7 +112,7 @@ def plan_street(rng: np.random.Generator) -> Street:
     lane_m = float(rng.uniform(2.9, 3.6))
     green_share = rng.random()
     green = tuple(bool(rng.random() < green_share) for _ in range(2))
-    busy = rng.random()
+    straight = float(rng.random())
     end = float(rng.uniform(26, 95)) if rng.random() < 0.3 else FAR_M
     crossing = float(rng.uniform(8, 24)) if rng.random() < 0.35 else None
     stop = float(rng.uniform(7, 24)) if crossing is None and rng.random() < 0.4 else None
@@ -129,24 +129,24 @@ def plan_street(rng: np.random.Generator) -> Street:
         openings += [Opening(side, stop + 5, stop + 5 + wide) for side in (-1, 1)]
     lane = rng.integers(lanes) + 0.5
     place = drive * lane * lane_m + rng.normal(0, 0.25)
+    bend_share = 1.0 if end == FAR_M else straight  # streets that end are straighter
     return Street(
         drive=drive,
         lanes=lanes,
         lane_m=lane_m,
-        parking=tuple(bool(rng.random() < 0.6) for _ in range(2)),  # type: ignore[arg-type]
-        pavement_m=tuple(float(rng.uniform(1.5, 4.6)) for _ in range(2)),  # type: ignore[arg-type]
+        parking=tuple(bool(rng.random() < 0.6) for _ in range(2)),
+        pavement_m=tuple(float(rng.uniform(1.5, 4.6)) for _ in range(2)),
         verge_m=tuple(
             float(rng.uniform(1, 2.6)) if rng.random() < 0.15 + 0.25 * g else 0.0 for g in green
-        ),  # type: ignore[arg-type]
+        ),
         setback_m=tuple(
             float(rng.uniform(2.5, 7.5)) if g else float(rng.choice((0.0, rng.uniform(1, 2.5))))
             for g in green
-        ),  # type: ignore[arg-type]
-        green=green,  # type: ignore[arg-type]
+        ),
+        green=green,
         shift=float(-place),
         slope=float(rng.normal(0, 0.035)),
-        bend=float(rng.uniform(-1, 1) ** 3 * 0.0022 + rng.normal(0, 0.0002))
-        * (end == FAR_M or busy),
+        bend=bend_share * float(rng.uniform(-1, 1) ** 3 * 0.0022 + rng.normal(0, 0.0002)),
         crossing=crossing,
         stop=stop,
         openings=tuple(openings),

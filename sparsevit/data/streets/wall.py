@@ -37,7 +37,7 @@ class Wall:
             towards = self._z * start[0] - self._x * start[2]
             sign = -1.0 if towards > 0 else 1.0
             normal = (sign * self._z, 0.0, -sign * self._x)
-        self.normal: Point = tuple(float(n) for n in normal)  # type: ignore[assignment]
+        self.normal: Point = float(normal[0]), float(normal[1]), float(normal[2])
         ends = np.array((0.0, self.length))
         if self._z:  # the part of the wall that lies ahead of the camera
             cut = (NEAR_M - start[2]) / self._z
