@@ -71,7 +71,7 @@ def test_shares_say_how_often_a_data_set_is_drawn_from(data: LabelledFolder) -> 
         def __getitem__(self, index: int) -> Sample:
             return Sample(np.zeros((64, 64, 3), np.uint8), np.full((64, 64), 3, np.uint8), "blank")
 
-    phase = Phase(1.0, 200, (32, 32), (64, 64))
+    phase = Phase(1.0, 200, (32, 32), (1.0, 1.0))
     maker = BatchMaker([data, Blank()], [1.0, 3.0], [phase], seed=0)
     labels = maker.get(0, 0)[1]
     maker.close()
@@ -86,7 +86,7 @@ def test_crops_keep_picture_and_labels_together() -> None:
     checked = 0
     for seed in range(30):
         crop, labels = random_crop(
-            Sample(image, left, ""), (32, 64), (24, 150), VOID, np.random.default_rng(seed)
+            Sample(image, left, ""), (32, 64), (0.4, 2.5), VOID, np.random.default_rng(seed)
         )
         assert crop.shape == (32, 64, 3)
         assert crop.dtype == labels.dtype == np.uint8
@@ -103,7 +103,7 @@ def test_crops_show_every_part_of_a_picture_either_way_round() -> None:
     sample = Sample(np.zeros((100, 200, 3), np.uint8), columns, "")
     seen, mirrored = set(), 0
     for seed in range(60):
-        _, labels = random_crop(sample, (32, 32), (100, 100), 255, np.random.default_rng(seed))
+        _, labels = random_crop(sample, (32, 32), (1.0, 1.0), 255, np.random.default_rng(seed))
         assert (labels != 255).all()
         steps = np.diff(labels[0].astype(int))
         assert (steps >= 0).all() or (steps <= 0).all()
@@ -113,21 +113,35 @@ def test_crops_show_every_part_of_a_picture_either_way_round() -> None:
     assert len(seen) > 190
 
 
-@pytest.mark.parametrize("side", [125, 250, 625])
-def test_short_side_says_how_much_of_a_picture_a_crop_shows(side: float) -> None:
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.5])
+def test_scale_says_how_much_of_a_picture_a_crop_shows(scale: float) -> None:
     columns = np.tile(np.arange(250, dtype=np.uint8), (250, 1))
     sample = Sample(np.zeros((250, 250, 3), np.uint8), columns, "")
     widths = []
     for seed in range(20):
-        _, labels = random_crop(sample, (96, 96), (side, side), 255, np.random.default_rng(seed))
+        _, labels = random_crop(sample, (96, 96), (scale, scale), 255, np.random.default_rng(seed))
         widths.append(np.ptp(labels[50].astype(int)) + 1)
-    assert np.mean(widths) == pytest.approx(96 * 250 / side, rel=0.06)
-    assert np.ptp(widths) <= 0.25 * 96 * 250 / side + 2  # squeezed by a tenth at most
+    assert np.mean(widths) == pytest.approx(96 / scale, rel=0.06)
+    assert np.ptp(widths) <= 0.25 * 96 / scale + 2  # squeezed by a tenth at most
+
+
+@pytest.mark.parametrize(("side", "shown"), [(2048, (128 / 0.625, 128 / 0.3125)), (512, (51, 256))])
+def test_large_pictures_are_never_blown_up(side: int, shown: tuple[float, float]) -> None:
+    """At 0.5 to 2.5: a side of 2048 pixels becomes 640 to 1280, one of 512 becomes 256 to 1280."""
+    ramp = np.tile(np.arange(side) * 254 // side, (side, 1)).astype(np.uint8)
+    sample = Sample(np.zeros((side, side, 3), np.uint8), ramp, "")
+    spans = []
+    for seed in range(60):
+        crop = random_crop(sample, (128, 128), (0.5, 2.5), 255, np.random.default_rng(seed))[1]
+        spans.append((int(crop[64].max()) - int(crop[64].min())) * side / 254)
+    slack = 1.12  # a crop is squeezed by a tenth at most
+    assert shown[0] / slack - 9 <= min(spans) < 1.5 * shown[0]
+    assert shown[1] / 1.5 < max(spans) <= shown[1] * slack + 9
 
 
 def test_small_pictures_are_surrounded_by_void() -> None:
     sample = Sample(np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), np.uint8), "")
-    _, labels = random_crop(sample, (64, 64), (20, 20), VOID, np.random.default_rng(0))
+    _, labels = random_crop(sample, (64, 64), (1.0, 1.0), VOID, np.random.default_rng(0))
     assert (labels == 0).sum() == pytest.approx(400, rel=0.15)
     assert (labels == VOID).sum() + (labels == 0).sum() == 64 * 64
 
@@ -137,7 +151,7 @@ def test_shrinking_does_not_alias() -> None:
     board = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
     sample = Sample(board[..., None].repeat(3, 2), np.zeros((256, 256), np.uint8), "")
     spreads = [
-        random_crop(sample, (64, 64), (102, 102), VOID, np.random.default_rng(seed))[0].std((0, 1))
+        random_crop(sample, (64, 64), (0.4, 0.4), VOID, np.random.default_rng(seed))[0].std((0, 1))
         for seed in range(10)
     ]
     assert np.median(spreads) < 10
@@ -149,7 +163,7 @@ def test_colours_vary_but_hold_together() -> None:
     sample = Sample(ramp[..., None].repeat(3, 2), np.zeros((64, 64), np.uint8), "")
     levels, tints = [], []
     for seed in range(40):
-        crop, _ = random_crop(sample, (64, 64), (64, 64), VOID, np.random.default_rng(seed))
+        crop, _ = random_crop(sample, (64, 64), (1.0, 1.0), VOID, np.random.default_rng(seed))
         inner = crop[10:-10, 10:-10].astype(float)
         rows = np.abs(np.diff(inner.mean((0, 2)))).sum()
         assert rows == pytest.approx(np.ptp(inner.mean((0, 2))), rel=0.2)  # monotonic

@@ -121,3 +121,9 @@ def test_streets_differ() -> None:
 def test_traffic_is_mixed(scenes: list[Scene]) -> None:
     kinds = {thing.kind for scene in scenes for thing in scene.objects}
     assert {"car", "van", "pedestrian", "cyclist"} <= kinds <= set(KINDS)
+
+
+@pytest.mark.parametrize("seed", [200140])
+def test_streets_that_once_broke_the_drawing(seed: int) -> None:
+    """200140: telegraph poles along a pavement that has no place for one."""
+    assert streets.draw_scene(seed, 64, 128).objects

@@ -81,7 +81,7 @@ def test_options_reach_the_run(data: Path, tmp_path: Path, monkeypatch: pytest.M
     assert (config.learning_rate, config.adaptation, config.finetune) == (0.002, 0.2, 0.25)
     assert config.finetune_schedule is not None
     assert config.finetune_schedule.stages == ((0.5,), (0.5,), (0.5,) * 3, (0.5,))
-    assert [(p.size, p.batch_size) for p in config.phases] == [((64, 64), 6), ((128, 128), 3)]
+    assert [(p.size, p.batch_size) for p in config.phases] == [((128, 128), 3), ((192, 192), 1)]
     assert (config.precision, config.validate, config.seed) == ("bf16", 0, 7)
     assert (config.output, config.device) == (tmp_path / "run", "cpu")
 

@@ -26,7 +26,7 @@ MODEL = SegmenterConfig(
     head_dim=16,
 )
 
-PHASES = (Phase(0.5, 4, (32, 32), (48, 96)), Phase(1.0, 2, (64, 64), (48, 96)))
+PHASES = (Phase(0.5, 4, (32, 32), (0.5, 1.0)), Phase(1.0, 2, (64, 64), (0.5, 1.0)))
 
 
 def write_folder(root: Path, stems: tuple[str, ...] = ("a_1", "a_2", "b_1", "b_2")) -> None:

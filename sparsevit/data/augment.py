@@ -9,13 +9,16 @@ import numpy as np
 
 from sparsevit.data.pictures import Sample
 
+#: Pixels; beyond it a crop shows too little of a picture to tell what it is.
+LONGEST_SHORT_SIDE = 1280
+
 _OUTSIDE = (124, 116, 104)  # colour beyond the picture's edges: the mean of photos
 
 
 def random_crop(
     sample: Sample,
     size: tuple[int, int],
-    short_sides: tuple[float, float],
+    scales: tuple[float, float],
     void: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -24,8 +27,8 @@ def random_crop(
     Args:
         sample: the picture.
         size: (height, width) of the crop, pixels.
-        short_sides: smallest and largest short side that the whole picture is resized to, pixels;
-            drawn log-uniformly.
+        scales: smallest and largest factor by which the picture is resized; drawn log-uniformly.
+            Its short side never becomes longer than ``LONGEST_SHORT_SIDE``.
         void: class of the pixels that lie outside the picture.
         rng: source of every random number.
 
@@ -34,8 +37,9 @@ def random_crop(
     """
     height, width = size
     image_height, image_width = sample.labels.shape
-    short_side = np.exp(rng.uniform(*np.log(short_sides)))
-    scale = float(short_side / min(image_height, image_width))
+    largest = min(scales[1], LONGEST_SHORT_SIDE / min(image_height, image_width))
+    smallest = min(scales[0], largest / 2) if scales[1] > largest else scales[0]
+    scale = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
     squeeze = float(np.exp(rng.uniform(-0.1, 0.1)))
     scale_y, scale_x = scale * squeeze, scale / squeeze
     # Where the crop's corner falls in the source; a picture smaller than the crop floats inside it.

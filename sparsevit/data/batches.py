@@ -28,14 +28,13 @@ class Phase:
         until: the progress, 0..1, at which it ends.
         batch_size: pictures a step, of each process.
         size: (height, width) of a crop, multiples of 32.
-        short_sides: smallest and largest short side, pixels, that a picture is resized to before
-            the crop is cut; so pictures of any size are seen at the same scales.
+        scales: smallest and largest factor by which a picture is resized before the crop is cut.
     """
 
     until: float
     batch_size: int
     size: tuple[int, int]
-    short_sides: tuple[float, float]
+    scales: tuple[float, float]
 
 
 class BatchMaker:
@@ -126,7 +125,7 @@ class BatchMaker:
         for source in rng.choice(len(self._data), size=plan.batch_size, p=self._shares):
             data = self._data[source]
             sample = data[int(rng.integers(len(data)))]
-            crops.append(random_crop(sample, plan.size, plan.short_sides, self._num_classes, rng))
+            crops.append(random_crop(sample, plan.size, plan.scales, self._num_classes, rng))
         images = np.stack([image for image, _ in crops])
         labels = np.stack([label for _, label in crops])
         return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels)

@@ -34,10 +34,10 @@ def make_phases(crop: int = 256, batch_size: int = 8) -> tuple[Phase, ...]:
             again.
         batch_size: number of the first crops in a step; half as many of the later.
     """
-    large = crop * 3 // 64 * 32
+    large = (3 * crop + 63) // 64 * 32
     return (
-        Phase(0.5, batch_size, (crop, crop), (240, 900)),
-        Phase(1.0, max(1, batch_size // 2), (large, large), (280, 1200)),
+        Phase(0.5, batch_size, (crop, crop), (0.5, 2.5)),
+        Phase(1.0, max(1, batch_size // 2), (large, large), (0.5, 2.5)),
     )
 
 

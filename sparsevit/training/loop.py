@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,9 +55,7 @@ def train(
         if show_bar:
             tqdm.write(text, file=sys.stderr)
 
-    # exp(-100), of masked attention, is a denormal: arithmetic with those is up to 50 times slower.
-    torch.set_flush_denormal(True)
-    with InterruptGuard() as guard:
+    with _flush_denormals(), InterruptGuard() as guard:
         trainer = Trainer(config, say=say)
         try:
             validator = _find_validator(trainer, say)
@@ -83,6 +82,16 @@ def train(
             guard.number or signal.SIGTERM,
         )
     return trainer.folder.model_path
+
+
+@contextmanager
+def _flush_denormals() -> Iterator[None]:
+    """exp(-100), of masked attention, is one: arithmetic with those is up to 50 times slower."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 class _Bar:

@@ -66,7 +66,8 @@ def _light_pavement(layout: Layout, side: int, inner: float, limit: float) -> No
             layout.add_at(at, z, Band.KERB, draw_lamp, -side, style)
     elif kind < 0.92:
         spots = [street.point(at, z) for z in places]
-        for spot, following in zip(spots, [*spots[1:], None], strict=True):
+        for number, spot in enumerate(spots):
+            following = spots[number + 1] if number + 1 < len(spots) else None
             layout.add(spot[2], Band.KERB, draw_poles, spot, following)
 
 
