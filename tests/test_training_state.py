@@ -212,3 +212,14 @@ def test_log_forgets_the_steps_that_are_trained_again(
     train(config, show_bar=False)
     with (config.output / "log.csv").open(newline="") as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["2", "4", "6", "8"]
+
+
+def test_a_new_run_in_an_old_folder_keeps_nothing_of_the_old_one(config: TrainConfig) -> None:
+    train(config, show_bar=False)
+    dense, log = config.output / "dense.safetensors", config.output / "log.csv"
+    old = dense.read_bytes()
+    log.write_text("step,of,another,run\n")
+    (config.output / "state.pt").unlink()
+    train(replace(config, seed=config.seed + 1), show_bar=False)
+    assert dense.read_bytes() != old
+    assert not log.exists() or "another" not in log.read_text()

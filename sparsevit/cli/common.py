@@ -31,6 +31,7 @@ Checkpoint = Annotated[
 def load(
     name: str, device: str | None, checkpoint: Path | None, random_weights: bool, seed: int
 ) -> LoadedModel:
+    """Load what ``--model`` names; a timm architecture alone may have random weights."""
     own = not name.startswith(("timm/", "swin_"))
     return load_model(
         name,
@@ -42,6 +43,7 @@ def load(
 
 
 def read_size(text: str) -> int | None:
+    """Short side in pixels, None for "native"; ends the command if it is neither."""
     if text == "native":
         return None
     if not text.isdigit() or not 64 <= int(text) <= 4096:
@@ -71,6 +73,7 @@ def report_errors() -> Iterator[None]:
 
 
 def fail(error: Exception) -> typer.Exit:
+    """Print the one sentence, and give what ends the command with the exit code of bad input."""
     typer.echo(f"Error: {explain(error)}", err=True)
     return typer.Exit(EXIT_BAD_INPUT)
 

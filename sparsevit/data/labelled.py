@@ -35,6 +35,7 @@ __all__ = [
     "Sample",
     "Split",
     "StreetScenes",
+    "choose_split",
     "open_data",
     "sequence_of",
 ]

@@ -53,6 +53,16 @@ class RunFolder:
             with tempfile.TemporaryFile(dir=self.path):
                 pass
 
+    def clear(self) -> None:
+        """Remove what a run that was here before left beside its state: it is not of this run.
+
+        Raises:
+            TrainingError: it cannot be removed.
+        """
+        with self._explain_failure():
+            for path in (self._log_path, self.dense_path):
+                path.unlink(missing_ok=True)
+
     def read_state(self) -> dict[str, Any] | None:
         """The state of the last save, on the CPU; None if there is none.
 

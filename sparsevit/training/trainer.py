@@ -89,6 +89,8 @@ class Trainer:
         model = Segmenter(config.model).train()
         found = [self.folder.read_state() if self.is_main else None]
         state: dict[str, Any] | None = broadcast_object_list(found)[0]
+        if state is None and self.is_main:
+            self.folder.clear()
         if state is not None:
             model.load_state_dict(state["model"])
         elif config.start is not None and not load_start(model, config.start):
