@@ -62,6 +62,7 @@ def make_iou_metric(num_classes: int) -> MulticlassJaccardIndex:
         ignore_index=num_classes,
         validate_args=False,
         zero_division=nan,
+        sync_on_compute=False,  # in training one process measures while the others wait
     )
 
 

@@ -19,7 +19,7 @@ from sparsevit.training import Interrupted, Trainer, leave_ranks, train
 def main(folder: Path) -> None:
     """Compute one gradient, then train 4 steps, stop, and go on to the end."""
     torch.set_num_threads(1)
-    config = make_config(folder)
+    config = make_config(folder, validate=0.5)
     found: dict[str, object] = {}
 
     trainer = Trainer(replace(config, output=folder / "gradient"))
@@ -55,6 +55,7 @@ def main(folder: Path) -> None:
     report = Recorder()
     train(config, report, show_bar=False)
     found["reported"] = [progress.step for progress in report.seen]
+    found["measured"] = [progress.miou is not None for progress in report.seen]
     found["weights"] = [parameter.detach() for parameter in trainers[0].model.parameters()]
 
     with torch.no_grad():
