@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparsevit.patch import get_sparsity, host_form, set_sparsity
+from sparsevit.patch import find_stages, get_sparsity, host_form, set_sparsity
 
 WARMUP_RUNS = 2
 
@@ -24,9 +26,17 @@ class LatencyStats:
 
     Attributes:
         samples_ms: every run, in order, warm-up left out.
+        parts_ms: every run's parts, which sum to the run: what comes before the first stage, each
+            stage with what follows it until the next, what comes after the last. Empty if unknown.
     """
 
     samples_ms: tuple[float, ...]
+    parts_ms: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def median_parts_ms(self) -> tuple[float, ...]:
+        """Median of each part."""
+        return tuple(float(np.median(part)) for part in zip(*self.parts_ms, strict=True))
 
     @property
     def median_ms(self) -> float:
@@ -85,6 +95,7 @@ def time_interleaved(
     warmup: int = WARMUP_RUNS,
     clock: Callable[[], float] = time.perf_counter,
     on_round: Callable[[int], None] | None = None,
+    model: nn.Module | None = None,
 ) -> dict[str, LatencyStats]:
     """Time several things in turn, round after round, so that a busy moment hits them all.
 
@@ -95,6 +106,7 @@ def time_interleaved(
         warmup: untimed rounds before.
         clock: seconds; for tests.
         on_round: called with the number of finished rounds, warm-up included.
+        model: the sparsified model that all of them run, if its stages are to be timed apart.
 
     Raises:
         ValueError: repeats < 1.
@@ -102,15 +114,21 @@ def time_interleaved(
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got {repeats}.")
     device = torch.device(device)
-    samples: dict[str, list[float]] = {name: [] for name in runs}
+    samples: dict[str, list[tuple[float, ...]]] = {name: [] for name in runs}
     for round_number in range(warmup + repeats):
         for name, run in runs.items():
-            elapsed_ms = _time_cuda(run, device) if device.type == "cuda" else _time(run, clock)
+            if device.type == "cuda":
+                parts_ms = _time_cuda(run, device, model)
+            else:
+                parts_ms = _time(run, clock, model)
             if round_number >= warmup:
-                samples[name].append(elapsed_ms)
+                samples[name].append(parts_ms)
         if on_round is not None:
             on_round(round_number + 1)
-    return {name: LatencyStats(tuple(values)) for name, values in samples.items()}
+    return {
+        name: LatencyStats(tuple(sum(parts) for parts in rounds), tuple(rounds) if model else ())
+        for name, rounds in samples.items()
+    }
 
 
 def measure_latency(
@@ -131,29 +149,77 @@ def measure_latency(
         schedule: any form ``model.sparsity`` accepts.
         repeats: timed runs of each, >= 1.
         dense_form: "host" or "sparsevit" where it is known which is faster; found out if None.
+
+    Raises:
+        ValueError: repeats < 1.
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats must be at least 1, got {repeats}.")
+    *_, report = refine_latency(model, images, schedule, repeats, dense_form)
+    return report
+
+
+def refine_latency(
+    model: nn.Module,
+    images: Tensor,
+    schedule: Any,
+    repeats: int = 10,
+    dense_form: str | None = None,
+    warmup: int = WARMUP_RUNS,
+) -> Iterator[LatencyReport]:
+    """:func:`measure_latency` round by round: after each, a report of all rounds so far.
+
+    Between two rounds the model may be used for something else.
+
+    Args:
+        model, images, schedule, repeats, dense_form: see :func:`measure_latency`.
+        warmup: untimed rounds before the first.
+    """
+    runs = make_runs(model, images, {"sparse": schedule})
+    dense, sparse = LatencyStats(()), LatencyStats(())
+    for number in range(repeats):
+        before = get_sparsity(model)
+        try:
+            with torch.inference_mode():
+                dense_form = dense_form or find_dense_form(model, images)
+                pair = {"dense": runs[dense_form], "sparse": runs["sparse"]}
+                stats = time_interleaved(
+                    pair, 1, images.device, warmup=0 if number else warmup, model=model
+                )
+        finally:
+            set_sparsity(model, before)
+        dense, sparse = _join(dense, stats["dense"]), _join(sparse, stats["sparse"])
+        yield LatencyReport(
+            dense=dense,
+            sparse=sparse,
+            dense_form=dense_form,
+            device=describe_device(images.device),
+            dtype=str(images.dtype).removeprefix("torch."),
+            image_size=(images.shape[-2], images.shape[-1]),
+            batch=images.shape[0],
+        )
+
+
+def find_dense_form(model: nn.Module, images: Tensor) -> str:
+    """Which dense form is faster here: "host", its own code fused, or "sparsevit", our blocks.
+
+    Args:
+        model: a sparsified model in evaluation mode; its schedule is left as it was.
+        images: (B, 3, img_h, img_w) on the model's device, in its dtype.
     """
     before = get_sparsity(model)
-    runs = make_runs(model, images, {"sparse": schedule})
-    device = images.device
+    runs = make_runs(model, images, {})
+    rivals = {form: runs[form] for form in ("host", "sparsevit")}
     try:
         with torch.inference_mode():
-            if dense_form is None:
-                rivals = {form: runs[form] for form in ("host", "sparsevit")}
-                trial = time_interleaved(rivals, repeats=2, device=device, warmup=1)
-                dense_form = min(trial, key=lambda form: trial[form].median_ms)
-            pair = {"dense": runs[dense_form], "sparse": runs["sparse"]}
-            stats = time_interleaved(pair, repeats, device)
+            trial = time_interleaved(rivals, repeats=2, device=images.device, warmup=1)
     finally:
         set_sparsity(model, before)
-    return LatencyReport(
-        dense=stats["dense"],
-        sparse=stats["sparse"],
-        dense_form=dense_form,
-        device=describe_device(device),
-        dtype=str(images.dtype).removeprefix("torch."),
-        image_size=(images.shape[-2], images.shape[-1]),
-        batch=images.shape[0],
-    )
+    return min(trial, key=lambda form: trial[form].median_ms)
+
+
+def _join(first: LatencyStats, second: LatencyStats) -> LatencyStats:
+    return LatencyStats(first.samples_ms + second.samples_ms, first.parts_ms + second.parts_ms)
 
 
 def make_runs(
@@ -228,17 +294,45 @@ def _cpu_name() -> str:
     return names[0] if names else "CPU"
 
 
-def _time(run: Callable[[], Any], clock: Callable[[], float]) -> float:
-    start = clock()
-    run()
-    return (clock() - start) * 1e3
+@contextmanager
+def _marking(model: nn.Module | None, mark: Callable[[], None]) -> Iterator[None]:
+    """Call ``mark`` whenever a stage of the model starts, and when the last one ends."""
+    stages = find_stages(model) if model is not None else []
+    handles = [stage.register_forward_pre_hook(lambda *_: mark()) for stage in stages]
+    handles += [stage.register_forward_hook(lambda *_: mark()) for stage in stages[-1:]]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
-def _time_cuda(run: Callable[[], Any], device: torch.device) -> float:
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    with torch.cuda.device(device):
-        start.record()
+def _time(
+    run: Callable[[], Any], clock: Callable[[], float], model: nn.Module | None
+) -> tuple[float, ...]:
+    """Milliseconds of the parts of one run; one part without a model."""
+    marks: list[float] = []
+    with _marking(model, lambda: marks.append(clock())):
+        start = clock()
         run()
-        end.record()
+        marks.append(clock())
+    return tuple(1e3 * (after - before) for before, after in pairwise([start, *marks]))
+
+
+def _time_cuda(
+    run: Callable[[], Any], device: torch.device, model: nn.Module | None
+) -> tuple[float, ...]:
+    """The same by the GPU's own clock."""
+    events: list[torch.cuda.Event] = []
+
+    def mark() -> None:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        events.append(event)
+
+    with torch.cuda.device(device), _marking(model, mark):
+        mark()
+        run()
+        mark()
         torch.cuda.synchronize()
-    return start.elapsed_time(end)
+    return tuple(before.elapsed_time(after) for before, after in pairwise(events))

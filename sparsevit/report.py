@@ -10,6 +10,7 @@ import typer
 
 from sparsevit.analysis import Analysis
 from sparsevit.bench import BenchReport
+from sparsevit.tasks import Task
 from sparsevit.vis import (
     draw_compute_map,
     draw_pruned_windows,
@@ -17,17 +18,14 @@ from sparsevit.vis import (
     make_filmstrip,
     save_picture,
 )
-from sparsevit.zoo import LoadedModel
 
 
-def write_analysis(
-    loaded: LoadedModel, analysis: Analysis, result: dict[str, Any], folder: Path
-) -> None:
+def write_analysis(task: Task, analysis: Analysis, result: dict[str, Any], folder: Path) -> None:
     """Write a photo's pictures and ``result.json`` into ``folder``.
 
     Args:
-        loaded: the network.
-        analysis: what it did.
+        task: what the network's output means.
+        analysis: what the network did.
         result: plain data for ``result.json``.
         folder: made if it is missing.
     """
@@ -39,7 +37,6 @@ def write_analysis(
         save_picture(folder / f"{stem}_scores.png", draw_score_map(image, block))
     save_picture(folder / "compute_map.png", draw_compute_map(image, blocks))
     save_picture(folder / "filmstrip.png", make_filmstrip(image, blocks))
-    task = loaded.task
     save_picture(folder / "dense.png", task.draw(image, analysis.prepared.dense))
     save_picture(folder / "sparse.png", task.draw(image, analysis.sparse))
     text = json.dumps(result, indent=2)

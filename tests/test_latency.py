@@ -10,6 +10,7 @@ from sparsevit.latency import (
     LatencyStats,
     LoadMeter,
     measure_latency,
+    refine_latency,
     time_interleaved,
 )
 from sparsevit.memory import peak_extra_mb
@@ -43,6 +44,40 @@ def test_runs_take_turns_and_warm_up_is_left_out():
     assert stats["a"].samples_ms == (1000, 2000, 3000)
     assert stats["b"].median_ms == 5000
     assert rounds == [1, 2, 3, 4]
+
+
+def test_the_stages_of_a_model_are_timed_apart(model):
+    clock = FakeClock()
+    marks = []
+
+    def tick(seconds: float):
+        def hook(*_: object) -> None:
+            marks.append(seconds)
+            clock.now += seconds
+
+        return hook
+
+    # As time passes inside: the patch embedding takes 1 s, the stages 2 s and 3 s, the norm 4 s.
+    inner = [model.patch_embed.norm, *(stage.blocks[1].mlp for stage in model.layers), model.norm]
+    handles = [m.register_forward_hook(tick(s)) for m, s in zip(inner, (1, 2, 3, 4), strict=True)]
+    images = torch.randn(1, 3, 64, 64)
+    runs = {"host": lambda: model(images)}
+    with torch.inference_mode(), host_form(model):
+        stats = time_interleaved(runs, repeats=2, warmup=0, clock=clock, model=model)["host"]
+    for handle in handles:
+        handle.remove()
+    assert stats.median_parts_ms == (1000, 2000, 3000, 4000)
+    assert stats.samples_ms == (10_000, 10_000)
+    assert not any(stage._forward_hooks or stage._forward_pre_hooks for stage in model.layers)
+
+
+def test_reports_grow_round_by_round_and_their_parts_sum_up(model):
+    reports = list(refine_latency(model, torch.randn(1, 3, 64, 64), 0.6, repeats=3))
+    assert [len(report.sparse.samples_ms) for report in reports] == [1, 2, 3]
+    assert reports[2].dense.samples_ms[:2] == reports[1].dense.samples_ms
+    for stats in (reports[2].dense, reports[2].sparse):
+        assert [len(parts) for parts in stats.parts_ms] == [4] * 3  # before, 2 stages, after
+        assert [sum(parts) for parts in stats.parts_ms] == pytest.approx(stats.samples_ms)
 
 
 def test_percentiles_by_hand():

@@ -31,6 +31,8 @@ LAYERS = (
     "data",
     "zoo",
     "analysis",
+    "steps",
+    "tradeoff",
     "evaluation",
     "plots",
     "training",

@@ -90,7 +90,7 @@ def run(
             if repeats:
                 analysis = measure(loaded, analysis, repeats)
             result = {"photo": photo.name, **analysis.to_dict()}
-            write_analysis(loaded, analysis, result, folder)
+            write_analysis(loaded.task, analysis, result, folder)
         except Exception as error:
             if len(photos) == 1:
                 raise fail(error) from error

@@ -25,5 +25,8 @@ class Task(Protocol):
     def compare(self, dense: Any, sparse: Any) -> dict[str, float]:
         """Agreement of the sparse prediction with the dense one; ``agreement`` in [0, 1] leads."""
 
+    def resize(self, prediction: Any, size: tuple[int, int]) -> Any:
+        """The prediction for the same picture at another size (img_h, img_w)."""
+
     def draw(self, image: np.ndarray, prediction: Any) -> np.ndarray:
         """The prediction over a picture (img_h, img_w, 3) uint8 RGB of any size."""

@@ -52,6 +52,10 @@ class ClassificationTask:
         order = np.argsort(-prediction, kind="stable")[:count]
         return [(self.class_names[index], float(prediction[index])) for index in order]
 
+    def resize(self, prediction: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """The prediction itself: a class belongs to the whole picture."""
+        return prediction
+
     def draw(self, image: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """The top classes as labelled bars beneath the picture."""
         width = image.shape[1]

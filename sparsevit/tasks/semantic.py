@@ -77,9 +77,12 @@ class SemanticTask:
             if not math.isnan(iou)
         }
 
+    def resize(self, prediction: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """(h, w) classes -> (img_h, img_w) by nearest neighbour."""
+        return cv2.resize(prediction, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
     def draw(self, image: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """Classes as colours over the picture."""
         if prediction.shape != image.shape[:2]:
-            size = (image.shape[1], image.shape[0])
-            prediction = cv2.resize(prediction, size, interpolation=cv2.INTER_NEAREST)
+            prediction = self.resize(prediction, image.shape[:2])
         return draw_labels(image, prediction, self.palette)
