@@ -17,6 +17,7 @@ SHORT_SIDES: tuple[tuple[str, int | None], ...] = (
     ("512", 512),
     ("768", 768),
     ("1024", 1024),
+    ("1536", 1536),
     ("native", None),
 )
 
@@ -41,7 +42,11 @@ class Config:
         start_runs: timed runs of each form before the page opens.
         first_runs: timed runs of each form that follow every change.
         more_runs: timed runs of the button "Measure again".
+        compare_rounds: timed runs of each size when resolutions are compared.
         max_queue: waiting requests before new ones are turned away.
+        auth: "name:password" that visitors must give; None lets everybody in.
+        mcp: offer the endpoints to agents over the Model Context Protocol as well.
+        patience_s: seconds after which a closed page is forgotten, with its files.
         max_file_mb: largest upload, in units of 1e6 bytes.
     """
 
@@ -59,8 +64,12 @@ class Config:
     start_runs: int = 3
     first_runs: int = 5
     more_runs: int = 10
+    compare_rounds: int = 3
     max_queue: int = 32
-    max_file_mb: int = 400
+    auth: str | None = None
+    mcp: bool = False
+    patience_s: float = 600
+    max_file_mb: int = 200
 
     @property
     def allows_paths(self) -> bool:
@@ -92,7 +101,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> Config:
         "--checkpoint", help="a .safetensors file of ours, or weights for a timm --model"
     )
     parser.add_argument("--share", action="store_true", help="open a public link")
+    parser.add_argument(
+        "--auth",
+        default=env.get("SPARSEVIT_AUTH"),
+        metavar="NAME:PASSWORD",
+        help="ask visitors for this name and password",
+    )
+    parser.add_argument(
+        "--mcp", action="store_true", help="serve the endpoints to agents (pip install gradio[mcp])"
+    )
     args = parser.parse_args(arguments)
+    if args.auth is not None and not all(args.auth.partition(":")[::2]):
+        parser.error("--auth takes NAME:PASSWORD")
     if args.checkpoint and args.model == DEFAULT_MODEL:
         args.model, args.checkpoint = args.checkpoint, None
     return Config(
@@ -102,4 +122,6 @@ def parse_args(arguments: Sequence[str] | None = None) -> Config:
         model=args.model,
         checkpoint=args.checkpoint,
         share=args.share,
+        auth=args.auth,
+        mcp=args.mcp,
     )

@@ -2,108 +2,54 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
+from torch import Tensor
 
 from app.config import Config
-from sparsevit.analysis import Analysis, PreparedImage, analyze, prepare_image
-from sparsevit.data.streets import draw_scene
+from app.examples import read_examples, read_photo
+from app.records import FrameResult, Photo, Result, Settings, fit_schedule
+from sparsevit.analysis import PreparedImage, analyze, prepare_image
 from sparsevit.latency import (
-    LatencyReport,
-    LatencyStats,
     describe_device,
+    find_dense_form,
     make_runs,
+    refine_latency,
     time_interleaved,
 )
-from sparsevit.patch import sparsify
-from sparsevit.schedule import SparsitySchedule, num_pairs
-from sparsevit.tasks import Task
-from sparsevit.transforms import load_image
+from sparsevit.memory import is_out_of_memory, peak_extra_mb
+from sparsevit.patch import host_form, set_sparsity, sparsify
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.steps import BlockSteps, trace_block
+from sparsevit.trace import capture
+from sparsevit.tradeoff import SizeComparison, compare_sizes
+from sparsevit.transforms import (
+    ImageError,
+    choose_size,
+    resize_image,
+    to_tensor,
+)
 from sparsevit.zoo import LoadedModel, ModelInfo, list_models, load_model
 
-_DRAWN_SEED, _DRAWN_SIZE = 7, (512, 1024)
+_SMALLEST_SIDE = 256  # pixels; below it no smaller size is tried when memory runs out
+
+Outcome = TypeVar("Outcome")
 
 
 class Superseded(Exception):
     """A newer request of the same user has made this one pointless."""
 
 
-@dataclass(frozen=True)
-class Photo:
-    """A picture as it was handed over.
-
-    Attributes:
-        pixels: (img_h, img_w, 3) uint8 RGB.
-        key: stands for the content.
-        path: the file it came from.
-    """
-
-    pixels: np.ndarray
-    key: str
-    path: Path
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a user chose.
-
-    Attributes:
-        model: name of the network.
-        schedule: layerwise sparsities; stretched where the network has other depths.
-        linked: sparsities never fall inside a stage and share its scores (the paper's way).
-            Otherwise every block is scored anew.
-        short_side: pixels of the shorter side fed to the network; None is the photo's own.
-    """
-
-    model: str
-    schedule: SparsitySchedule
-    linked: bool = True
-    short_side: int | None = 512
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came out of a photo and settings.
-
-    Attributes:
-        photo: the picture.
-        settings: with the schedule that really ran.
-        analysis: the outcome; its latency is None until measured.
-        task: what the network's output means.
-        depths: blocks per stage.
-    """
-
-    photo: Photo
-    settings: Settings
-    analysis: Analysis
-    task: Task
-    depths: tuple[int, ...]
-
-
-def fit_schedule(schedule: SparsitySchedule, depths: tuple[int, ...]) -> SparsitySchedule:
-    """The schedule for a network with other depths: pairs stretched, missing stages as the last."""
-    stages = []
-    for index, depth in enumerate(depths):
-        source = schedule.stages[min(index, len(schedule.stages) - 1)]
-        pairs = num_pairs(depth)
-        stages.append(tuple(source[pair * len(source) // pairs] for pair in range(pairs)))
-    return SparsitySchedule(tuple(stages))
-
-
-def _draw_example() -> Path:
-    """A picture for a page without its assets folder."""
-    path = Path(tempfile.mkdtemp(prefix="sparsevit-")) / "street.png"
-    Image.fromarray(draw_scene(_DRAWN_SEED, *_DRAWN_SIZE).image).save(path)
-    return path
+def _always() -> bool:
+    return True
 
 
 class Engine:
@@ -111,20 +57,18 @@ class Engine:
 
     Attributes:
         config: limits and defaults.
-        examples: name -> path of the example pictures, never empty.
+        examples: name -> the example pictures, never empty.
         first: the result the page opens with, after :meth:`start`.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.examples = {
-            path.stem.replace("_", " "): path for path in sorted(config.assets.glob("*.jpg"))
-        } or {"street": _draw_example()}
+        self.examples = read_examples(config.assets)
         self._run_lock = threading.Lock()
         self._load_lock = threading.Lock()
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
         self._prepared: OrderedDict[tuple[str, str, int | None], PreparedImage] = OrderedDict()
-        self._dense_forms: dict[tuple[str, tuple[int, int]], str] = {}
+        self._dense_forms: dict[tuple[str, torch.Size], str] = {}
         self._first: Result | None = None
         self._infos: list[ModelInfo] | None = None
 
@@ -151,11 +95,11 @@ class Engine:
             ModelError: the first network cannot be had.
         """
         config = self.config
-        photo = self.read_photo(next(iter(self.examples.values())))
+        photo = next(iter(self.examples.values()))
         schedule = SparsitySchedule.parse(config.sparsity)
         settings = Settings(config.model, schedule, short_side=config.short_side)
         result = self.analyze(photo, settings)
-        for measured in self.measure(result, config.start_runs):
+        for measured in self.measure(result, config.start_runs, warmup=1):
             result = measured
         self._first = result
 
@@ -175,23 +119,23 @@ class Engine:
         return self._get_model(name).depths
 
     def read_photo(self, path: str | Path) -> Photo:
-        """Read a picture.
+        """Read a picture; an example is known by its pixels, wherever the file lies.
 
         Raises:
             ImageError: it cannot be used.
         """
-        pixels = load_image(path)
-        digest = blake2b(pixels.tobytes(), digest_size=16)
-        digest.update(str(pixels.shape).encode())
-        return Photo(pixels, digest.hexdigest(), Path(path))
+        photo = read_photo(Path(path))
+        for example in self.examples.values():
+            if example.key == photo.key:
+                return example
+        return photo
 
     def analyze(
-        self,
-        photo: Photo,
-        settings: Settings,
-        is_current: Callable[[], bool] = lambda: True,
+        self, photo: Photo, settings: Settings, is_current: Callable[[], bool] = _always
     ) -> Result:
         """Run a network on a photo; its dense result is computed once and kept.
+
+        When memory runs out, smaller sizes are tried and the result says so in its note.
 
         Args:
             photo: the picture.
@@ -202,25 +146,42 @@ class Engine:
             Superseded: the request is not current any more.
             ModelError: the network cannot be had.
             ScheduleError: linked, and a sparsity falls inside a stage.
+            ImageError: memory runs out even at a small size.
         """
         loaded = self._get_model(settings.model)
         schedule = fit_schedule(settings.schedule, loaded.depths)
         if settings.linked:
             schedule.check_linked()
-        with self._run_lock:
-            if not is_current():
-                raise Superseded
-            sparsify(loaded.module, 0.0, rescore=not settings.linked)
-            prepared = self._prepare(loaded, photo, settings.short_side)
-            analysis = analyze(loaded, prepared, schedule)
         settings = replace(settings, schedule=schedule)
-        return Result(photo, settings, analysis, loaded.task, loaded.depths)
+        asked = settings.short_side or min(photo.pixels.shape[:2])
+        note = ""
+        while True:
+            try:
+                with self._run_lock:
+                    if not is_current():
+                        raise Superseded
+                    sparsify(loaded.module, 0.0, rescore=not settings.linked)
+                    prepared = self._prepare(loaded, photo, settings.short_side)
+                    analysis = analyze(loaded, prepared, schedule)
+                return Result(photo, settings, analysis, loaded.task, loaded.depths, note)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._free_memory()
+            smaller = (settings.short_side or asked) // 2 // 32 * 32
+            if smaller < _SMALLEST_SIDE:
+                raise ImageError(
+                    f"The memory of {self.device} is too small for this picture; "
+                    f"close other programs or choose a smaller network."
+                )
+            settings = replace(settings, short_side=smaller)
+            note = (
+                f"A short side of {asked} pixels is too large for the memory of {self.device}, "
+                f"so {smaller} was used."
+            )
 
     def measure(
-        self,
-        result: Result,
-        runs: int,
-        is_current: Callable[[], bool] = lambda: True,
+        self, result: Result, runs: int, is_current: Callable[[], bool] = _always, warmup: int = 0
     ) -> Iterator[Result]:
         """Time dense against sparse, round after round; others may run between two rounds.
 
@@ -228,49 +189,163 @@ class Engine:
             result: what to time.
             runs: timed runs of dense and sparse each.
             is_current: asked before every round; False ends the measuring.
-
-        Yields:
-            The result with the latency of all rounds so far.
+            warmup: untimed rounds before the first; the network has just run on this photo.
         """
         loaded = self._get_model(result.settings.model)
-        prepared = result.analysis.prepared
-        timings = make_runs(loaded.module, prepared.images, {"sparse": result.analysis.schedule})
-        dense: list[float] = []
-        sparse: list[float] = []
-        for number in range(runs):
-            with self._run_lock, torch.inference_mode():
+        images, schedule = result.analysis.prepared.images, result.settings.schedule
+        form = self._choose_dense_form(loaded, result)
+        rounds = refine_latency(loaded.module, images, schedule, runs, form, warmup)
+        for report in self._take_turns(loaded, result, rounds, is_current):
+            yield replace(result, analysis=replace(result.analysis, latency=report))
+
+    def run_frame(
+        self,
+        pixels: np.ndarray,
+        settings: Settings,
+        order: Sequence[str],
+        warmup: int = 0,
+        is_current: Callable[[], bool] = _always,
+    ) -> FrameResult:
+        """Run one frame of a video and time it; nothing of it is kept.
+
+        Args:
+            pixels: (h, w, 3) uint8 RGB.
+            settings: network, schedule, resolution.
+            order: "sparse" and perhaps "dense", in the order they run.
+            warmup: untimed runs of each before.
+            is_current: asked once it is this frame's turn; False abandons it.
+
+        Raises:
+            Superseded: the frame is not wanted any more.
+            ModelError: the network cannot be had.
+            ScheduleError: linked, and a sparsity falls inside a stage.
+        """
+        loaded = self._get_model(settings.model)
+        settings = replace(settings, schedule=fit_schedule(settings.schedule, loaded.depths))
+        if settings.linked:
+            settings.schedule.check_linked()
+        height, width = pixels.shape[:2]
+        size = choose_size(height, width, settings.short_side)
+        images = to_tensor(resize_image(pixels, size), loaded.mean, loaded.std)
+        with self._run_lock:
+            if not is_current():
+                raise Superseded
+            sparsify(loaded.module, 0.0, rescore=not settings.linked)
+            return self._time_frame(loaded, pixels, settings, images, order, warmup)
+
+    def _time_frame(
+        self,
+        loaded: LoadedModel,
+        pixels: np.ndarray,
+        settings: Settings,
+        images: Tensor,
+        order: Sequence[str],
+        warmup: int,
+    ) -> FrameResult:
+        size = (images.shape[-2], images.shape[-1])
+        images = images.to(loaded.device, loaded.dtype)
+        form = self._find_dense_form(loaded, images)
+        outputs: dict[str, Any] = {}
+
+        def run_dense() -> None:
+            set_sparsity(loaded.module, 0.0)
+            with host_form(loaded.module) if form == "host" else nullcontext():
+                outputs["dense"] = loaded.module(images)
+
+        def run_sparse() -> None:
+            set_sparsity(loaded.module, settings.schedule)
+            with capture(loaded.module) as outputs["trace"]:
+                outputs["sparse"] = loaded.module(images)
+
+        runs = {"dense": run_dense, "sparse": run_sparse}
+        with torch.inference_mode():
+            stats = time_interleaved({name: runs[name] for name in order}, 1, loaded.device, warmup)
+            predictions = {name: loaded.task.interpret(outputs[name], size) for name in order}
+        dense_ms = agreement = None
+        if "dense" in order:
+            dense_ms = stats["dense"].median_ms
+            compared = loaded.task.compare(predictions["dense"], predictions["sparse"])
+            agreement = compared["agreement"]
+        blocks = tuple(outputs["trace"].blocks)
+        return FrameResult(
+            pixels=pixels,
+            settings=settings,
+            size=size,
+            blocks=blocks,
+            windows=(sum(b.kept for b in blocks), sum(b.total for b in blocks)),
+            prediction=predictions["sparse"],
+            task=loaded.task,
+            sparse_ms=stats["sparse"].median_ms,
+            dense_ms=dense_ms,
+            agreement=agreement,
+            device=describe_device(loaded.device),
+            dtype=str(loaded.dtype).removeprefix("torch."),
+        )
+
+    def measure_memory(self, result: Result) -> Result:
+        """The result with the memory a dense and a sparse forward need at their worst moment."""
+        loaded = self._get_model(result.settings.model)
+        form = self._choose_dense_form(loaded, result)
+        schedules = {"sparse": result.settings.schedule}
+        with self._run_lock, torch.inference_mode():
+            sparsify(loaded.module, 0.0, rescore=not result.settings.linked)
+            runs = make_runs(loaded.module, result.analysis.prepared.images, schedules)
+            dense, sparse = (peak_extra_mb(runs[key], loaded.device) for key in (form, "sparse"))
+        return replace(result, peak_mb=(dense, sparse))
+
+    def compare_sizes(
+        self, result: Result, rounds: int, is_current: Callable[[], bool] = _always
+    ) -> Iterator[SizeComparison]:
+        """Hold the result against the dense network at lower resolutions of the same photo."""
+        loaded = self._get_model(result.settings.model)
+        steps = compare_sizes(
+            loaded,
+            result.photo.pixels,
+            result.analysis.prepared,
+            result.analysis.sparse,
+            result.settings.schedule,
+            self._choose_dense_form(loaded, result),
+            rounds,
+        )
+        yield from self._take_turns(loaded, result, steps, is_current)
+
+    def trace_block(self, result: Result, index: int) -> BlockSteps:
+        """The real tensors of block ``index`` of a result, for the tab that explains."""
+        loaded = self._get_model(result.settings.model)
+        block = result.analysis.blocks[index]
+        with self._run_lock:
+            sparsify(loaded.module, 0.0, rescore=not result.settings.linked)
+            prepared, schedule = result.analysis.prepared, result.settings.schedule
+            return trace_block(loaded, prepared, schedule, block.stage, block.block)
+
+    def _take_turns(
+        self,
+        loaded: LoadedModel,
+        result: Result,
+        steps: Iterator[Outcome],
+        is_current: Callable[[], bool],
+    ) -> Iterator[Outcome]:
+        """Go through steps that run a network, with the lock held for one step at a time."""
+        while True:
+            with self._run_lock:
                 if not is_current():
                     return
                 sparsify(loaded.module, 0.0, rescore=not result.settings.linked)
-                form = self._find_dense_form(loaded, prepared.input_size, timings)
-                pair = {"dense": timings[form], "sparse": timings["sparse"]}
-                stats = time_interleaved(pair, 1, loaded.device, warmup=int(number == 0))
-                sparsify(loaded.module, 0.0)
-            dense += stats["dense"].samples_ms
-            sparse += stats["sparse"].samples_ms
-            report = LatencyReport(
-                dense=LatencyStats(tuple(dense)),
-                sparse=LatencyStats(tuple(sparse)),
-                dense_form=form,
-                device=result.analysis.device,
-                dtype=result.analysis.dtype,
-                image_size=prepared.input_size,
-                batch=1,
-            )
-            yield replace(result, analysis=replace(result.analysis, latency=report))
+                outcome = next(steps, None)
+            if outcome is None:
+                return
+            yield outcome
 
-    def _find_dense_form(
-        self,
-        loaded: LoadedModel,
-        size: tuple[int, int],
-        timings: dict[str, Callable[[], object]],
-    ) -> str:
-        """Which dense form is faster here: the host's own code or our blocks with every window."""
-        key = (loaded.name, size)
+    def _choose_dense_form(self, loaded: LoadedModel, result: Result) -> str:
+        """The faster dense form of this network at this size, found out once."""
+        with self._run_lock:
+            return self._find_dense_form(loaded, result.analysis.prepared.images)
+
+    def _find_dense_form(self, loaded: LoadedModel, images: Tensor) -> str:
+        """The same for (1, 3, img_h, img_w); the lock is held."""
+        key = (loaded.name, images.shape)
         if key not in self._dense_forms:
-            rivals = {form: timings[form] for form in ("host", "sparsevit")}
-            trial = time_interleaved(rivals, 2, loaded.device, warmup=1)
-            self._dense_forms[key] = min(trial, key=lambda form: trial[form].median_ms)
+            self._dense_forms[key] = find_dense_form(loaded.module, images)
         return self._dense_forms[key]
 
     def _get_model(self, name: str) -> LoadedModel:
@@ -291,3 +366,9 @@ class Engine:
                 self._prepared.popitem(last=False)
         self._prepared.move_to_end(key)
         return self._prepared[key]
+
+    def _free_memory(self) -> None:
+        with self._run_lock:
+            self._prepared.clear()
+            if torch.device(self.config.device).type == "cuda":
+                torch.cuda.empty_cache()

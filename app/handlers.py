@@ -1,75 +1,37 @@
 """What the page calls: check the input, ask the engine, put every error into one sentence.
 
-Handlers return what changes on the page as a dict, keyed by the names in :data:`OUTPUTS`; what is
-not named stays as it is. So an error leaves the current result on the screen.
+Handlers return what changes on the page as a dict, keyed by the names in
+:data:`app.screen.OUTPUTS`; what is not named stays as it is. So an error leaves the current result
+on the screen.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
-import torch
+from gradio.utils import get_upload_folder
 
-from app import render
-from app.engine import Engine, Photo, Result, Settings, Superseded
-from app.panel import make_panel, read_panel
-from sparsevit.patch import UnsupportedModelError
-from sparsevit.schedule import ScheduleError, SparsitySchedule
-from sparsevit.segmenter import CheckpointError
-from sparsevit.transforms import ImageError
-from sparsevit.zoo import ModelError
-
-log = logging.getLogger(__name__)
-
-#: Names of everything a handler may change, in the order the page lists its components.
-OUTPUTS = (
-    "photo",
-    "model",
-    "short_side",
-    "panel",
-    "fed",
-    "headline",
-    "block",
-    "windows",
-    "filmstrip",
-    "outputs",
-    "latency",
-    "json",
-    "snippet",
+from app.engine import Engine, Superseded
+from app.errors import explain
+from app.panel import read_panel
+from app.records import Photo, Result, Settings
+from app.screen import (
+    Changes,
+    draw_controls,
+    draw_learn,
+    draw_numbers,
+    draw_result,
+    draw_tab,
 )
-
-#: Ids of the tabs.
-TABS = ("windows", "outputs", "latency", "takeaway")
-
-Changes = dict[str, Any]
-
-_EXPECTED = (ImageError, ModelError, ScheduleError, CheckpointError, UnsupportedModelError)
-_NATIVE = 0  # what the menu of resolutions sends for the photo's own
-
-
-@dataclass
-class Session:
-    """One user's page. Gradio keeps it on the server and gives it to nobody else.
-
-    Attributes:
-        result: what is on the screen; None means the result the page opens with.
-        photo_path: the file the current photo was read from.
-        uploaded_model: a checkpoint this user uploaded.
-        tab: the open tab.
-        requests: number of requests so far; a run that is not the latest is dropped.
-    """
-
-    result: Result | None = None
-    photo_path: str | None = None
-    uploaded_model: str | None = None
-    tab: str = TABS[0]
-    requests: int = 0
+from app.session import TABS, Session, Visitors
+from app.views.latency import show_latency
+from app.views.takeaway import read_query, write_zip
+from app.views.tradeoff import show_sizes
+from sparsevit.zoo import ModelError
 
 
 def _warn(message: str) -> None:
@@ -87,16 +49,25 @@ class Handlers:
     def __init__(self, engine: Engine, warn: Callable[[str], None] = _warn) -> None:
         self._engine = engine
         self._warn = warn
+        self._visitors = Visitors(engine.config.patience_s)
+
+    def enter(self, session: Session, key: str, query: Mapping[str, str]) -> Changes:
+        """A page was opened, perhaps by a link.
+
+        Args:
+            session: of the user; updated.
+            key: gradio's name of the session.
+            query: of the address.
+        """
+        self._visitors.enter(key, session)
+        return self.open_link(session, query)
+
+    def leave(self, key: str) -> None:
+        """A page was closed."""
+        self._visitors.leave(key)
 
     def run(
-        self,
-        session: Session,
-        photo_path: str | None,
-        model: str,
-        short_side: int,
-        panel: str,
-        view: str,
-        block: int,
+        self, session: Session, photo_path: str | None, model: str, short_side: int, panel: str
     ) -> Changes:
         """Analyse with what the controls say. The newest request of a session wins.
 
@@ -106,28 +77,26 @@ class Handlers:
             model: name or path of the network.
             short_side: pixels, 0 for the photo's own.
             panel: see :func:`app.panel.read_panel`.
-            view, block: see :meth:`show_block`.
         """
-        session.requests += 1
-        request = session.requests
         before = self._result(session)
         if photo_path is None and session.photo_path is not None:
+            session.requests += 1
             session.photo_path = None
             return {}  # removed, perhaps to make room for another: the result stays
         try:
             photo = self._read_photo(session, photo_path)
             schedule, linked = read_panel(panel)
-            settings = Settings(
-                self._check_model(session, model), schedule, linked, short_side or None
+            name = self._check_model(session, model)
+            result = self._analyze(
+                session, photo, Settings(name, schedule, linked, short_side or None)
             )
-            result = self._engine.analyze(photo, settings, lambda: session.requests == request)
         except Superseded:
             return {}
         except Exception as error:
-            self._warn(self._explain(error))
-            return self._restore(session, before, photo_path)
-        session.result, session.photo_path = result, photo_path
-        return self._show(session, before, view, block)
+            self._warn(explain(error, self._engine.device))
+            return self._restore(session, photo_path)
+        session.photo_path = photo_path
+        return draw_result(self._engine, session, result, before)
 
     def measure(self, session: Session) -> Iterator[Changes]:
         """Measure the current result's latency, a few runs that refine while one looks."""
@@ -138,75 +107,112 @@ class Handlers:
         result = self._result(session)
         session.result = replace(result, analysis=replace(result.analysis, latency=None))
         runs = self._engine.config.more_runs
-        yield self._show_numbers(session, runs)
+        yield draw_numbers(session, session.result, runs)
         yield from self._measure(session, runs)
 
-    def show_block(self, session: Session, view: str, block: int) -> Changes:
-        """Draw one block; no network runs.
+    def compare_sizes(self, session: Session) -> Iterator[Changes]:
+        """Hold the current result against the dense network at lower resolutions."""
+        request, result = session.requests, self._result(session)
+        rounds = self._engine.config.compare_rounds
+        try:
+            for comparison in self._engine.compare_sizes(
+                result, rounds, lambda: session.requests == request
+            ):
+                session.comparison = comparison
+                yield {"sizes": show_sizes(result, comparison)}
+        except Exception as error:
+            self._warn(explain(error, self._engine.device))
 
-        Args:
-            session: of the user.
-            view: a key of :data:`app.render.VIEWS`.
-            block: index of the block.
-        """
-        result = self._result(session)
-        index = self._clip(result, block)
-        return {
-            "windows": render.show_windows(result, index, view),
-            "filmstrip": render.show_filmstrip(result, index),
-        }
-
-    def open_tab(self, session: Session, tab: str, view: str, block: int) -> Changes:
+    def open_tab(self, session: Session, tab: str) -> Changes:
         """Draw what a tab shows; only the open one is drawn while sliders move."""
         session.tab = tab if tab in TABS else TABS[0]
-        return self._draw_tab(session, view, block)
+        try:
+            return draw_tab(self._engine, session, self._result(session))
+        except Exception as error:
+            self._warn(explain(error, self._engine.device))
+            return {}
+
+    def explain_block(self, session: Session, index: int) -> Changes:
+        """Explain another block in the tab Learn."""
+        session.learn_block = max(0, int(index))
+        try:
+            return {"learn": draw_learn(self._engine, session, self._result(session))}
+        except Exception as error:
+            self._warn(explain(error, self._engine.device))
+            return {}
+
+    def return_to(self, session: Session, index: int) -> Changes:
+        """Go back to an entry of the history: its photo, network, size and sparsities."""
+        if not 0 <= index < len(session.history):
+            return {}
+        entry = session.history[index]
+        changes = self._open(session, entry.photo, entry.settings)
+        return changes | self._show_photo(session, entry.photo)
+
+    def open_link(self, session: Session, query: Mapping[str, str]) -> Changes:
+        """Open the state that an address names, if it names one; see ``make_query``."""
+        if not {"model", "size", "sparsity", "photo"} & set(query):
+            return {}
+        first = self._engine.first
+        try:
+            settings = read_query(query, first.settings)
+            self._check_model(session, settings.model)
+        except Exception as error:
+            self._warn(explain(error, self._engine.device))
+            return {}
+        photo = self._engine.examples.get(query.get("photo", ""), first.photo)
+        return self._open(session, photo, settings) | self._show_photo(session, photo)
 
     def pick_example(self, index: int) -> str:
         """Path of an example picture."""
-        paths = list(self._engine.examples.values())
-        return str(paths[index % len(paths)])
+        photos = list(self._engine.examples.values())
+        return str(photos[index % len(photos)].path)
 
     def upload_model(self, session: Session, path: str | None) -> str:
         """Take an uploaded checkpoint as the session's network; the run that follows checks it."""
         session.uploaded_model = path
+        if path is not None:
+            session.uploads.add(path)
         return path or self._result(session).settings.model
 
-    def analyze(self, photo: str, model: str, short_side: int, sparsity: str) -> dict[str, Any]:
-        """Analyse a photo for a program.
-
-        Args:
-            photo: an uploaded file.
-            model: a name of the page's list.
-            short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
-            sparsity: a number, JSON of one number per stage or per pair, or a preset's name.
-
-        Returns:
-            As ``result.json`` of the command line, latency included.
-
-        Raises:
-            gr.Error: with one sentence, for everything that can go wrong.
-        """
+    def make_zip(self, session: Session) -> Changes:
+        """All masks and figures of the current result as one file."""
         try:
-            if not photo:
-                raise ImageError("A photo is needed; upload one with handle_file().")
-            name = self._check_model(Session(), model)
-            depths = self._engine.get_depths(name)
-            schedule = SparsitySchedule.parse(_read_sparsity(sparsity), depths)
-            settings = Settings(name, schedule, short_side=short_side or None)
-            result = self._engine.analyze(self._engine.read_photo(photo), settings)
-            for measured in self._engine.measure(result, self._engine.config.first_runs):
-                result = measured
+            folder = session.get_folder(get_upload_folder())
+            path = write_zip(self._result(session), folder)
         except Exception as error:
-            raise gr.Error(escape(self._explain(error)), print_exception=False) from None
-        return result.analysis.to_dict()
+            self._warn(explain(error, self._engine.device))
+            return {}
+        return {"zip": gr.update(value=str(path), visible=True)}
 
-    def list_models(self) -> list[dict[str, Any]]:
-        """The networks that can be chosen: name, task, classes, size, licence, source."""
-        return [vars(info) for info in self._engine.list_models()]
+    def _analyze(self, session: Session, photo: Photo, settings: Settings) -> Result:
+        session.requests += 1
+        request = session.requests
+        result = self._engine.analyze(photo, settings, lambda: session.requests == request)
+        session.set_result(result)
+        return result
+
+    def _open(self, session: Session, photo: Photo, settings: Settings) -> Changes:
+        """Analyse what the controls do not say yet, and set them."""
+        before = self._result(session)
+        try:
+            result = self._analyze(session, photo, settings)
+        except Superseded:
+            return {}
+        except Exception as error:
+            self._warn(explain(error, self._engine.device))
+            return {}
+        changes = draw_result(self._engine, session, result, before)
+        return changes | draw_controls(result)
+
+    def _show_photo(self, session: Session, photo: Photo) -> Changes:
+        if self._result(session).photo is not photo or not photo.path.exists():
+            return {}
+        session.photo_path = str(photo.path)
+        return {"photo": str(photo.path)}
 
     def _measure(self, session: Session, runs: int) -> Iterator[Changes]:
-        request = session.requests
-        result = self._result(session)
+        request, result = session.requests, self._result(session)
         latency = result.analysis.latency
         if latency is not None and len(latency.sparse.samples_ms) >= runs:
             return
@@ -215,9 +221,13 @@ class Handlers:
                 if session.requests != request:
                     return
                 session.result = measured
-                yield self._show_numbers(session, runs)
+                session.note_try(measured)
+                yield draw_numbers(session, measured, runs)
+            if session.tab == "latency" and session.requests == request:
+                session.result = self._engine.measure_memory(self._result(session))
+                yield {"latency": show_latency(session.result, runs)}
         except Exception as error:
-            self._warn(self._explain(error))
+            self._warn(explain(error, self._engine.device))
 
     def _result(self, session: Session) -> Result:
         return session.result or self._engine.first
@@ -225,7 +235,10 @@ class Handlers:
     def _read_photo(self, session: Session, path: str | None) -> Photo:
         if path is None or path == session.photo_path:
             return self._result(session).photo
-        return self._engine.read_photo(path)
+        photo = self._engine.read_photo(path)
+        if photo.example is None:
+            session.uploads.add(path)
+        return photo
 
     def _check_model(self, session: Session, name: str) -> str:
         """The name, if this user may ask for it: a typed path would open any file of the server."""
@@ -235,73 +248,11 @@ class Handlers:
             return name
         raise ModelError(f"There is no model named {name!r} here; choose one of the list.")
 
-    def _restore(self, session: Session, before: Result, photo_path: str | None) -> Changes:
+    def _restore(self, session: Session, photo_path: str | None) -> Changes:
         """Set the controls back to what the result on the screen was made with."""
-        changes: Changes = {
-            "model": gr.update(value=before.settings.model),
-            "short_side": gr.update(value=before.settings.short_side or _NATIVE),
-            "panel": make_panel(before),
-        }
+        result = self._result(session)
+        changes = draw_controls(result)
         if photo_path != session.photo_path:
-            changes["photo"] = session.photo_path or str(before.photo.path)
+            path = session.photo_path or str(result.photo.path)
+            changes["photo"] = path if Path(path).exists() else None
         return changes
-
-    def _show(self, session: Session, before: Result, view: str, block: int) -> Changes:
-        """Everything a new result changes on the page; only the open tab is drawn."""
-        result = self._result(session)
-        changes = self._show_numbers(session, self._engine.config.first_runs)
-        changes["fed"] = render.show_fed(result)
-        panel = make_panel(result)
-        if panel != make_panel(replace(before, settings=result.settings)):
-            changes["panel"] = panel  # another network or size: other windows
-        if result.depths != before.depths:
-            block = self._clip(result, block)
-            changes["block"] = gr.update(choices=render.list_blocks(result), value=block)
-        return changes | self._draw_tab(session, view, block)
-
-    def _show_numbers(self, session: Session, runs: int) -> Changes:
-        result = self._result(session)
-        changes: Changes = {"headline": render.show_headline(result, runs)}
-        if session.tab == "latency":
-            changes["latency"] = render.show_latency(result, runs)
-        if session.tab == "takeaway":
-            changes["json"] = render.make_json(result)
-        return changes
-
-    def _draw_tab(self, session: Session, view: str, block: int) -> Changes:
-        result = self._result(session)
-        if session.tab == "outputs":
-            return {"outputs": render.show_outputs(result)}
-        if session.tab == "latency":
-            return {"latency": render.show_latency(result, self._engine.config.first_runs)}
-        if session.tab == "takeaway":
-            return {"json": render.make_json(result), "snippet": render.make_snippet(result)}
-        return self.show_block(session, view, block)
-
-    @staticmethod
-    def _clip(result: Result, block: int) -> int:
-        return max(0, min(int(block), len(result.analysis.blocks) - 1))
-
-    def _explain(self, error: Exception) -> str:
-        """One sentence for the user; what nobody foresaw goes to the log."""
-        if isinstance(error, _EXPECTED):
-            return str(error)
-        if _is_out_of_memory(error):
-            return (
-                f"The picture is too large for the memory of {self._engine.device}; "
-                f"choose a smaller short side."
-            )
-        log.error("Unexpected error", exc_info=error)
-        return "Something went wrong inside and was logged; your current result is kept."
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
-
-
-def _read_sparsity(text: str) -> str:
-    if Path(text).suffix == ".json":
-        raise ScheduleError("Send the schedule itself, not the name of a file.")
-    return text

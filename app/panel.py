@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from app.engine import Result
+from app.records import Result
 from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, preset
 
 _UNIFORM = (("Dense", 0.0), ("30 %", 0.3), ("60 %", 0.6))

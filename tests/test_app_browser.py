@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+import zipfile
 
 import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from app_support import serve, write_home, write_photo
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -77,8 +79,17 @@ def page(open_page):
     return open_page()
 
 
-def overlay(page):
-    return page.locator("#sv-windows figure img")
+def masks(page):
+    """The picture of the masks; its label says in words and numbers what it shows."""
+    return page.locator("#sv-windows canvas[role=img]")
+
+
+def caption(page):
+    return page.locator("#sv-windows .sv-win-caption")
+
+
+def expect_kept(page, kept, total=128):
+    expect(caption(page)).to_contain_text(f"computed {kept} of {total} windows")
 
 
 def slider(page, name):
@@ -99,26 +110,24 @@ def expect_measured(page):
 
 
 def test_shows_a_result_without_a_click_and_without_scrolling(page):
-    expect(overlay(page)).to_be_in_viewport(ratio=1)
-    expect(overlay(page)).to_have_attribute("alt", re.compile("pruned windows of Stage 1"))
+    expect(masks(page)).to_be_in_viewport(ratio=1)
+    expect(masks(page)).to_have_attribute("aria-label", re.compile("Stage 1 · block 1"))
+    expect_kept(page, 51)
     expect_measured(page)
     expect(page.locator("#sv-agreement strong")).to_have_text(re.compile(r"^\d+\.\d %$"))
-    for name in ("#sv-speedup", "#sv-agreement", "#sv-photo", "#sv-panel"):
+    for name in ("#sv-speedup", "#sv-agreement", "#sv-upload", "#sv-panel"):
         expect(page.locator(name)).to_be_in_viewport(ratio=1)
     expect(page.locator("#sv-fed")).to_contain_text("256 × 512")
 
 
 def test_a_slider_moves_by_keyboard_and_changes_masks_and_numbers(page):
-    before = overlay(page).get_attribute("src")
     kept = page.locator("#sv-panel .sv-stage", has_text="Stage 1").locator(".sv-count")
     expect(kept).to_have_text("51/128")
     slider(page, "Sparsity of stage 1").focus()
     page.keyboard.press("PageDown")
     page.keyboard.press("ArrowLeft")
     expect(kept).not_to_have_text("51/128")
-    words = kept.text_content().split("/")[0]
-    expect(page.locator("#sv-windows figcaption b")).to_have_text(words)
-    expect(overlay(page)).not_to_have_attribute("src", before)
+    expect_kept(page, kept.text_content().split("/")[0])
     expect_measured(page)
     expect(slider(page, "Sparsity of stage 1")).to_be_focused()
 
@@ -132,12 +141,12 @@ def test_linked_sliders_never_fall_inside_a_stage_and_free_ones_may(page):
     page.get_by_label("link inside a stage").uncheck()
     set_number(page, first, 50)
     expect(slider(page, second)).to_have_value("30")
-    captions = page.locator("#sv-filmstrip button em")
-    expect(captions.nth(4)).to_have_text("50%")
-    expect(captions.nth(6)).to_have_text("62%")
+    captions = page.locator("#sv-windows .sv-win-strip em")
+    expect(captions.nth(4)).to_have_text("50 %")
+    expect(captions.nth(6)).to_have_text("63 %")
     page.get_by_label("link inside a stage").check()
     expect(slider(page, second)).to_have_value("50")
-    expect(captions.nth(6)).to_have_text("50%")
+    expect(captions.nth(6)).to_have_text("50 %")
     expect(page.locator("#sv-panel .sv-row", has=slider(page, second))).to_contain_text("4/8")
 
 
@@ -147,7 +156,7 @@ def test_the_newest_of_many_moves_wins(page):
     for _ in range(12):
         page.keyboard.press("ArrowLeft")
     expect(handle).to_have_value("48")
-    expect(page.locator("#sv-windows figcaption b")).to_have_text("66")
+    expect_kept(page, 66)
     expect_measured(page)
     expect(handle).to_have_value("48")
 
@@ -161,79 +170,167 @@ def test_presets_set_all_sliders(page):
     page.get_by_role("button", name="paper 35").click()
     expect(slider(page, "Sparsity of stage 1")).to_have_value("60")
     expect(slider(page, "Sparsity of stage 2")).to_have_value("0")
-    expect(page.locator("#sv-filmstrip button em").nth(2)).to_have_text("100%")
+    expect(page.locator("#sv-windows .sv-win-strip em").nth(2)).to_have_text("100 %")
 
 
-def test_looking_elsewhere_does_not_run_the_network(page):
-    headline = page.locator("#sv-speedup strong").text_content()
+def test_looking_elsewhere_asks_the_server_for_nothing(page):
+    expect(page.locator("#sv-headline")).to_contain_text("medians of 2")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
     page.get_by_role("button", name=re.compile("^Stage 3 · block 2 · shifted:")).click()
-    expect(overlay(page)).to_have_attribute("alt", re.compile("Stage 3 · block 2"))
-    expect(page.get_by_label("Block", exact=True)).to_have_value("Stage 3 · block 2 · shifted")
+    expect(masks(page)).to_have_attribute("aria-label", re.compile("Stage 3 · block 2"))
     page.get_by_label("Scores").check()
-    expect(overlay(page)).to_have_attribute("alt", re.compile("scores of Stage 3"))
+    expect(masks(page)).to_have_attribute("aria-label", re.compile("^Scores"))
     page.get_by_label("Compute map").check()
-    expect(overlay(page)).to_have_attribute("alt", re.compile("share of the blocks|Photo coloured"))
-    expect(page.locator("#sv-speedup strong")).to_have_text(headline)
+    expect(masks(page)).to_have_attribute("aria-label", re.compile("^Compute map"))
+    assert [url for url in asked if "heartbeat" not in url] == []
 
 
 def test_tabs_show_outputs_latency_and_take_away(page):
-    page.get_by_role("tab", name="Outputs").click()
-    expect(page.get_by_alt_text("Output of the dense network")).to_be_visible()
-    page.get_by_label("Share of the picture that shows the dense output").focus()
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("columnheader", name="IoU")).to_be_visible()
-    page.get_by_role("button", name="Dense", exact=True).click()
-    expect(page.locator("#sv-outputs")).to_contain_text("0.0% of the pixels")
-    page.get_by_role("tab", name="Latency").click()
+    open_tab(page, "Outputs")
+    expect(page.locator("#sv-outputs canvas").first).to_be_visible()
+    expect(page.get_by_role("columnheader", name=re.compile("IoU")).first).to_be_visible()
+    open_tab(page, "Latency")
     expect(page.get_by_role("columnheader", name="windows kept / all")).to_be_visible()
     page.get_by_role("button", name=re.compile("Measure again")).click()
     expect(page.locator("#sv-latency")).to_contain_text("Medians of 3 interleaved")
-    page.get_by_role("tab", name="Take away").click()
+    expect(page.locator("#sv-latency")).to_contain_text("Memory of one forward")
+    open_tab(page, "Learn")
+    expect(page.locator("#sv-learn")).to_contain_text("Gather")
+    page.get_by_role("button", name="Dense", exact=True).click()
+    open_tab(page, "Take away")
     expect(page.locator(".cm-content").first).to_contain_text("load_model('small')")
     expect(page.locator(".cm-content").first).to_contain_text("[[0.0], [0.0], [0.0, 0.0], [0.0]]")
 
 
+def test_the_history_leads_back_to_every_setting(page):
+    for name in ("30 %", "Dense"):
+        page.get_by_role("button", name=name, exact=True).click()
+        expect(page.locator("#sv-headline")).to_contain_text("medians of 2")
+    open_tab(page, "Trade-off")
+    rows = page.locator("#sv-history tbody tr")
+    expect(rows).to_have_count(3)  # and what the page opened with
+    page.locator("#sv-history g[role=button][aria-label^='30 %']").focus()
+    page.keyboard.press("Enter")
+    expect(slider(page, "Sparsity of all layers")).to_have_value("30")
+    expect(rows.nth(1).get_by_role("button")).to_have_text("shown")
+    page.get_by_role("button", name=re.compile("Compare with dense")).click()
+    expect(page.locator("#sv-sizes")).to_contain_text("this setting")
+    expect(page.locator("#sv-sizes svg")).to_be_visible()
+
+
+def test_a_link_reopens_this_very_state(page, open_page):
+    page.get_by_role("button", name="Example: street b").click()
+    set_number(page, "Sparsity of stage 3, pair 2", 80)
+    expect(page.locator("#sv-fed")).to_contain_text("Photo 224 × 512")
+    expect_measured(page)
+    open_tab(page, "Take away")
+    expect(page.locator(".sv-address input")).to_have_value(re.compile("0.8.*photo=street"))
+    link = page.locator(".sv-address input").input_value()
+    other = open_page(query=link.partition("?")[1] + link.partition("?")[2])
+    expect(other.locator("#sv-fed")).to_contain_text("Photo 224 × 512")
+    expect(slider(other, "Sparsity of stage 3, pair 2")).to_have_value("80")
+    expect(slider(other, "Sparsity of stage 3, pair 1")).to_have_value("60")
+
+
+def test_the_zip_can_be_downloaded(page):
+    open_tab(page, "Take away")
+    page.get_by_role("button", name=re.compile("Make a zip")).click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download the zip").click()
+    assert zipfile.is_zipfile(waiting.value.path())
+
+
 def test_a_photo_of_ones_own_and_a_bad_one(page, tmp_path):
-    chooser = page.locator("#sv-photo input[type=file]")
+    chooser = page.locator("#sv-upload input[type=file]")
     page.get_by_role("button", name="Example: street b").click()
     expect(page.locator("#sv-fed")).to_contain_text("Photo 224 × 512")
     chooser.set_input_files(write_photo(tmp_path / "mine.png", 3, size=(320, 480)))
     expect(page.locator("#sv-fed")).to_contain_text("Photo 320 × 480")
     expect_measured(page)
-    before = overlay(page).get_attribute("src")
-    page.locator("#sv-photo").get_by_label("Remove Image").click()
+    page.locator("#sv-upload").get_by_label("Remove Image").click()
     bad = tmp_path / "bad<b>.png"
     bad.write_bytes(b"this is text")
     chooser.set_input_files(bad)
     expect(page.get_by_test_id("toast-body")).to_contain_text("is not an image that can be read")
-    expect(overlay(page)).to_have_attribute("src", before)
-    expect(page.locator("#sv-photo img")).to_be_visible()
-    slider(page, "Sparsity of stage 1").press("ArrowLeft")
-    expect(overlay(page)).not_to_have_attribute("src", before)
+    expect(page.locator("#sv-upload img")).to_be_visible()
+    set_number(page, "Sparsity of stage 1", 50)
+    expect(caption(page)).to_contain_text("computed 48 of 96 windows")
     expect(page.locator("#sv-fed")).to_contain_text("Photo 320 × 480")
 
 
 def test_another_network_brings_its_sliders(page):
     expect(page.locator("#sv-panel .sv-row")).to_have_count(6)
-    page.get_by_label("Network").click()
+    page.get_by_role("combobox", name="Network").click()
     expect(page.get_by_role("option", name=re.compile("downloads 113 MB"))).to_be_visible()
     page.get_by_role("option", name="other").click()
     expect(page.locator("#sv-panel .sv-row")).to_have_count(7)
-    expect(page.locator("#sv-filmstrip button")).to_have_count(12)
-    page.get_by_label("Network").fill("nonsense")
-    page.get_by_label("Network").press("Enter")
+    expect(page.locator("#sv-windows .sv-win-strip button")).to_have_count(12)
+    page.get_by_role("combobox", name="Network").fill("nonsense")
+    page.get_by_role("combobox", name="Network").press("Enter")
     expect(page.get_by_test_id("toast-body")).to_contain_text("no model named")
-    expect(page.get_by_label("Network")).to_have_value("other")
+    expect(page.get_by_role("combobox", name="Network")).to_have_value("other")
+
+
+TABS = ("Pruned windows", "Outputs", "Latency", "Trade-off", "Learn", "Video", "Take away")
+
+
+def open_tab(page, name):
+    tab = page.get_by_role("tab", name=name)
+    tab.click()
+    expect(tab).to_have_attribute("aria-selected", "true")
 
 
 @pytest.mark.parametrize("query", ["", "?__theme=dark"])
 def test_a_phone_clips_nothing(open_page, query):
     page = open_page(390, 844, query)
-    expect(overlay(page)).to_be_visible()
+    expect(masks(page)).to_be_visible()
     widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    for tab in ("Outputs", "Latency", "Take away", "Pruned windows"):
-        page.get_by_role("tab", name=tab).click()
-        expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    for name in TABS:
+        open_tab(page, name)
         inner, outer = page.evaluate(widths)
-        assert inner <= outer
+        assert inner <= outer, name
     assert page.evaluate("document.body.classList.contains('dark')") == bool(query)
+
+
+@pytest.mark.parametrize("query", ["", "?__theme=dark"])
+def test_nothing_serious_stands_in_the_way_of_anybody(open_page, query):
+    page = open_page(query=query)
+    expect_measured(page)
+    found = []
+    for name in TABS:
+        open_tab(page, name)
+        expect(page.get_by_role("tabpanel").locator("visible=true").first).not_to_be_empty()
+        for violation in Axe().run(page).response["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                nodes = [node["html"][:160] for node in violation["nodes"]]
+                found.append((name, violation["id"], nodes))
+    assert found == []
+
+
+def test_the_main_loop_by_keyboard_alone(page):
+    expect_measured(page)
+    reached = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate(
+                "(document.activeElement.getAttribute('aria-label')"
+                " || document.activeElement.textContent).trim()"
+            )
+        )
+        if reached[-1] == "Sparsity of stage 1":
+            break
+    assert "Dense" in reached
+    page.keyboard.press("Home")
+    expect(caption(page)).to_contain_text("computed all 128 windows")
+
+
+def test_two_tabs_of_one_person_are_two_pages(open_page, tmp_path):
+    first, second = open_page(), open_page()
+    set_number(first, "Sparsity of stage 1", 25)
+    expect_kept(first, 96)
+    expect_kept(second, 51)
+    set_number(second, "Sparsity of stage 1", 75)
+    expect_kept(second, 32)
+    expect_kept(first, 96)

@@ -6,13 +6,19 @@ import threading
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
+import torch
 from app_support import DEPTHS, make_config, make_engine, schedule, write_home, write_photo
+from PIL import Image
 
 from app import engine as engine_module
+from app import views as views_folder
 from app.config import parse_args
-from app.engine import Engine, Settings, Superseded, fit_schedule
+from app.engine import Engine, Superseded
+from app.records import Settings, fit_schedule
 from sparsevit import zoo
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 from sparsevit.transforms import ImageError
@@ -65,8 +71,9 @@ def test_has_no_first_result_before_it_starts(home):
 
 def test_draws_an_example_where_there_are_none(tmp_path):
     engine = Engine(make_config(tmp_path))
-    (path,) = engine.examples.values()
-    assert engine.read_photo(path).pixels.shape == (512, 1024, 3)
+    (photo,) = engine.examples.values()
+    assert photo.pixels.shape == (512, 1024, 3)
+    assert photo.truth.labels.shape == (512, 1024)
 
 
 def test_computes_the_dense_result_once(engine, monkeypatch):
@@ -84,13 +91,55 @@ def test_computes_the_dense_result_once(engine, monkeypatch):
     assert calls == [128]
 
 
-def test_finds_a_photo_again_by_its_content(engine, tmp_path):
-    source = next(iter(engine.examples.values()))
+def test_finds_an_example_again_by_its_content(engine, tmp_path):
+    example = next(iter(engine.examples.values()))
     copy = tmp_path / "copy.jpg"
-    copy.write_bytes(source.read_bytes())
-    result = engine.analyze(engine.read_photo(copy), _settings())
-    assert result.analysis.prepared is engine.first.analysis.prepared
-    assert result.photo.path == copy
+    copy.write_bytes(example.path.read_bytes())
+    assert engine.read_photo(copy) is example
+    assert engine.read_photo(write_photo(tmp_path / "mine.png", 5)).example is None
+
+
+def test_examples_come_with_their_labels(tmp_path):
+    home = write_home(tmp_path)
+    labels = np.arange(256 * 512, dtype=np.uint32).reshape(256, 512).astype(np.uint8)
+    Image.fromarray(labels).save(home / "assets" / "street_a_labels.png")
+    examples = Engine(make_config(home)).examples
+    assert (examples["street a"].truth.labels == labels).all()
+    assert examples["street a"].truth.class_names[0] == "Sky"
+    assert examples["street b"].truth is None
+
+
+def test_falls_back_to_a_smaller_size_when_memory_runs_out(engine, monkeypatch):
+    real = engine_module.analyze
+
+    def short_of_memory(loaded, prepared, schedule):
+        if prepared.input_size[0] > 256:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")
+        return real(loaded, prepared, schedule)
+
+    monkeypatch.setattr(engine_module, "analyze", short_of_memory)
+    result = engine.analyze(engine.first.photo, _settings(short_side=1024))
+    assert result.settings.short_side == 256
+    assert "1024 pixels is too large for the memory of" in result.note
+    assert "256 was used" in result.note
+    monkeypatch.setattr(engine_module, "analyze", lambda *a: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # nothing else is taken for it
+        engine.analyze(engine.first.photo, _settings())
+    tight = torch.OutOfMemoryError("CUDA out of memory")
+    monkeypatch.setattr(engine_module, "analyze", Mock(side_effect=tight))
+    with pytest.raises(ImageError, match="too small for this picture"):
+        engine.analyze(engine.first.photo, _settings(short_side=1024))
+
+
+def test_memory_sizes_and_blocks_are_measured_in_turn_with_others(engine):
+    result = engine.measure_memory(engine.analyze(engine.first.photo, _settings(0.8)))
+    dense, sparse = result.peak_mb
+    assert 0 < sparse < dense
+    *_, comparison = engine.compare_sizes(result, 1)
+    assert comparison.done == comparison.total
+    assert comparison.dense[0].size == (256, 512)
+    assert list(engine.compare_sizes(result, 1, lambda: False)) == []
+    assert engine.trace_block(result, 0).trace.kept == result.analysis.blocks[0].kept
 
 
 def test_keeps_few_images_and_few_models(home, tmp_path):
@@ -187,7 +236,9 @@ def test_names_what_is_wrong(engine, tmp_path):
 
 
 def test_the_engine_and_the_pictures_do_without_gradio():
-    code = "import sys, app.engine, app.render, app.panel; print('gradio' in sys.modules)"
+    files = Path(views_folder.__path__[0]).glob("*.py")
+    views = ", ".join(f"app.views.{file.stem}" for file in files)
+    code = f"import sys, app.engine, app.panel, {views}; print('gradio' in sys.modules)"
     root = Path(engine_module.__file__).resolve().parent.parent
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120
@@ -202,5 +253,8 @@ def test_reads_the_command_line(monkeypatch):
     assert config.allows_paths
     assert not parse_args(["--host", "0.0.0.0"]).allows_paths
     assert not parse_args(["--share"]).allows_paths
+    assert parse_args(["--auth", "me:a:b"]).auth == "me:a:b"
+    with pytest.raises(SystemExit):
+        parse_args(["--auth", "nobody"])
     config = parse_args(["--model", "swin_tiny", "--checkpoint", "w.pth"])
     assert (config.model, config.checkpoint) == ("swin_tiny", "w.pth")

@@ -1,22 +1,29 @@
 """What the page answers: with a fake engine, every bad input is one sentence and loses nothing."""
 
 import json
+import time
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qsl
 
 import gradio as gr
-import numpy as np
 import pytest
 import torch
 from app_support import DEPTHS, INFOS, make_engine, schedule, write_home, write_photo
 
-from app import render
-from app.engine import Settings, Superseded
-from app.handlers import OUTPUTS, Handlers, Session
+from app import handlers as handlers_module
+from app.api import Api
+from app.engine import Superseded
+from app.handlers import Handlers
 from app.panel import list_presets, make_panel, read_panel
+from app.records import Settings
+from app.screen import OUTPUTS
+from app.session import TABS, Session
+from app.views.takeaway import make_address
 from sparsevit import zoo
 from sparsevit.schedule import ScheduleError
 from sparsevit.segmenter import CheckpointError
-from sparsevit.tasks.classification import ClassificationTask
+from sparsevit.tradeoff import SizeComparison, SizePoint
 from sparsevit.transforms import load_image
 from sparsevit.zoo import ModelError
 
@@ -50,7 +57,9 @@ class FakeEngine:
         return DEPTHS
 
     def read_photo(self, path):
-        return replace(self.first.photo, pixels=load_image(path), path=path)
+        return replace(
+            self.first.photo, pixels=load_image(path), path=Path(path), key=str(path), example=None
+        )
 
     def analyze(self, photo, settings, is_current=lambda: True):
         self.calls.append(settings)
@@ -68,6 +77,19 @@ class FakeEngine:
             latency = self.first.analysis.latency
             yield replace(result, analysis=replace(result.analysis, latency=latency))
 
+    def measure_memory(self, result):
+        return replace(result, peak_mb=(80.0, 20.0))
+
+    def compare_sizes(self, result, rounds, is_current=lambda: True):
+        sparse = SizePoint((256, 512), None, 0.9, 50.0)
+        dense = (replace(sparse, agreement=1.0, latency_ms=90.0),)
+        for done in range(1, 3):
+            if is_current():
+                yield SizeComparison(sparse, dense, done, 2)
+
+    def trace_block(self, result, index):
+        return self.real.trace_block(result, index)
+
 
 class Page:
     """One user: holds what the controls say and calls the handlers as the page does."""
@@ -82,8 +104,6 @@ class Page:
             "model": "small",
             "short_side": 256,
             "panel": make_panel(engine.first),
-            "view": "pruned",
-            "block": 0,
         }
 
     def run(self, **changes):
@@ -110,7 +130,7 @@ def page(engine):
 
 def test_a_moved_slider_shows_masks_and_agreement_before_the_latency(page):
     changes = page.set_sparsities([[0.2], [0.2], [0.3, 0.4], [0.0]])
-    assert set(changes) == {"headline", "fed", "windows", "filmstrip"}
+    assert set(changes) == {"headline", "fed", "windows"}
     assert "measuring…" in changes["headline"]
     assert "agreement" in changes["headline"]
     assert "accuracy" not in changes["headline"]
@@ -122,27 +142,31 @@ def test_a_moved_slider_shows_masks_and_agreement_before_the_latency(page):
 
 
 def test_every_change_names_a_component(page):
-    changes = page.run() | page.handlers.open_tab(page.session, "takeaway", "pruned", 0)
+    changes = page.run()
+    for tab in TABS:
+        changes |= page.handlers.open_tab(page.session, tab)
     assert set(changes) <= set(OUTPUTS)
 
 
 def test_only_the_open_tab_is_drawn(page):
     for tab, drawn in {
-        "windows": {"windows", "filmstrip"},
+        "windows": {"windows"},
         "outputs": {"outputs"},
         "latency": {"latency"},
-        "takeaway": {"json", "snippet"},
+        "tradeoff": {"history", "sizes"},
+        "learn": {"learn"},
+        "video": set(),
+        "takeaway": {"json", "snippet", "address", "zip"},
     }.items():
-        assert set(page.handlers.open_tab(page.session, tab, "pruned", 0)) == drawn
+        assert set(page.handlers.open_tab(page.session, tab)) == drawn
         assert set(page.run()) == drawn | {"headline", "fed"}
 
 
-def test_cosmetic_controls_run_no_network(page):
-    for view in render.VIEWS:
-        changes = page.handlers.show_block(page.session, view, 3)
-        assert "data:image/jpeg" in changes["windows"]
-    page.handlers.show_block(page.session, "pruned", 99)  # another network had more blocks
-    assert page.engine.calls == []
+def test_the_photo_is_sent_once_for_each_picture(page, tmp_path):
+    assert "picture" not in page.set_sparsities([[0.2], [0.2], [0.3, 0.4], [0.0]])
+    photo = str(write_photo(tmp_path / "mine.png", 2))
+    assert json.loads(page.run(photo_path=photo)["picture"])["key"].startswith(photo)
+    assert "picture" not in page.run(short_side=512)  # a control: the fake keeps its size
 
 
 @pytest.mark.parametrize(
@@ -277,7 +301,8 @@ def test_sessions_do_not_see_each_other(engine, tmp_path):
     alice.run(photo_path=str(write_photo(tmp_path / "a.png", 1)))
     alice.set_sparsities([[0.1], [0.1], [0.1, 0.1], [0.1]])
     assert bob.session == Session()
-    bob.handlers.open_tab(bob.session, "takeaway", "pruned", 0)
+    assert not bob.session.history
+    bob.handlers.open_tab(bob.session, "takeaway")
     assert "a.png" not in bob.run()["snippet"]
 
 
@@ -292,7 +317,7 @@ def test_a_path_is_a_model_only_for_the_user_of_this_machine(engine):
     assert engine.calls[-1].model == "mine.safetensors"
 
 
-def test_another_network_brings_its_own_sliders_and_blocks(page, real):
+def test_another_network_brings_its_own_sliders(page, real):
     other = replace(
         real.first,
         depths=(2, 2),
@@ -300,10 +325,113 @@ def test_another_network_brings_its_own_sliders_and_blocks(page, real):
         analysis=replace(real.first.analysis, blocks=real.first.analysis.blocks[:4]),
     )
     page.engine.analyze = lambda *a: other
-    changes = page.run(model="other", block=9)
+    changes = page.run(model="other")
     assert len(json.loads(changes["panel"])["stages"]) == 2
-    assert len(changes["block"]["choices"]) == 4
-    assert changes["block"]["value"] == 3
+
+
+def test_a_smaller_size_than_asked_is_shown_in_the_menu(page, real):
+    smaller = replace(real.first, note="Too large, so 128 was used.")
+    smaller = replace(smaller, settings=replace(smaller.settings, short_side=128))
+    page.engine.analyze = lambda *a: smaller
+    changes = page.run(short_side=1024)
+    assert changes["short_side"]["value"] == 128
+    assert "Too large, so 128 was used." in changes["fed"]
+    assert page.messages == []
+
+
+def test_every_measured_setting_is_remembered_once_and_can_be_returned_to(page, tmp_path):
+    mine = str(write_photo(tmp_path / "mine.png", 2))
+    page.run(photo_path=mine)
+    list(page.handlers.measure(page.session))
+    page.set_sparsities([[0.2], [0.2], [0.3, 0.4], [0.0]])
+    list(page.handlers.measure(page.session))
+    list(page.handlers.measure_again(page.session))
+    assert len(page.session.history) == 2
+    example = str(next(iter(page.engine.examples.values())).path)
+    page.run(photo_path=example)
+    changes = page.handlers.return_to(page.session, 0)
+    assert page.engine.calls[-1].schedule == schedule(0.6)
+    assert read_panel(changes["panel"])[0] == schedule(0.6)
+    assert changes["photo"] == mine
+    assert "picture" in changes
+    assert page.handlers.return_to(page.session, 9) == {}
+
+
+def test_the_history_forgets_old_photos(page, tmp_path):
+    for seed in range(6):
+        page.run(photo_path=str(write_photo(tmp_path / f"{seed}.png", seed % 3)))
+        list(page.handlers.measure(page.session))
+    names = [entry.photo.path.stem for entry in page.session.history]
+    assert names == ["2", "3", "4", "5"]
+
+
+def test_memory_is_measured_when_latency_is_looked_at(page):
+    page.handlers.open_tab(page.session, "latency")
+    page.run()
+    (*_, last) = page.handlers.measure(page.session)
+    assert "sparse <b>20 MB</b>" in last["latency"]
+
+
+def test_sizes_are_compared_on_demand_and_forgotten_with_the_result(page):
+    steps = list(page.handlers.compare_sizes(page.session))
+    assert "1 more rounds" in steps[0]["sizes"]
+    assert page.session.comparison is not None
+    page.run()
+    assert page.session.comparison is None
+
+
+def test_a_link_opens_the_state_it_names(page):
+    named = replace(page.engine.first.settings, schedule=schedule(0.3), short_side=512)
+    example = list(page.engine.examples.values())[1]
+    address = make_address(replace(page.engine.first, settings=named, photo=example))
+    query = dict(parse_qsl(json.loads(address)["query"].removeprefix("?")))
+    changes = page.handlers.open_link(page.session, query)
+    assert page.engine.calls == [named]
+    assert page.session.result.photo.example == example.example
+    assert changes["short_side"]["value"] == 512
+    assert changes["photo"] == str(example.path)
+    assert page.handlers.open_link(page.session, {"__theme": "dark"}) == {}
+    assert page.handlers.open_link(page.session, {"sparsity": "[[2]]"}) == {}
+    assert "below 1" in page.messages[0]
+
+
+def test_a_link_opens_no_file_of_the_server(engine):
+    engine.config = replace(engine.config, host="0.0.0.0")
+    page = Page(engine)
+    assert page.handlers.open_link(page.session, {"model": "/etc/secret.safetensors"}) == {}
+    assert "choose one of the list" in page.messages[0]
+    assert engine.calls == []
+
+
+def test_a_closed_page_is_forgotten_unless_it_comes_back(engine, tmp_path):
+    engine.config = replace(engine.config, patience_s=0.2)
+    page, back = Page(engine), Page(engine)
+    for visitor, key in ((page, "a"), (back, "b")):
+        visitor.handlers.enter(visitor.session, key, {})
+        visitor.run()
+        visitor.handlers.leave(key)
+    back.run()  # it had only lost its connection
+    deadline = time.monotonic() + 30
+    while page.session.result is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert page.session == Session()
+    time.sleep(0.3)
+    assert back.session.result is not None
+    page.handlers.leave("unknown")
+
+
+def test_a_closed_page_leaves_nothing(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(handlers_module, "get_upload_folder", lambda: str(tmp_path))
+    mine = write_photo(tmp_path / "mine.png", 2)
+    page.run(photo_path=str(mine))
+    changes = page.handlers.make_zip(page.session)
+    folder = Path(changes["zip"]["value"]).parent
+    assert folder.exists()
+    page.session.close()
+    assert not folder.exists()
+    assert not mine.exists()
+    assert page.session == Session()
+    assert all(photo.path.exists() for photo in page.engine.examples.values())
 
 
 def test_the_panel_says_grids_windows_and_schedule(real):
@@ -323,54 +451,6 @@ def test_presets_fit_the_network():
     assert len(list_presets((2, 2))) == 3  # the paper's are for four stages
 
 
-def test_pictures_and_tables_say_what_they_show(real):
-    result = real.first
-    blocks = result.analysis.blocks
-    assert render.name_block(result, 1) == "Stage 1 · block 2 · shifted"
-    assert f"<b>{blocks[0].kept}</b> of 128" in render.show_windows(result, 0, "pruned")
-    strip = render.show_filmstrip(result, 2)
-    assert strip.count("data-index") == len(blocks)
-    assert strip.count('aria-pressed="true"') == 1
-    assert f"Stage 1 · block 1: {blocks[0].kept} of 128 windows kept" in strip
-    outputs = render.show_outputs(result)
-    assert "IoU" in outputs
-    assert "Where they differ" in outputs
-    latency = render.show_latency(result, 2)
-    assert "p10" in latency
-    assert result.analysis.latency.device in latency
-    assert latency.count("<tr>") == len(blocks) + 1
-
-
-def test_a_classifier_shows_its_likeliest_classes(real):
-    names = tuple(f"class <{letter}>" for letter in "abcdefg")
-    dense, sparse = np.linspace(0, 1, 7, dtype=np.float32) / 3.5, np.full(7, 1 / 7, np.float32)
-    task = ClassificationTask(names)
-    prepared = replace(real.first.analysis.prepared, dense=dense)
-    agreement = task.compare(dense, sparse)
-    analysis = replace(real.first.analysis, prepared=prepared, sparse=sparse, agreement=agreement)
-    result = replace(real.first, task=task, analysis=analysis)
-    outputs = render.show_outputs(result)
-    assert outputs.count("<li>") == 10
-    assert "class &lt;g&gt;" in outputs
-    assert "probability shared with the dense output" in render.show_headline(result, 1)
-
-
-def test_the_take_away_reproduces_the_result(real):
-    result = real.first
-    namespace = {}
-    code = render.make_snippet(result).replace(
-        repr(result.photo.path.name), repr(str(result.photo.path))
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", real.config.assets.parent)
-        exec(code, namespace)
-    assert namespace["analysis"].agreement == result.analysis.agreement
-    data = json.loads(render.make_json(result))
-    assert data["schedule"] == result.settings.schedule.to_list()
-    free = replace(result, settings=replace(result.settings, linked=False))
-    assert "rescore=True" in render.make_snippet(free)
-
-
 @pytest.mark.parametrize(
     ("photo", "model", "sparsity", "says"),
     [
@@ -385,12 +465,22 @@ def test_the_endpoint_for_programs_explains_itself(page, tmp_path, photo, model,
     (tmp_path / "bad").write_bytes(b"text")
     write_photo(tmp_path / "good.png", 0).rename(tmp_path / "good")
     with pytest.raises(gr.Error, match=says):
-        page.handlers.analyze(photo and str(tmp_path / photo), model, 256, sparsity)
+        Api(page.engine).analyze(photo and str(tmp_path / photo), model, 256, sparsity)
 
 
-def test_the_endpoint_for_programs_measures(page, tmp_path):
+def test_the_endpoints_for_programs_answer(page, tmp_path):
     photo = str(write_photo(tmp_path / "good.png", 0))
-    data = page.handlers.analyze(photo, "small", 0, "paper-35ms")
+    api = Api(page.engine)
+    data = api.analyze(photo, "small", 0, "paper-35ms")
     assert data["schedule"] == schedule("paper-35ms").to_list()
     assert data["speedup"] > 0
-    assert page.handlers.list_models()[0]["name"] == "small"
+    assert api.models()[0]["name"] == "small"
+    sizes = api.compare_sizes(photo, "small", 0, "0.5")
+    assert sizes["dense"] == [{"size": [256, 512], "latency_ms": 90.0, "agreement": 1.0}]
+    for view in ("pruned", "scores", "compute"):
+        assert api.draw_windows(photo, "small", 0, "0.5", 3, view).shape == (256, 512, 3)
+    assert api.draw_outputs(photo, "small", 0, "0.5").shape == (256, 512, 3)
+    with pytest.raises(gr.Error, match="view must be"):
+        api.draw_windows(photo, "small", 0, "0.5", 3, "x")
+    with pytest.raises(gr.Error, match="block must be 0 to 9"):
+        api.draw_windows(photo, "small", 0, "0.5", 10, "pruned")

@@ -1,6 +1,10 @@
 """The page's server as a program sees it: named endpoints, sessions apart, files guarded."""
 
+import json
 import os
+import re
+import threading
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import httpx
 import pytest
@@ -12,6 +16,9 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from app.panel import make_panel
+from sparsevit.transforms import load_image
+
+PROGRAMS = {"models", "analyze", "compare_sizes", "draw_windows", "draw_outputs", "run_clip"}
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +48,13 @@ def test_every_action_has_a_name(client):
         for dependency in client.config["dependencies"]
         if dependency["api_visibility"] != "private"
     }
-    assert names == {
-        "analyze",
-        "models",
-        "run",
-        "run_example",
-        "run_uploaded",
-        "measure",
-        "measure_example",
-        "measure_uploaded",
-        "measure_again",
-        "pick_example",
-        "upload_model",
-        "show_block",
-        "pick_block",
-        "show_picked",
-        "open_tab",
-    }
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/analyze", "/models"}
+    assert names >= PROGRAMS
+    assert names >= {"run", "measure", "open_tab", "return_to", "enter", "make_zip"}
+    api = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(api) == {f"/{name}" for name in PROGRAMS}
+    for name in PROGRAMS - {"models"}:
+        assert api[f"/{name}"]["description"], name
+        assert all(parameter["python_type"] for parameter in api[f"/{name}"]["parameters"])
 
 
 def test_analyses_a_photo_end_to_end(client, photo):
@@ -111,10 +107,55 @@ def test_reads_no_file_that_was_not_uploaded(server, tmp_path, meta, scheme):
         assert "blocks" not in lines
 
 
-def test_two_sessions_do_not_mix(server, photo):
-    alice, bob = (Client(server[0], verbose=False) for _ in range(2))
-    panel = make_panel(server[1].first)
-    before = bob.predict("pruned", 0, api_name="/show_block")
-    alice.predict(photo, "small", 256, panel, "pruned", 0, api_name="/run")
-    assert alice.predict("pruned", 0, api_name="/show_block") != before
-    assert bob.predict("pruned", 0, api_name="/show_block") == before
+def test_draws_windows_and_outputs(client, photo):
+    for arguments in (["0.5", 3, "scores", "/draw_windows"], ["0.5", "/draw_outputs"]):
+        *rest, name = arguments
+        picture = client.predict(photo, "small", 256, *rest, api_name=name)
+        assert load_image(picture).shape == (256, 512, 3)
+
+
+def test_compares_sizes(client, photo):
+    sizes = client.predict(photo, "small", 256, "0.5", api_name="/compare_sizes")
+    assert sizes["dense"][0]["size"] == [256, 512]
+    assert sizes["dense"][0]["agreement"] == 1
+    assert all(point["latency_ms"] > 0 for point in (sizes["sparse"], *sizes["dense"]))
+
+
+def test_twenty_people_at_once_do_not_see_each_other(server, tmp_path):
+    url, engine = server
+    everybody = threading.Barrier(20, timeout=300)
+
+    def visit(number):
+        client = Client(url, verbose=False)
+        photo = write_photo(tmp_path / f"photo{number:02}.png", number % 4)
+        panel = json.loads(make_panel(engine.first))
+        for stage in panel["stages"]:
+            stage["sparsities"] = [number / 25] * len(stage["sparsities"])
+        settings = [handle_file(str(photo)), "small", 256, json.dumps(panel)]
+        seen = json.dumps(client.predict(*settings, api_name="/run"))
+        everybody.wait()
+        return seen, json.dumps(client.predict(api_name="/make_zip"))
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(visit, range(20)))
+    for number, (seen, zipped) in enumerate(answers):
+        totals = [block.total for block in engine.first.analysis.blocks]
+        kept = sum(max(1, total * (25 - number) // 25) for total in totals)
+        assert f"<b>{kept}</b> of {sum(totals)} computed" in seen
+        assert re.findall(r"photo\d\d", zipped) == [f"photo{number:02}"] * zipped.count("photo")
+
+
+def test_turns_away_what_does_not_fit_the_queue(server, photo):
+    url, engine = server
+    room = engine.config.max_queue
+    with engine._run_lock:  # a long run
+        client = Client(url, verbose=False)
+        jobs = [
+            client.submit(photo, "small", 256, "0.5", api_name="/draw_outputs")
+            for _ in range(room + 4)
+        ]
+        done, _ = wait([job.future for job in jobs], timeout=120, return_when=FIRST_COMPLETED)
+        assert all("Queue is full" in str(future.exception()) for future in done)
+        assert done
+    errors = [error for job in jobs if (error := job.exception(timeout=120)) is not None]
+    assert len(errors) <= 4

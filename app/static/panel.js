@@ -8,15 +8,8 @@ let state = null;
 let rows = [];
 let timer = null;
 
-const percent = (sparsity) => Math.round(sparsity * 100);
+const whole = (sparsity) => Math.round(sparsity * 100); // percent
 const kept = (windows, p) => Math.max(1, Math.floor((windows * (100 - p)) / 100));
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 function emit() {
   clearTimeout(timer);
@@ -60,13 +53,13 @@ function makeControl(name, onchange) {
 function refresh() {
   for (const row of rows) {
     const stage = state.stages[row.stage];
-    const p = percent(stage.sparsities[row.pair]);
+    const p = whole(stage.sparsities[row.pair]);
     const count = kept(stage.windows, p);
     row.control.show(p, `${p} % pruned, ${count} of ${stage.windows} windows kept`);
     row.count.textContent = `${count}/${stage.windows}`;
   }
   const all = state.stages.flatMap((stage) => stage.sparsities);
-  const mean = percent(all.reduce((a, b) => a + b, 0) / all.length);
+  const mean = whole(all.reduce((a, b) => a + b, 0) / all.length);
   const mixed = all.some((s) => s !== all[0]);
   master.show(mean, mixed ? `mixed, ${mean} % on average` : `${mean} % in every layer`);
   masterNote.textContent = mixed ? "mean" : "";
@@ -134,12 +127,6 @@ function build() {
   );
 }
 
-function read() {
-  state = JSON.parse(props.value);
-  build();
-  refresh();
-}
-
 root.append(
   make("div", { class: "sv-panel-head" }, make("b", {}, "Windows pruned"),
     make("label", { class: "sv-link", title: "Sparsities never fall inside a stage, and its blocks " +
@@ -152,5 +139,8 @@ root.append(
       make("div", { class: "sv-row" }, master.range, master.box, masterNote))),
   stagesBox,
 );
-read();
-watch("value", read);
+onValue((value) => {
+  state = value;
+  build();
+  refresh();
+});

@@ -1,0 +1,158 @@
+"""Endpoints for programs and agents: typed arguments, plain answers, no session."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from app.engine import Engine
+from app.errors import explain
+from app.records import Result, Settings
+from sparsevit.schedule import ScheduleError, SparsitySchedule
+from sparsevit.tradeoff import SizePoint
+from sparsevit.transforms import ImageError
+from sparsevit.vis import draw_compute_map, draw_pruned_windows, draw_score_map
+from sparsevit.zoo import ModelError
+
+
+class Api:
+    """What a program can ask for; each method is an endpoint of the same name.
+
+    Args:
+        engine: runs the networks.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def models(self) -> list[dict[str, Any]]:
+        """The networks that can be chosen.
+
+        Returns:
+            For each: name, task, classes, params_m (millions), size_mb, licence, source.
+        """
+        return [vars(info) for info in self._engine.list_models()]
+
+    def analyze(self, photo: str, model: str, short_side: int, sparsity: str) -> dict[str, Any]:
+        """Prune the windows of a network on a photo, compare with dense, and time both.
+
+        Args:
+            photo: an uploaded picture.
+            model: a name that the endpoint models lists.
+            short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
+            sparsity: share of windows to prune: a number below 1, JSON of one number per stage or
+                per pair of blocks, or a preset such as paper-35ms.
+
+        Returns:
+            Windows kept by every block, agreement with dense, GMACs, latency and speed-up, as
+            ``result.json`` of the command line.
+        """
+        try:
+            result = self._run(photo, model, short_side, sparsity)
+            for measured in self._engine.measure(result, self._engine.config.first_runs):
+                result = measured
+        except Exception as error:
+            raise self._refuse(error) from None
+        return result.analysis.to_dict()
+
+    def draw_windows(
+        self, photo: str, model: str, short_side: int, sparsity: str, block: int, view: str
+    ) -> np.ndarray:
+        """Draw which windows of a photo one block computes and which it skips.
+
+        Args:
+            photo, model, short_side, sparsity: as in analyze.
+            block: number of the block, from 0 in network order.
+            view: "pruned" (skipped windows darkened), "scores" (heat map of the window scores) or
+                "compute" (in how many blocks each place was computed).
+
+        Returns:
+            The picture.
+        """
+        try:
+            result = self._run(photo, model, short_side, sparsity)
+            blocks, image = result.analysis.blocks, result.analysis.prepared.image
+            if not 0 <= block < len(blocks):
+                raise ScheduleError(f"block must be 0 to {len(blocks) - 1}, got {block}.")
+            if view == "compute":
+                return draw_compute_map(image, blocks)
+            draw = {"pruned": draw_pruned_windows, "scores": draw_score_map}.get(view)
+            if draw is None:
+                raise ScheduleError(f'view must be pruned, scores or compute, got "{view}".')
+            return draw(image, blocks[block])
+        except Exception as error:
+            raise self._refuse(error) from None
+
+    def draw_outputs(self, photo: str, model: str, short_side: int, sparsity: str) -> np.ndarray:
+        """Draw what the pruned network answers, over the photo.
+
+        Args:
+            photo, model, short_side, sparsity: as in analyze.
+
+        Returns:
+            The picture: class colours, or bars of the likeliest classes.
+        """
+        try:
+            result = self._run(photo, model, short_side, sparsity)
+            return result.task.draw(result.analysis.prepared.image, result.analysis.sparse)
+        except Exception as error:
+            raise self._refuse(error) from None
+
+    def compare_sizes(
+        self, photo: str, model: str, short_side: int, sparsity: str
+    ) -> dict[str, Any]:
+        """Hold a pruned network at full size against the dense one at lower resolutions.
+
+        Args:
+            photo, model, short_side, sparsity: as in analyze.
+
+        Returns:
+            ``{"sparse": point, "dense": [point, ...], "device"}``; a point has size, latency_ms and
+            agreement with the dense network at the largest size.
+        """
+        try:
+            result = self._run(photo, model, short_side, sparsity)
+            *_, comparison = self._engine.compare_sizes(result, self._engine.config.compare_rounds)
+        except Exception as error:
+            raise self._refuse(error) from None
+        return {
+            "sparse": _describe_point(comparison.sparse),
+            "dense": [_describe_point(point) for point in comparison.dense],
+            "device": result.analysis.device,
+        }
+
+    def read_settings(self, model: str, short_side: int, sparsity: str) -> Settings:
+        """Settings as a program sends them.
+
+        Raises:
+            ModelError: a network that is not offered.
+            ScheduleError: an impossible schedule.
+        """
+        known = {info.name for info in self._engine.list_models()} | {self._engine.config.model}
+        if model not in known and not self._engine.config.allows_paths:
+            raise ModelError(f"There is no model named {model!r} here; see the endpoint models.")
+        if Path(sparsity).suffix == ".json":
+            raise ScheduleError("Send the schedule itself, not the name of a file.")
+        schedule = SparsitySchedule.parse(sparsity, self._engine.get_depths(model))
+        return Settings(model, schedule, short_side=short_side or None)
+
+    def _run(self, photo: str, model: str, short_side: int, sparsity: str) -> Result:
+        if not photo:
+            raise ImageError("A photo is needed; upload one with handle_file().")
+        settings = self.read_settings(model, short_side, sparsity)
+        return self._engine.analyze(self._engine.read_photo(photo), settings)
+
+    def _refuse(self, error: Exception) -> gr.Error:
+        return gr.Error(escape(explain(error, self._engine.device)), print_exception=False)
+
+
+def _describe_point(point: SizePoint) -> dict[str, Any]:
+    return {
+        "size": list(point.size),
+        "latency_ms": point.latency_ms,
+        "agreement": point.agreement,
+    }

@@ -1,0 +1,64 @@
+"""The page's own components: views drawn by a script, and the photo input."""
+
+from __future__ import annotations
+
+from abc import ABCMeta
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.component_meta import ComponentMeta
+from gradio.data_classes import ImageData
+from gradio.utils import get_upload_folder, is_in_or_equal
+
+STATIC_FOLDER = Path(__file__).with_name("static")
+
+
+def load_script(name: str) -> str:
+    """The script of a view: what all of them share, then ``NAME_*.js``, then ``NAME.js``."""
+    files = [STATIC_FOLDER / "common.js", *sorted(STATIC_FOLDER.glob(f"{name}_*.js"))]
+    files.append(STATIC_FOLDER / f"{name}.js")
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def add_view(name: str, value: str | None, **options: Any) -> gr.HTML:
+    """A part of the page that ``static/NAME.js`` draws from JSON.
+
+    Args:
+        name: of the script; the element's id is ``sv-NAME``.
+        value: JSON, or None while there is nothing to show.
+        options: of gr.HTML.
+
+    Returns:
+        The component; the script's ``trigger("x")`` calls are its events.
+    """
+    return gr.HTML(
+        value,
+        html_template=f'<div class="sv-view sv-{name}"></div>',
+        js_on_load=load_script(name),
+        apply_default_css=False,
+        elem_id=f"sv-{name}",
+        **options,
+    )
+
+
+def _take_file(self: gr.Image, payload: ImageData | None) -> Any:
+    """The uploaded file as it came, so that our own reader judges it and not gradio's.
+
+    Gradio lets a request name any file of the server as long as it leaves out the mark of a file.
+    """
+    if payload is None or not payload.path:
+        return gr.Image.preprocess(self, payload)
+    if not is_in_or_equal(payload.path, get_upload_folder()):
+        raise gr.Error("The photo must be uploaded first.", print_exception=False)
+    return payload.path
+
+
+# gr.Image, but for the above. Made this way because gradio's own way of making component classes
+# writes a stub file beside this source.
+PhotoInput: Any = ABCMeta.__new__(
+    ComponentMeta,
+    "PhotoInput",
+    (gr.Image,),
+    {"preprocess": _take_file, "is_template": True, "__module__": __name__},
+)

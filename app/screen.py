@@ -1,0 +1,133 @@
+"""What is drawn on the page for a result: always the numbers, else only what is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from app.engine import Engine
+from app.panel import make_panel
+from app.records import Result
+from app.session import Session
+from app.views.common import photo_key
+from app.views.headline import show_fed, show_headline
+from app.views.latency import show_latency
+from app.views.learn import choose_block, make_learn
+from app.views.outputs import make_outputs
+from app.views.photo import make_photo
+from app.views.takeaway import make_address, make_json, make_snippet
+from app.views.tradeoff import show_history, show_sizes
+from app.views.windows import make_windows
+
+#: Names of everything a handler may change, in the order the page lists its components.
+OUTPUTS = (
+    "photo",
+    "model",
+    "short_side",
+    "panel",
+    "fed",
+    "headline",
+    "picture",
+    "windows",
+    "outputs",
+    "latency",
+    "history",
+    "sizes",
+    "learn",
+    "json",
+    "snippet",
+    "address",
+    "zip",
+)
+
+#: What the menu of resolutions sends for the photo's own.
+NATIVE = 0
+
+#: What changes on the page, by name; what is not named stays as it is.
+Changes = dict[str, Any]
+
+
+def draw_result(engine: Engine, session: Session, result: Result, before: Result) -> Changes:
+    """Everything a new result changes on the page.
+
+    Args:
+        engine: that made it.
+        session: whose page it is.
+        result: the new one.
+        before: what was on the page.
+    """
+    changes = draw_numbers(session, result, engine.config.first_runs)
+    changes["fed"] = show_fed(result)
+    sizes = (result.analysis.prepared.input_size, before.analysis.prepared.input_size)
+    if photo_key(result.photo, sizes[0]) != photo_key(before.photo, sizes[1]):
+        changes["picture"] = make_photo(result)
+    panel = make_panel(result)
+    if panel != make_panel(replace(before, settings=result.settings)):
+        changes["panel"] = panel  # another network or size: other windows
+    if result.note:
+        changes["short_side"] = gr.update(value=result.settings.short_side or NATIVE)
+    return changes | draw_tab(engine, session, result)
+
+
+def draw_controls(result: Result) -> Changes:
+    """Set the controls to what a result was made with, all but the photo."""
+    return {
+        "model": gr.update(value=result.settings.model),
+        "short_side": gr.update(value=result.settings.short_side or NATIVE),
+        "panel": make_panel(result),
+    }
+
+
+def draw_numbers(session: Session, result: Result, runs: int) -> Changes:
+    """What a further timed run changes.
+
+    Args:
+        session: whose page it is.
+        result: with what is known so far.
+        runs: timed runs there will be.
+    """
+    changes: Changes = {"headline": show_headline(result, runs)}
+    if session.tab == "latency":
+        changes["latency"] = show_latency(result, runs)
+    if session.tab == "tradeoff":
+        changes["history"] = show_history(result, session.history)
+    if session.tab == "takeaway":
+        changes["json"] = make_json(result)
+    return changes
+
+
+def draw_tab(engine: Engine, session: Session, result: Result) -> Changes:
+    """What the open tab shows."""
+    match session.tab:
+        case "outputs":
+            return {"outputs": make_outputs(result)}
+        case "latency":
+            return {"latency": show_latency(result, engine.config.first_runs)}
+        case "tradeoff":
+            return {
+                "history": show_history(result, session.history),
+                "sizes": show_sizes(result, session.comparison),
+            }
+        case "learn":
+            return {"learn": draw_learn(engine, session, result)}
+        case "takeaway":
+            return {
+                "json": make_json(result),
+                "snippet": make_snippet(result),
+                "address": make_address(result),
+                "zip": gr.update(value=None, visible=False),
+            }
+        case "windows":
+            return {"windows": make_windows(result)}
+    return {}
+
+
+def draw_learn(engine: Engine, session: Session, result: Result) -> str:
+    """The explanation, with the tensors of the block that the user chose."""
+    blocks = result.analysis.blocks
+    index = session.learn_block
+    if index is None or index >= len(blocks):
+        index = choose_block(result)
+    return make_learn(result, engine.trace_block(result, index))

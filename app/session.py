@@ -1,0 +1,117 @@
+"""What the server remembers of one user's page, and forgets with it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.records import Result, Try, make_try
+from sparsevit.tradeoff import SizeComparison
+
+#: Ids of the tabs, in order.
+TABS = ("windows", "outputs", "latency", "tradeoff", "learn", "video", "takeaway")
+
+_MOST_TRIES = 60
+_MOST_PHOTOS = 4  # whose pixels the history holds
+
+
+@dataclass
+class Session:
+    """One user's page. Gradio keeps it on the server and gives it to nobody else.
+
+    Attributes:
+        result: what is on the screen; None means the result the page opens with.
+        photo_path: the file the current photo was read from.
+        uploaded_model: a checkpoint this user uploaded.
+        uploads: files this user sent.
+        tab: the open tab.
+        learn_block: the block that the tab Learn explains; None for the first that prunes.
+        requests: number of requests so far; a run that is not the latest is dropped.
+        history: settings tried, oldest first.
+        comparison: sparse against dense at lower resolutions, of the current result.
+        folder: this user's own files, made when first needed.
+    """
+
+    result: Result | None = None
+    photo_path: str | None = None
+    uploaded_model: str | None = None
+    uploads: set[str] = field(default_factory=set)
+    tab: str = TABS[0]
+    learn_block: int | None = None
+    requests: int = 0
+    history: list[Try] = field(default_factory=list)
+    comparison: SizeComparison | None = None
+    folder: Path | None = None
+
+    def set_result(self, result: Result) -> None:
+        """Put another result on the screen."""
+        self.result = result
+        self.comparison = None
+
+    def note_try(self, result: Result) -> None:
+        """Remember a measured result; the same setting again takes the place of its entry."""
+        entry = make_try(result)
+        for index, known in enumerate(self.history):
+            if known.is_like(result) and known.settings == entry.settings:
+                self.history[index] = entry
+                return
+        self.history.append(entry)
+        recent = list(dict.fromkeys(known.photo.key for known in reversed(self.history)))
+        kept = set(recent[:_MOST_PHOTOS])
+        self.history[:] = [k for k in self.history if k.photo.key in kept][-_MOST_TRIES:]
+
+    def get_folder(self, parent: str) -> Path:
+        """A private folder of this user below ``parent``."""
+        if self.folder is None or not self.folder.exists():
+            self.folder = Path(tempfile.mkdtemp(prefix="session-", dir=parent))
+        return self.folder
+
+    def close(self) -> None:
+        """Forget everything and delete this user's files."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        for path in self.uploads:
+            Path(path).unlink(missing_ok=True)
+        self.__init__()  # type: ignore[misc]
+
+
+class Visitors:
+    """The open pages, so that one that was closed is forgotten soon.
+
+    Gradio itself keeps a session for an hour. A browser that only lost its connection comes back
+    to the same session as long as it does so within ``patience_s``.
+
+    Args:
+        patience_s: seconds between losing a page and forgetting it.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._sessions: dict[str, Session] = {}
+
+    def enter(self, key: str, session: Session) -> None:
+        """A page was opened.
+
+        Args:
+            key: gradio's name of the session.
+            session: what is remembered of it.
+        """
+        self._sessions[key] = session
+
+    def leave(self, key: str) -> None:
+        """A page was closed, or its connection lost."""
+        session = self._sessions.get(key)
+        if session is None:
+            return
+        timer = threading.Timer(self._patience_s, self._forget, (key, session.requests))
+        timer.daemon = True
+        timer.start()
+
+    def _forget(self, key: str, requests: int) -> None:
+        session = self._sessions.get(key)
+        if session is not None and session.requests == requests:  # it did not come back
+            del self._sessions[key]
+            session.close()

@@ -1,0 +1,134 @@
+// Class maps as layers over the photo. app/components.py puts this file before outputs.js.
+// A map is { uri, width, height, values }, values a Uint8Array of class indices, row by row.
+// `chosen` is the index of the one class to see alone, or null.
+
+const FADED = [22, 22, 22]; // a grey that what is not meant sinks into, so that the rest stands out
+const FADING = 0.6;
+const UNKNOWN = 255; // in the map of true classes: nobody knows
+const DIFFERENCE = [{ words: "the class differs", colour: [255, 96, 0] }];
+const ERRORS = [
+  { words: "only dense wrong", colour: [240, 160, 0] },
+  { words: "only sparse wrong", colour: [86, 180, 233] },
+  { words: "both wrong", colour: [204, 121, 167] },
+];
+
+// A grey PNG as a map.
+async function decodeMap(uri) {
+  const image = new Image();
+  image.src = uri;
+  await image.decode();
+  const { width, height } = image;
+  const context = make("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  const pixels = context.getImageData(0, 0, width, height).data;
+  const values = new Uint8Array(width * height);
+  for (let i = 0; i < values.length; i++) values[i] = pixels[4 * i];
+  return { uri, width, height, values };
+}
+
+// Class at a place of the picture, fractions 0 <= u, v < 1.
+function readMap({ width, height, values }, u, v) {
+  return values[Math.floor(v * height) * width + Math.floor(u * width)];
+}
+
+// The values of a map at another size, each from the nearest pixel.
+function scaleMap(map, { width, height }) {
+  const columns = Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * map.width) / width));
+  const values = new Uint8Array(width * height);
+  for (let y = 0, i = 0; y < height; y++) {
+    const start = Math.floor(((y + 0.5) * map.height) / height) * map.width;
+    for (let x = 0; x < width; x++, i++) values[i] = map.values[start + columns[x]];
+  }
+  return values;
+}
+
+// [red, green, blue] as a pixel of a Uint32Array over ImageData.
+const pack = ([red, green, blue]) => (0xff000000 | (blue << 16) | (green << 8) | red) >>> 0;
+
+// A canvas of a map's size whose pixel i has the packed colour paint(i), 0 for none.
+function makeLayer({ width, height }, paint) {
+  const canvas = make("canvas", { width, height });
+  const image = new ImageData(width, height);
+  const colours = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < colours.length; i++) colours[i] = paint(i);
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}
+
+// The map in the colours of the classes, [{ colour: "#rrggbb" }].
+function makeClassLayer(map, classes, chosen) {
+  const colours = new Uint32Array(256);
+  classes.forEach(({ colour }, index) => {
+    const channels = [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
+    if (chosen === null || chosen === index) colours[index] = pack(channels);
+  });
+  return makeLayer(map, (i) => colours[map.values[i]]);
+}
+
+// Covers the pixels of the other classes.
+function makeCover(map, chosen) {
+  const colour = pack(FADED);
+  return makeLayer(map, (i) => (map.values[i] === chosen ? 0 : colour));
+}
+
+// Whether two classes differ, and one of them is the chosen class if there is one.
+function differ(one, other, chosen) {
+  return one !== other && (chosen === null || one === chosen || other === chosen);
+}
+
+// Marks pixel i in the colour of its kind: kindOf(i) is an index into kinds, -1 for no mark, null where nothing is
+// known. Gives { layer, shares }: the share of each kind in the known pixels.
+function makeMarks(map, kinds, kindOf) {
+  const counts = kinds.map(() => 0);
+  const colours = kinds.map(({ colour }) => pack(colour));
+  let known = 0;
+  const layer = makeLayer(map, (i) => {
+    const kind = kindOf(i);
+    if (kind === null) return 0;
+    known++;
+    if (kind < 0) return 0;
+    counts[kind]++;
+    return colours[kind];
+  });
+  return { layer, shares: counts.map((count) => count / known) };
+}
+
+function markDifference(dense, sparse, chosen) {
+  return makeMarks(dense, DIFFERENCE, (i) => differ(dense.values[i], sparse.values[i], chosen) - 1);
+}
+
+// Compared at the resolution of the truth, as the accuracy is.
+function markErrors(dense, sparse, truth, chosen) {
+  const [first, second] = [scaleMap(dense, truth), scaleMap(sparse, truth)];
+  return makeMarks(truth, ERRORS, (i) => {
+    const right = truth.values[i];
+    return right === UNKNOWN ? null : differ(first[i], right, chosen) + 2 * differ(second[i], right, chosen) - 1;
+  });
+}
+
+// The photo at the canvas's size.
+function drawPhoto(context, image) {
+  const { width, height } = context.canvas;
+  context.imageSmoothingEnabled = true;
+  context.drawImage(image, 0, 0, width, height);
+}
+
+// A layer between two columns of the canvas, each pixel of the map crisp.
+function drawLayer(context, layer, [left, right], opacity, mix = "source-over") {
+  const { width, height } = context.canvas;
+  context.save();
+  context.imageSmoothingEnabled = false;
+  context.globalAlpha = opacity;
+  context.globalCompositeOperation = mix;
+  context.beginPath();
+  context.rect(left, 0, right - left, height);
+  context.clip();
+  context.drawImage(layer, 0, 0, width, height);
+  context.restore();
+}
+
+// Makes what lies under a cover grey and dark.
+function fade(context, cover, columns) {
+  drawLayer(context, cover, columns, 1, "saturation");
+  drawLayer(context, cover, columns, FADING);
+}

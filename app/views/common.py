@@ -1,0 +1,53 @@
+"""What several views share: the photo as the network saw it, names of blocks, encoded pictures."""
+
+from __future__ import annotations
+
+import base64
+
+import cv2
+import numpy as np
+
+from app.records import Photo, Result
+from sparsevit.transforms import resize_image
+
+LONG_SIDE = 1600  # pixels a photo is sent to the page at
+_QUALITY = 88
+
+
+def name_block(result: Result, index: int) -> str:
+    """ "Stage 1 · block 2 · shifted"."""
+    block = result.analysis.blocks[index]
+    kind = " · shifted" if block.shifted else ""
+    return f"Stage {block.stage + 1} · block {block.block + 1}{kind}"
+
+
+def display_photo(result: Result, long_side: int = LONG_SIDE) -> np.ndarray:
+    """(h, w, 3) uint8 RGB, the photo at display size, in the shape the network saw."""
+    height, width = result.analysis.prepared.input_size
+    scale = long_side / max(height, width)
+    return resize_image(result.photo.pixels, (round(height * scale), round(width * scale)))
+
+
+def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
+    """A picture (h, w, 3) uint8 RGB scaled so that its longer side has ``long_side`` pixels."""
+    scale = long_side / max(picture.shape[:2])
+    size = (max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale)))
+    return resize_image(picture, size)
+
+
+def encode_jpeg(pixels: np.ndarray, quality: int = _QUALITY) -> str:
+    """(h, w, 3) uint8 RGB -> a data URI, so that no picture lies on the server's disk."""
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+
+
+def encode_png(values: np.ndarray) -> str:
+    """(h, w) uint8 -> a data URI of a grey PNG that holds exactly these values."""
+    _, data = cv2.imencode(".png", values)
+    return "data:image/png;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+
+
+def photo_key(photo: Photo, size: tuple[int, int]) -> str:
+    """Stands for a photo in the shape (img_h, img_w) a network saw it in."""
+    return f"{photo.key}-{size[0]}x{size[1]}"

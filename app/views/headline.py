@@ -1,0 +1,82 @@
+"""What is always in sight: what the network got, the two big numbers, what stands behind them."""
+
+from __future__ import annotations
+
+from html import escape
+
+from app.records import Result
+from sparsevit.latency import LatencyReport
+from sparsevit.tasks.classification import ClassificationTask
+
+
+def show_fed(result: Result) -> str:
+    """What the network really got, and what was done otherwise than asked."""
+    height, width = result.analysis.prepared.input_size
+    first = result.analysis.blocks[0]
+    photo_h, photo_w = result.photo.pixels.shape[:2]
+    tokens = " × ".join(str(side) for side in first.grid.grid)
+    window = " × ".join(str(side) for side in first.grid.window)
+    note = f'<p class="sv-note sv-warning">{escape(result.note)}</p>' if result.note else ""
+    return (
+        f'<p class="sv-note">Photo {photo_h} × {photo_w} → network <b>{height} × {width}</b> '
+        f"= {tokens} tokens = {first.total} windows of {window}</p>{note}"
+    )
+
+
+def show_headline(result: Result, runs: int) -> str:
+    """The two big numbers and what stands behind them.
+
+    Args:
+        result: with or without latency.
+        runs: timed runs there will be.
+    """
+    analysis = result.analysis
+    latency = analysis.latency
+    if latency is None:
+        big, words = '<span class="sv-wait">measuring…</span>', "speed against dense"
+        timing = f"timing dense and sparse in turn, {runs} runs each"
+    else:
+        big, words = f"{latency.speedup:.2f}×", _compare_speed(latency.speedup)
+        timing = _describe_latency(latency, runs)
+    agreement = f"{100 * analysis.agreement['agreement']:.1f} %"
+    kept, total = analysis.windows
+    cost = analysis.cost
+    height, width = analysis.prepared.input_size
+    facts = [
+        ("Latency", timing),
+        ("Windows", f"<b>{kept}</b> of {total} computed ({kept / total:.0%})"),
+        (
+            "Arithmetic",
+            f"<b>{cost.sparse_gmacs:.2f}</b> of {cost.dense_gmacs:.2f} GMACs "
+            f"({cost.mac_ratio:.0%})",
+        ),
+        ("Machine", f"{escape(analysis.device)} · {analysis.dtype} · {height} × {width}"),
+    ]
+    lines = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in facts)
+    return (
+        '<section class="sv-headline" aria-label="Result">'
+        f'<div class="sv-big" id="sv-speedup"><strong>{big}</strong><span>{words}</span></div>'
+        f'<div class="sv-big" id="sv-agreement"><strong>{agreement}</strong>'
+        f"<span>agreement: {_describe_agreement(result)}</span></div>"
+        f'<dl class="sv-facts">{lines}</dl></section>'
+    )
+
+
+def _compare_speed(speedup: float) -> str:
+    if speedup >= 1.005:
+        return "faster than dense"
+    return "the speed of dense" if speedup > 0.995 else "the speed of dense: slower"
+
+
+def _describe_agreement(result: Result) -> str:
+    if isinstance(result.task, ClassificationTask):
+        return "probability shared with the dense output"
+    return "pixels with the class of the dense output"
+
+
+def _describe_latency(latency: LatencyReport, runs: int) -> str:
+    count = len(latency.sparse.samples_ms)
+    progress = f"medians of {count}" if count >= runs else f"medians of {count} of {runs} runs"
+    form = "host's code" if latency.dense_form == "host" else "our code"
+    dense = f"dense {latency.dense.median_ms:.0f} ms ({form})"
+    return f"<b>{latency.sparse.median_ms:.0f} ms</b>, {dense}, {progress}"

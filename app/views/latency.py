@@ -1,0 +1,117 @@
+"""The tab Latency: measured beside ideal, as a whole and stage by stage, and memory."""
+
+from __future__ import annotations
+
+from html import escape
+
+from app.records import Result
+from app.views.common import name_block
+from sparsevit.latency import LatencyReport, LatencyStats
+
+
+def show_latency(result: Result, runs: int) -> str:
+    """Measured latency beside the ideal, where it goes, memory, and what every block kept.
+
+    Args:
+        result: with or without latency.
+        runs: timed runs there will be.
+    """
+    latency = result.analysis.latency
+    if latency is None:
+        return f'<p class="sv-note">Timing dense and sparse in turn, {runs} runs each…</p>'
+    return (
+        _show_bars(result, latency)
+        + '<div class="sv-two">'
+        + f"<div>{_show_stages(result, latency)}{_show_memory(result)}</div>"
+        + f"<div>{_show_blocks(result)}</div></div>"
+    )
+
+
+def _show_bars(result: Result, latency: LatencyReport) -> str:
+    ratio = result.analysis.cost.mac_ratio
+    widest = max(latency.dense.p90_ms, latency.sparse.p90_ms)
+    ideal_ms = latency.dense.median_ms * ratio
+    low, high = latency.speedup_spread
+    measured = latency.sparse.median_ms / latency.dense.median_ms
+    form = "the host's own code" if latency.dense_form == "host" else "our blocks, every window"
+    height, width = latency.image_size
+    return (
+        '<div class="sv-bars" role="img" aria-label="'
+        f"Dense {latency.dense.median_ms:.0f} milliseconds, sparse "
+        f'{latency.sparse.median_ms:.0f} milliseconds, ideal {ideal_ms:.0f} milliseconds">'
+        + _bar("Dense", latency.dense, widest, "dense")
+        + _bar("Sparse", latency.sparse, widest, "sparse")
+        + f'<div class="sv-bar-row ideal"><span>Ideal</span><div><i style="--share: '
+        f'{ideal_ms / widest:.4f}"></i></div><b>{ideal_ms:.0f} ms</b><small>if time followed the '
+        "arithmetic</small></div></div>"
+        f'<p class="sv-note">Measured ratio <b>{measured:.2f}</b>, ideal (MACs) '
+        f"<b>{ratio:.2f}</b>. Speed-up {latency.speedup:.2f}×, of neighbouring "
+        f"runs {low:.2f} to {high:.2f} (p10 to p90). Medians of {len(latency.sparse.samples_ms)} "
+        f"interleaved runs at {height} × {width}, batch {latency.batch}, {latency.dtype}, on "
+        f"{escape(latency.device)}. Dense is the faster of two dense forms, here: {form}.</p>"
+    )
+
+
+def _bar(name: str, stats: LatencyStats, widest: float, kind: str) -> str:
+    return (
+        f'<div class="sv-bar-row {kind}"><span>{name}</span><div>'
+        f'<i style="--share: {stats.median_ms / widest:.4f}"></i>'
+        f'<u style="--low: {stats.p10_ms / widest:.4f}; --high: {stats.p90_ms / widest:.4f}"></u>'
+        f"</div><b>{stats.median_ms:.0f} ms</b>"
+        f"<small>p10 {stats.p10_ms:.0f}, p90 {stats.p90_ms:.0f}</small></div>"
+    )
+
+
+def _show_stages(result: Result, latency: LatencyReport) -> str:
+    """Where the time goes: the embedding, each stage with the merging before it, the rest."""
+    dense, sparse = latency.dense.median_parts_ms, latency.sparse.median_parts_ms
+    stages = len(result.depths)
+    names = ["embedding", *(f"stage {number + 1}" for number in range(stages)), "head"]
+    ideals = [1.0] * len(names)
+    for stage in range(stages):
+        blocks = [block for block in result.analysis.cost.blocks if block.stage == stage]
+        macs = sum(block.dense_macs for block in blocks)
+        ideals[stage + 1] = sum(block.sparse_macs for block in blocks) / macs
+    widest = max(*dense, *sparse)
+    rows = "".join(
+        f'<tr><th scope="row">{name}</th><td class="sv-pair">'
+        f'<i class="dense" style="--share: {d / widest:.4f}"></i>'
+        f'<i class="sparse" style="--share: {s / widest:.4f}"></i>'
+        f'<u style="--at: {d * ideal / widest:.4f}"></u></td>'
+        f"<td>{d:.0f} ms</td><td>{s:.0f} ms</td><td>{s / d:.2f}</td><td>{ideal:.2f}</td></tr>"
+        for name, d, s, ideal in zip(names, dense, sparse, ideals, strict=True)
+    )
+    return (
+        '<table class="sv-table sv-stages-table"><caption>Where the time goes: medians of the same '
+        "runs. The mark is the dense time scaled by the arithmetic left in the stage's blocks."
+        '</caption><thead><tr><th scope="col">part</th><th scope="col" aria-label="bars"></th>'
+        '<th scope="col">dense</th><th scope="col">sparse</th><th scope="col">ratio</th>'
+        f'<th scope="col">MACs</th></tr></thead><tbody>{rows}</tbody></table>'
+    )
+
+
+def _show_memory(result: Result) -> str:
+    if result.peak_mb is None:
+        return '<p class="sv-note">Memory is measured after the timing…</p>'
+    dense, sparse = result.peak_mb
+    return (
+        f'<p class="sv-note">Memory of one forward at its worst moment, weights left out: dense '
+        f"<b>{dense:.0f} MB</b>, sparse <b>{sparse:.0f} MB</b> ({sparse / dense:.0%}).</p>"
+    )
+
+
+def _show_blocks(result: Result) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{name_block(result, index)}</th>'
+        f"<td>{result.settings.schedule.sparsity_of(cost.stage, cost.block):.0%}</td>"
+        f'<td><span class="sv-bar" style="--share: {cost.kept / cost.total:.4f}"></span>'
+        f"<b>{cost.kept} / {cost.total}</b></td>"
+        f"<td>{cost.sparse_macs / 1e9:.2f} / {cost.dense_macs / 1e9:.2f}</td></tr>"
+        for index, cost in enumerate(result.analysis.cost.blocks)
+    )
+    return (
+        '<table class="sv-table"><caption>What every block kept</caption><thead><tr>'
+        '<th scope="col">block</th><th scope="col">sparsity</th>'
+        '<th scope="col">windows kept / all</th><th scope="col">GMACs kept / all</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+    )

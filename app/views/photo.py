@@ -1,0 +1,38 @@
+"""The photo itself, sent once for each picture and shape; the other views draw over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from app.records import Result
+from app.views.common import display_photo, encode_jpeg, photo_key, shrink
+
+_THUMB_SIDE = 176  # pixels
+
+
+def make_photo(result: Result) -> str:
+    """JSON for ``static/photo.js``: ``{"key", "width", "height", "uri"}``."""
+    picture = display_photo(result)
+    return json.dumps(
+        {
+            "key": photo_key(result.photo, result.analysis.prepared.input_size),
+            "width": picture.shape[1],
+            "height": picture.shape[0],
+            "uri": encode_jpeg(picture),
+        }
+    )
+
+
+def show_examples(photos: Sequence[tuple[str, np.ndarray]]) -> str:
+    """Thumbnails of the example pictures, as buttons."""
+    cells = [
+        f'<button type="button" data-index="{index}" aria-label="Example: {escape(name)}" '
+        f'title="{escape(name)}"><img src="{encode_jpeg(shrink(pixels, _THUMB_SIDE))}" alt="">'
+        "</button>"
+        for index, (name, pixels) in enumerate(photos)
+    ]
+    return f'<div class="sv-examples" role="group" aria-label="Examples">{"".join(cells)}</div>'

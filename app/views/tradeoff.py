@@ -1,0 +1,141 @@
+"""The tab Trade-off: every setting tried, and sparse against dense at lower resolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from app.records import Result, Try
+from app.views.chart import Mark, draw_chart
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.tradeoff import SizeComparison, SizePoint, find_equal_latency
+
+
+def show_history(result: Result, history: Sequence[Try]) -> str:
+    """The settings a user tried: a plot of those of this photo, network and size, and a table.
+
+    Args:
+        result: the current one.
+        history: oldest first.
+    """
+    shown = [(index, entry) for index, entry in enumerate(history) if entry.is_like(result)]
+    if not shown:
+        return '<p class="sv-note">Every setting you try appears here once it is measured.</p>'
+    marks = [
+        Mark(
+            x=entry.sparse_ms,
+            y=100 * entry.agreement,
+            kind="sparse",
+            words=f"{describe_schedule(entry.settings.schedule)}: {entry.sparse_ms:.0f} ms, "
+            f"agreement {entry.agreement:.1%}. Press to return to it.",
+            index=index,
+            current=entry.settings == result.settings,
+        )
+        for index, entry in shown
+    ]
+    latest = shown[-1][1]
+    dense = Mark(latest.dense_ms, 100.0, "dense", f"dense: {latest.dense_ms:.0f} ms", label="dense")
+    height, width = latest.size
+    chart = draw_chart(
+        [dense, *marks],
+        "latency of one forward, ms",
+        "agreement with dense, %",
+        f"Agreement over latency of the {len(marks)} settings tried at {height} × {width}",
+    )
+    return (
+        f'<figure class="sv-figure">{chart}<figcaption>Each circle is a setting you tried on this '
+        f"photo at <b>{height} × {width}</b>; press one to go back to it. Up and left is better. "
+        f"Measured on {escape(latest.device)}.</figcaption></figure>{_show_tries(result, history)}"
+    )
+
+
+def show_sizes(result: Result, comparison: SizeComparison | None) -> str:
+    """Sparse at this resolution against dense at lower ones, on this photo.
+
+    Args:
+        result: what the comparison is of.
+        comparison: so far; None before it was asked for.
+    """
+    if comparison is None:
+        return ""
+    if comparison.sparse.latency_ms is None:
+        return (
+            f'<p class="sv-note">Running dense at {len(comparison.dense)} of '
+            f"{comparison.total} steps…</p>"
+        )
+    height, width = comparison.sparse.size
+    line = [
+        _mark_size(point, "dense", f"{point.size[0]} × {point.size[1]}")
+        for point in comparison.dense
+    ]
+    sparse = _mark_size(comparison.sparse, "sparse", "this setting")
+    chart = draw_chart(
+        [*line, sparse],
+        "latency of one forward, ms",
+        f"agreement with dense at {height} × {width}, %",
+        "Agreement over latency: dense at several resolutions, and this setting",
+        line,
+    )
+    left = comparison.total - comparison.done
+    progress = f" {left} more rounds to come." if left else ""
+    return (
+        f'<figure class="sv-figure">{chart}<figcaption>{_judge(comparison)}{progress} Medians of '
+        f"interleaved runs, batch 1, {result.analysis.dtype}, "
+        f"{escape(result.analysis.device)}.</figcaption></figure>"
+    )
+
+
+def describe_schedule(schedule: SparsitySchedule) -> str:
+    """ "60 %" or "60 / 0 / 20 40 50 / 0 %"."""
+    sparsities = {sparsity for stage in schedule.stages for sparsity in stage}
+    if len(sparsities) == 1:
+        return f"{100 * sparsities.pop():.0f} %"
+    stages = [" ".join(f"{100 * value:.0f}" for value in stage) for stage in schedule.stages]
+    return " / ".join(stages) + " %"
+
+
+def _judge(comparison: SizeComparison) -> str:
+    """One sentence: which of the two does better in the same time."""
+    sparse, rival = comparison.sparse, find_equal_latency(comparison)
+    agreement = f"{sparse.agreement:.1%}"
+    if rival is None:
+        smallest = comparison.dense[-1]
+        return (
+            f"This setting takes <b>{sparse.latency_ms:.0f} ms</b>, less than the dense network "
+            f"even at {smallest.size[0]} × {smallest.size[1]}."
+        )
+    better = "more" if sparse.agreement > rival.agreement else "less"
+    return (
+        f"In <b>{sparse.latency_ms:.0f} ms</b> this setting agrees with the dense network on "
+        f"<b>{agreement}</b>. To be as fast, the dense network must see the photo at "
+        f"{rival.size[0]} × {rival.size[1]} ({rival.latency_ms:.0f} ms) and agrees on "
+        f"<b>{rival.agreement:.1%}</b>: here pruning keeps {better}."
+    )
+
+
+def _mark_size(point: SizePoint, kind: str, label: str) -> Mark:
+    assert point.latency_ms is not None
+    words = f"{kind} at {point.size[0]} × {point.size[1]}: {point.latency_ms:.0f} ms, "
+    words += f"agreement {point.agreement:.1%}"
+    return Mark(point.latency_ms, 100 * point.agreement, kind, words, label=label)
+
+
+def _show_tries(result: Result, history: Sequence[Try]) -> str:
+    rows = []
+    for index, entry in reversed(list(enumerate(history))):
+        current = entry.is_like(result) and entry.settings == result.settings
+        rows.append(
+            f'<tr><td><button type="button" class="sv-small" data-index="{index}"'
+            f"{' disabled' if current else ''}>{'shown' if current else 'show'}</button></td>"
+            f'<th scope="row">{escape(describe_schedule(entry.settings.schedule))}</th>'
+            f"<td>{escape(entry.photo.path.stem)}</td><td>{entry.size[0]} × {entry.size[1]}</td>"
+            f"<td>{entry.sparse_ms:.0f} ms</td><td>{entry.dense_ms / entry.sparse_ms:.2f}×</td>"
+            f"<td>{entry.agreement:.1%}</td></tr>"
+        )
+    return (
+        '<table class="sv-table sv-tries"><caption>Everything tried in this session, newest first'
+        '</caption><thead><tr><th scope="col"></th><th scope="col">sparsities</th>'
+        '<th scope="col">photo</th><th scope="col">size</th><th scope="col">latency</th>'
+        '<th scope="col">speed-up</th><th scope="col">agreement</th></tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )

@@ -1,0 +1,181 @@
+"""What happens on the page: every event, the handler it calls, and what that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from app.api import Api
+from app.components import PhotoInput
+from app.engine import Engine
+from app.handlers import Handlers
+from app.screen import OUTPUTS, Changes
+from app.session import TABS, Session
+
+_RUNS: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "network"}
+_TIMINGS: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "latency"}
+_LOOKS: dict[str, Any] = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
+_HIDDEN: dict[str, Any] = {"api_visibility": "undocumented"}
+
+_NUMBERS = ("headline", "latency", "history", "json")
+_DRAWN = (
+    *("windows", "outputs", "latency", "history", "sizes", "learn"),
+    *("json", "snippet", "address", "zip"),
+)
+
+
+def wire_runs(
+    demo: gr.Blocks, handlers: Handlers, session: gr.State, parts: dict[str, Any]
+) -> None:
+    """What runs a network: the controls, the examples, a checkpoint, the history, the stopwatch.
+
+    Args:
+        demo: the page.
+        handlers: what is called.
+        session: of the user.
+        parts: the page's components by name.
+    """
+    result = [parts[name] for name in OUTPUTS]
+    busy: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": parts["headline"]}
+    run: dict[str, Any] = {
+        "fn": _spread(handlers.run, OUTPUTS),
+        "inputs": [session, *(parts[n] for n in ("photo", "model", "short_side", "panel"))],
+        "outputs": result,
+        "trigger_mode": "always_last",
+        **busy,
+        **_RUNS,
+        **_HIDDEN,
+    }
+    measure: dict[str, Any] = {
+        "inputs": session,
+        "outputs": [parts[name] for name in _NUMBERS],
+        "show_progress": "hidden",
+        "trigger_mode": "multiple",
+        **_TIMINGS,
+        **_HIDDEN,
+    }
+    follow = measure | {"fn": _spread_all(handlers.measure, _NUMBERS)}
+    again = measure | {"fn": _spread_all(handlers.measure_again, _NUMBERS)}
+
+    def pick_example(event: gr.SelectData) -> str:
+        return handlers.pick_example(event.index)
+
+    def return_to(state: Session, event: gr.SelectData) -> Any:
+        return _spread(handlers.return_to, OUTPUTS)(state, int(event.index))
+
+    def enter(state: Session, request: gr.Request) -> Any:
+        query = dict(request.query_params)
+        return _spread(handlers.enter, OUTPUTS)(state, str(request.session_hash), query)
+
+    def leave(request: gr.Request) -> None:
+        handlers.leave(str(request.session_hash))
+
+    controls = [parts[name].input for name in ("photo", "model", "short_side", "panel")]
+    gr.on(controls, api_name="run", **run).then(api_name="measure", **follow)
+    parts["examples"].select(
+        pick_example, None, parts["photo"], api_name="pick_example", **_LOOKS, **_HIDDEN
+    ).then(api_name="run_example", **run).then(api_name="measure_example", **follow)
+    parts["model_file"].upload(
+        handlers.upload_model,
+        [session, parts["model_file"]],
+        parts["model"],
+        api_name="upload_model",
+        **_LOOKS,
+        **_HIDDEN,
+    ).then(api_name="run_uploaded", **run).then(api_name="measure_uploaded", **follow)
+    parts["history"].select(
+        return_to, session, result, api_name="return_to", **busy, **_RUNS, **_HIDDEN
+    ).then(api_name="measure_returned", **follow)
+    demo.load(enter, session, result, api_name="enter", **busy, **_RUNS, **_HIDDEN).then(
+        api_name="measure_linked", **follow
+    )
+    demo.unload(leave)
+    parts["again"].click(api_name="measure_again", **again)
+    parts["compare"].click(
+        _spread_all(handlers.compare_sizes, ("sizes",)),
+        session,
+        parts["sizes"],
+        api_name="compare_sizes_here",
+        **_TIMINGS,
+        **_HIDDEN,
+    )
+
+
+def wire_looks(handlers: Handlers, session: gr.State, parts: dict[str, Any]) -> None:
+    """What only draws: the tabs, the block that is explained, the zip.
+
+    Args:
+        handlers, session, parts: see :func:`wire_runs`.
+    """
+
+    def open_tab(state: Session, event: gr.SelectData) -> Any:
+        return _spread(handlers.open_tab, _DRAWN)(state, TABS[event.index])
+
+    def explain_block(state: Session, event: gr.SelectData) -> Any:
+        return _spread(handlers.explain_block, ("learn",))(state, int(event.index))
+
+    parts["tabs"].select(
+        open_tab,
+        session,
+        [parts[name] for name in _DRAWN],
+        api_name="open_tab",
+        **_LOOKS,
+        **_HIDDEN,
+    )
+    parts["learn"].select(
+        explain_block, session, parts["learn"], api_name="explain_block", **_LOOKS, **_HIDDEN
+    )
+    parts["make_zip"].click(
+        _spread(handlers.make_zip, ("zip",)), session, parts["zip"], api_name="make_zip", **_HIDDEN
+    )
+
+
+def wire_api(engine: Engine) -> None:
+    """Endpoints for programs and agents, apart from the page's own events."""
+    api = Api(engine)
+    with gr.Row(visible=False):
+        photo = PhotoInput(image_mode=None, type="filepath", label="photo")
+        model = gr.Textbox(engine.config.model, label="model")
+        short_side = gr.Number(512, precision=0, label="short_side")
+        sparsity = gr.Textbox("0.6", label="sparsity")
+        block = gr.Number(0, precision=0, label="block")
+        view = gr.Textbox("pruned", label="view")
+        answer, picture = gr.JSON(label="result"), gr.Image(label="picture", format="png")
+        setting = [photo, model, short_side, sparsity]
+        gr.Button().click(api.models, None, answer, api_name="models", queue=False)
+        for function, inputs, output in (
+            (api.analyze, setting, answer),
+            (api.compare_sizes, setting, answer),
+            (api.draw_windows, [*setting, block, view], picture),
+            (api.draw_outputs, setting, picture),
+        ):
+            gr.Button().click(function, inputs, output, api_name=function.__name__, **_RUNS)
+
+
+def _spread(handler: Callable[..., Changes], names: Sequence[str]) -> Callable[..., Any]:
+    """A handler as gradio wants it: one value for each of the outputs named."""
+
+    def call(*inputs: Any) -> Any:
+        return _list_values(handler(*inputs), names)
+
+    return call
+
+
+def _spread_all(
+    handler: Callable[..., Iterator[Changes]], names: Sequence[str]
+) -> Callable[..., Iterator[Any]]:
+    """The same for a handler that goes on yielding, or never starts."""
+
+    def call(*inputs: Any) -> Iterator[Any]:
+        yield _list_values({}, names)  # gradio empties the outputs of one that yields nothing
+        for changes in handler(*inputs):
+            yield _list_values(changes, names)
+
+    return call
+
+
+def _list_values(changes: Changes, names: Sequence[str]) -> Any:
+    values = [changes.get(name, gr.skip()) for name in names]
+    return values if len(values) > 1 else values[0]  # gradio takes a list of one as the value

@@ -1,0 +1,68 @@
+"""The engine as a Ray Serve deployment: a photo in, result.json out. See ../deploy.md.
+
+From the top folder, ``serve run docs.deploy.ray_engine:application`` answers POST /analyze on port
+8000.
+"""
+
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Form, HTTPException, UploadFile
+from ray import serve
+
+from app.config import Config
+from app.engine import Engine
+from app.records import Photo, Settings
+from sparsevit.schedule import ScheduleError, SparsitySchedule
+from sparsevit.transforms import ImageError, load_image
+from sparsevit.zoo import DEFAULT_MODEL, ModelError, default_device
+
+_web = FastAPI(title="SparseViT")
+
+
+@serve.deployment(num_replicas=2, ray_actor_options={"num_cpus": 1})
+@serve.ingress(_web)
+class RayEngine:
+    """One engine per replica. Ray gives a replica as many threads as ``num_cpus``."""
+
+    def __init__(self) -> None:
+        self._engine = Engine(Config(device=default_device()))
+        self._engine.get_depths(DEFAULT_MODEL)  # loads it before the first request
+
+    @_web.post("/analyze")
+    def analyze(
+        self,
+        photo: UploadFile,
+        model: Annotated[str, Form()] = DEFAULT_MODEL,
+        short_side: Annotated[int, Form()] = 512,
+        sparsity: Annotated[str, Form()] = "0.6",
+    ) -> dict[str, Any]:
+        """Prune the windows of a network on a photo, compare with dense, and time both.
+
+        Args:
+            photo: the picture's file.
+            model: a name that ``sparsevit models`` lists.
+            short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
+            sparsity: a number below 1, JSON of one number per stage or per pair of blocks, or a
+                preset such as paper-35ms.
+        """
+        engine = self._engine
+        try:
+            if model not in {info.name for info in engine.list_models()}:
+                raise ModelError(f"There is no model named {model!r} here.")  # nor a file of ours
+            if Path(sparsity).suffix == ".json":
+                raise ScheduleError("Send the schedule itself, not the name of a file.")
+            data = photo.file.read()
+            picture = Photo(load_image(data), blake2b(data).hexdigest(), Path("upload"))
+            schedule = SparsitySchedule.parse(sparsity, engine.get_depths(model))
+            settings = Settings(model, schedule, short_side=short_side or None)
+            result = engine.analyze(picture, settings)
+            for measured in engine.measure(result, engine.config.first_runs):
+                result = measured
+        except (ImageError, ModelError, ScheduleError) as error:
+            raise HTTPException(422, str(error)) from None
+        return result.analysis.to_dict()
+
+
+application = RayEngine.bind()

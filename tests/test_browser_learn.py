@@ -1,0 +1,243 @@
+"""The tab "Learn" in a real browser: stepping, pointing, choosing a block."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+from app_support import make_engine, schedule, write_home
+from playwright.sync_api import expect, sync_playwright
+from view_support import serve_view
+
+from app.views.learn import make_learn
+from app.views.photo import make_photo
+from sparsevit import zoo
+from sparsevit.steps import trace_block
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+PATIENCE_MS = 60_000
+TITLES = (
+    "1. Cut the photo into windows",
+    "2. Score every window",
+    "3. Rank them, keep the best",
+    "4. Gather them into one batch",
+    "5. Run the block on those alone",
+    "6. Scatter them back",
+)
+# Brightness 0 to 765 of the main canvas at places [x, y] in CSS pixels.
+BRIGHTNESS = """places => {
+  const canvas = document.querySelector(".sv-learn-stage canvas");
+  const ratio = canvas.width / canvas.clientWidth;
+  const context = canvas.getContext("2d");
+  return places.map(([x, y]) => {
+    const [r, g, b] = context.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data;
+    return r + g + b;
+  });
+}"""
+
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+DARK = 150  # of 765: here a darkened pixel cannot be told from one that is not
+
+pytestmark = pytest.mark.ui
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory):
+    """The result, and the steps of its second and eighth block: a shifted one, and a late one."""
+    home = write_home(tmp_path_factory.mktemp("home"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
+        engine, loaded = make_engine(home), zoo.load_model("small")
+    result = engine.first
+    return result, [
+        trace_block(loaded, result.analysis.prepared, schedule(0.6), stage, block)
+        for stage, block in ((0, 1), (2, 3))
+    ]
+
+
+@pytest.fixture(scope="module")
+def url(traced):
+    """The first block, then the second."""
+    if CHROMIUM is None:
+        message = "chromium is missing; on Debian: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    result, blocks = traced
+    values = [make_learn(result, steps) for steps in blocks]
+    with serve_view("learn", values, make_photo(result)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(url):
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(url, browser):
+    """Opens the view without animations; at the end there was no error in the console."""
+    pages, problems = [], []
+
+    def open_it(width=1280, height=800, query="", motion="reduce"):
+        page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion=motion)
+        pages.append(page)
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
+        page.goto(url + query)
+        expect(heading(page)).to_have_text(TITLES[0])
+        return page
+
+    yield open_it
+    for page in pages:
+        page.close()
+    assert problems == []
+
+
+def heading(page):
+    return page.locator(".sv-learn-text h4")
+
+
+def picture(page):
+    return page.locator(".sv-learn-stage canvas")
+
+
+def caption(page):
+    return page.locator(".sv-learn figcaption")
+
+
+def step_button(page, number):
+    return page.get_by_role("button", name=re.compile(f"^{number} "))
+
+
+def find_places(page, grid):
+    """(x, y) CSS pixels, on the canvas, of the centre of some real token of every window."""
+    box = picture(page).bounding_box()
+    width = min(box["width"], 660)  # the photo is twice as wide as high, and 330 pixels at most
+    unit = width / grid.grid[1]
+    tokens = [divmod(row[len(row) // 2], grid.grid[1]) for row in grid.token_index.tolist()]
+    left = (box["width"] - width) / 2
+    return [(left + (col + 0.5) * unit, (row + 0.5) * unit) for row, col in tokens]
+
+
+def expect_window(page, steps, index):
+    rank = steps.ranking.tolist().index(index) + 1
+    row, col = divmod(index, steps.trace.grid.cols)
+    fate = "kept" if rank <= steps.trace.kept else "skipped"
+    place, rest = f"row {row + 1}, column {col + 1}", f"rank {rank} of {steps.trace.total}, {fate}"
+    expect(caption(page)).to_contain_text(re.compile(rf"{place}: score [\d.]+, {rest}"))
+    score = re.search(r"score ([\d.]+)", caption(page).text_content()).group(1)
+    assert float(score) == pytest.approx(float(steps.scores.flatten()[index]), rel=5e-3)
+
+
+def test_six_steps_by_button_dot_and_key(open_page):
+    page = open_page(motion="no-preference")
+    forward, back = (page.get_by_role("button", name=name) for name in ("Next →", "← Previous"))
+    expect(back).to_be_disabled()
+    for title in TITLES[1:]:
+        forward.click()
+        expect(heading(page)).to_have_text(title)
+    expect(forward).to_be_disabled()
+    expect(page.locator(".sv-learn-words").first).to_contain_text("77 skipped windows")
+    back.click()
+    expect(heading(page)).to_have_text(TITLES[4])
+    expect(page.get_by_text("Window attention", exact=True)).to_be_visible()
+    step_button(page, 2).click()
+    expect(step_button(page, 2)).to_have_attribute("aria-current", "step")
+    expect(page.get_by_text("Window attention", exact=True)).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    expect(heading(page)).to_have_text(TITLES[2])
+    page.keyboard.press("ArrowLeft")
+    expect(heading(page)).to_have_text(TITLES[1])
+    expect(picture(page)).to_have_attribute("aria-label", re.compile("^Step 2, Score every window"))
+
+
+def test_pointing_at_a_window_a_bar_or_a_tile_shows_its_numbers(open_page, traced):
+    page, steps = open_page(), traced[1][0]
+    canvas, grid = picture(page), steps.trace.grid
+    places = find_places(page, grid)
+    for index in (0, 37, grid.num_windows - 1):  # the last one wraps around the photo's corner
+        canvas.hover(position=dict(zip("xy", places[index], strict=True)))
+        expect_window(page, steps, index)
+    canvas.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")
+    expect_window(page, steps, grid.num_windows - 2 - grid.cols)
+    expect(heading(page)).to_have_text(TITLES[0])
+
+    box, ranking = canvas.bounding_box(), steps.ranking.tolist()
+    width = min(box["width"], 660)
+    left = (box["width"] - width) / 2
+    step_button(page, 3).click()
+    for rank in (0, 90):
+        across = left + (rank + 0.5) / len(ranking) * width
+        canvas.hover(position={"x": across, "y": box["height"] - 60})
+        expect_window(page, steps, ranking[rank])
+    step_button(page, 4).click()
+    canvas.hover(position={"x": left + 8, "y": width / 2 + 14 + 8})
+    expect_window(page, steps, ranking[0])
+
+
+def test_skipped_windows_are_dark_and_kept_ones_as_they_were(open_page, traced):
+    page, steps = open_page(), traced[1][0]
+    places = find_places(page, steps.trace.grid)
+    page.evaluate(TWO_FRAMES)
+    before = page.evaluate(BRIGHTNESS, places)
+    step_button(page, 3).click()
+    page.evaluate(TWO_FRAMES)
+    after = page.evaluate(BRIGHTNESS, places)
+    kept = steps.keep_mask.flatten().tolist()
+    for was, now, stays in zip(before, after, kept, strict=True):
+        if stays:
+            assert now == pytest.approx(was, abs=6)
+        elif was > DARK:
+            assert now < 0.8 * was
+
+
+def test_another_block_is_asked_for_and_the_step_stays(open_page, traced):
+    page = open_page()
+    step_button(page, 4).click()
+    figure = page.locator(".sv-learn figure")
+    expect(figure).to_have_attribute("aria-busy", "false")
+    page.get_by_label("Block explained").select_option(index=7)
+    expect(figure).to_have_attribute("aria-busy", "true")
+    page.get_by_role("button", name="next", exact=True).click()
+    expect(figure).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_label("Block explained")).to_have_value("7")
+    expect(heading(page)).to_have_text(TITLES[3])
+    kept = traced[1][1].trace.kept
+    expect(page.locator(".sv-learn-words").first).to_contain_text(f"the {kept} kept windows")
+
+
+def test_sections_and_glossary_explain_the_rest(open_page):
+    page = open_page()
+    toggle = page.get_by_role("button", name="Show plain windows")
+    toggle.click()
+    expect(page.get_by_role("img", name="Photo with plain windows.")).to_be_visible()
+    page.get_by_role("button", name="Show shifted windows").click()
+    expect(toggle).to_be_visible()
+    page.get_by_text("Glossary").click()
+    expect(page.locator(".sv-learn dt", has_text="sparsity")).to_be_visible()
+    links = page.locator(".sv-learn-links a")
+    for number, paper in enumerate(("2303.17605", "2103.14030")):
+        expect(links.nth(number)).to_have_attribute("href", f"https://arxiv.org/abs/{paper}")
+        expect(links.nth(number)).to_have_attribute("rel", "noopener")
+
+
+def test_a_phone_clips_nothing_and_nothing_jumps(open_page):
+    page = open_page(390, 844, "?__theme=dark")
+    heights = set()
+    for number in range(1, 7):
+        step_button(page, number).click()
+        expect(heading(page)).to_have_text(TITLES[number - 1])
+        heights.add(page.locator(".sv-learn figure").bounding_box()["height"])
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert len(heights) == 1

@@ -1,0 +1,269 @@
+"""The tab "Outputs" in a real browser, by maps small enough to know every pixel of the picture."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+from playwright.sync_api import expect, sync_playwright
+from view_support import serve_view
+
+from app.records import Photo, Result, Settings, Truth
+from app.views.common import encode_jpeg
+from app.views.outputs import UNKNOWN, make_outputs
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.tasks.classification import ClassificationTask
+from sparsevit.tasks.semantic import SemanticTask
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+PATIENCE_MS = 60_000
+
+SKY, ROAD, CAR = range(3)
+NAMES = ("Sky", "Road", "Car")
+COLOURS = np.array([[0, 100, 200], [100, 100, 100], [200, 0, 0]], np.uint8)
+PHOTO_GREY, FADED_GREY, OPACITY = 200, 0.4 * 200 + 0.6 * 22, 0.6
+SEMANTIC = SemanticTask(NAMES, COLOURS)
+
+DENSE = np.full((4, 8), SKY, np.uint8)
+DENSE[:, 4:] = ROAD
+SPARSE = DENSE.copy()
+SPARSE[:, 7] = CAR
+SPARSE[3, 0] = CAR  # 5 of 32 pixels differ
+LABELS = DENSE.copy()
+LABELS[0, :4] = UNKNOWN
+LABELS[1, 4:] = CAR  # of 28 known pixels: dense alone wrong 1, sparse alone 4, both 3
+LABELS = LABELS.repeat(2, 0).repeat(2, 1)
+
+pytestmark = pytest.mark.ui
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def make_value(task, dense, sparse, labels=None):
+    truth = None if labels is None else Truth(labels, NAMES)
+    photo = Photo(np.zeros((4, 8, 3), np.uint8), "key", Path("x.png"), truth=truth)
+    prepared = SimpleNamespace(dense=dense, input_size=(4, 8))
+    analysis = SimpleNamespace(
+        prepared=prepared, sparse=sparse, agreement=task.compare(dense, sparse)
+    )
+    settings = Settings("net", SparsitySchedule.parse(0.5, (2,)))
+    return make_outputs(Result(photo, settings, analysis, task, (2,)))
+
+
+@pytest.fixture(scope="module")
+def url():
+    if CHROMIUM is None:
+        message = "chromium is missing; on Debian: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    pixels = np.full((400, 800, 3), PHOTO_GREY, np.uint8)
+    photo = {"key": "key-4x8", "width": 800, "height": 400, "uri": encode_jpeg(pixels)}
+    likely = np.array([0.7, 0.2, 0.1], np.float32)
+    values = [
+        make_value(SEMANTIC, DENSE, SPARSE, LABELS),
+        make_value(SEMANTIC, DENSE, SPARSE),
+        make_value(SEMANTIC, DENSE, DENSE, LABELS),
+        make_value(ClassificationTask(NAMES), likely, likely[[1, 0, 2]]),
+    ]
+    with serve_view("outputs", values, json.dumps(photo)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(url):
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(url, browser):
+    contexts, problems = [], []
+
+    def open_it(width=1280, **options):
+        context = browser.new_context(viewport={"width": width, "height": 800}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
+        page.goto(url)
+        expect(page.locator(".sv-out-table tbody tr")).to_have_count(3)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+def frame(page):
+    return page.locator(".sv-out-frame")
+
+
+def caption(page):
+    return page.locator(".sv-out-caption")
+
+
+def readout(page):
+    return page.locator(".sv-out-readout")
+
+
+def see(page, mode):
+    page.get_by_role("radio", name=mode, exact=True).check()
+
+
+def read_pixel(page, row, col):
+    """RGB on the canvas in the middle of a pixel of the 4 x 8 map."""
+    return page.locator(".sv-out-frame canvas").evaluate(
+        """(canvas, [u, v]) => Array.from(canvas.getContext("2d")
+            .getImageData(u * canvas.width, v * canvas.height, 1, 1).data).slice(0, 3)""",
+        [(col + 0.5) / 8, (row + 0.5) / 4],
+    )
+
+
+def tint(index, opacity=OPACITY):
+    return pytest.approx(opacity * COLOURS[index] + (1 - opacity) * PHOTO_GREY, abs=3)
+
+
+def place(page, row, col):
+    """Where a pixel of the 4 x 8 map lies in the frame, CSS pixels."""
+    box = frame(page).bounding_box()
+    return {"x": (col + 0.5) / 8 * box["width"], "y": (row + 0.5) / 4 * box["height"]}
+
+
+def test_handle_moves_by_mouse_and_keys_between_dense_and_sparse(page):
+    handle = page.get_by_role("slider", name=re.compile("shows dense, beside sparse"))
+    expect(handle).to_have_value("50")
+    assert read_pixel(page, 0, 0) == tint(SKY)
+    assert read_pixel(page, 3, 0) == tint(SKY)
+    assert read_pixel(page, 0, 7) == tint(CAR)
+    handle.press("End")
+    expect(handle).to_have_value("100")
+    assert read_pixel(page, 0, 7) == tint(ROAD)
+    frame(page).hover(position=place(page, 2, 6))
+    page.mouse.down()
+    frame(page).hover(position=place(page, 2, 1))
+    page.mouse.up()
+    expect(handle).to_have_value("19")
+    assert read_pixel(page, 0, 7) == tint(CAR)
+    assert read_pixel(page, 3, 0) == tint(SKY)
+    handle.press("Home")
+    assert read_pixel(page, 3, 0) == tint(CAR)
+    page.get_by_role("slider", name="Class colours").press("End")
+    assert read_pixel(page, 3, 0) == tint(CAR, 1)
+
+
+def test_difference_and_errors_are_marked_and_counted(page):
+    see(page, "Difference")
+    expect(caption(page)).to_have_text("the class differs: 15.6 % of the pixels.")
+    assert read_pixel(page, 3, 0) == [255, 96, 0]
+    assert read_pixel(page, 2, 0) == pytest.approx([FADED_GREY] * 3, abs=3)
+    see(page, "Errors")
+    expect(caption(page)).to_contain_text("only dense wrong: 3.6 %")
+    expect(caption(page)).to_contain_text("only sparse wrong: 14.3 %")
+    expect(caption(page)).to_contain_text("both wrong: 10.7 % of the labelled pixels.")
+    swatches = (
+        caption(page)
+        .locator("i")
+        .evaluate_all(
+            "nodes => nodes.map((n) => n.style.backgroundColor.match(/[0-9]+/g).map(Number))"
+        )
+    )
+    assert read_pixel(page, 1, 7) == swatches[0]
+    assert read_pixel(page, 2, 7) == swatches[1]
+    assert read_pixel(page, 1, 5) == swatches[2]
+    facts = page.locator(".sv-out-facts")
+    expect(facts).to_contain_text("Agreement with dense: 84.4 % of the pixels")
+    expect(facts).to_contain_text("pixels right: dense 85.7 %, sparse 75.0 %")
+    expect(page.get_by_role("img", name=re.compile("both wrong: 10.7 %"))).to_be_visible()
+    see(page, "Truth")
+    assert read_pixel(page, 0, 1) == pytest.approx([PHOTO_GREY] * 3, abs=3)  # unknown
+    assert read_pixel(page, 1, 1) == tint(SKY)
+
+
+def test_classes_of_a_pixel_by_mouse_and_keys(page):
+    expect(readout(page)).to_contain_text("Point at the picture")
+    frame(page).hover(position=place(page, 1, 7))
+    expect(readout(page)).to_have_text(re.compile(r"dense Road\s*sparse Car\s*truth Car"))
+    page.get_by_role("button", name="next").hover()
+    expect(readout(page)).to_contain_text("Point at the picture")
+    canvas = page.locator(".sv-out-frame canvas")
+    canvas.press("Shift+ArrowLeft")  # from the middle to row 2, column 3
+    canvas.press("Shift+ArrowUp")
+    canvas.press("Shift+ArrowUp")
+    expect(readout(page)).to_have_text(re.compile(r"dense Sky\s*sparse Sky\s*truth unknown"))
+    canvas.press("Escape")
+    expect(readout(page)).to_contain_text("Point at the picture")
+
+
+def test_a_class_alone_by_its_row(page):
+    car = page.get_by_role("row", name=re.compile("^Car"))
+    expect(car.get_by_role("cell")).to_have_text(["0.0 %", "15.6 %", "0.00", "0.00", "0.13"])
+    car.get_by_role("cell").first.click()
+    expect(caption(page)).to_contain_text("Only Car")
+    expect(car.get_by_role("button")).to_have_attribute("aria-pressed", "true")
+    assert read_pixel(page, 0, 7) == tint(CAR)
+    assert read_pixel(page, 0, 5) == pytest.approx([FADED_GREY] * 3, abs=3)
+    see(page, "Errors")  # Car instead of Road, or Road instead of Car
+    expect(caption(page)).to_contain_text("only sparse wrong: 14.3 %")
+    page.get_by_role("row", name=re.compile("^Sky")).get_by_role("button").press("Enter")
+    expect(caption(page)).to_contain_text("only sparse wrong: 3.6 % both wrong: 0.0 %")
+    page.get_by_role("group", name=re.compile("^Classes")).get_by_text("Sky").click()
+    expect(caption(page)).to_contain_text("only sparse wrong: 14.3 %")
+
+
+def test_choices_survive_new_values(page):
+    handle = page.get_by_role("slider", name=re.compile("shows"))
+    handle.press("End")
+    page.get_by_role("row", name=re.compile("^Road")).click()
+    see(page, "Errors")
+    expect(caption(page)).to_contain_text("Road alone")
+    top = frame(page).bounding_box()["y"]
+    page.get_by_role("button", name="next").click()  # the same without labels
+    expect(page.get_by_role("radio")).to_have_count(2)
+    expect(caption(page)).to_contain_text("Only Road: dense left of the handle, sparse right")
+    expect(handle).to_have_value("100")
+    expect(page.get_by_text("Truth: ")).to_be_hidden()
+    page.get_by_role("button", name="next").click()  # sparse as dense, with labels
+    expect(page.get_by_role("radio", name="Errors")).to_be_checked()
+    expect(caption(page)).to_contain_text("only dense wrong: 0.0 %")
+    expect(caption(page)).to_contain_text("both wrong: 14.3 %")
+    assert frame(page).bounding_box()["y"] == top
+    page.get_by_role("button", name="next").click()
+    top = page.locator(".sv-out-top")
+    expect(top).to_contain_text("Dense says Sky, sparse says Road: the likeliest class changed.")
+    expect(top.get_by_role("listitem").first).to_have_text("Skydense70.0 %sparse20.0 %")
+    expect(frame(page)).to_be_hidden()
+
+
+def test_a_phone_clips_nothing_and_a_tap_reads_the_classes(open_page):
+    page = open_page(390, has_touch=True)
+    frame(page).tap(position=place(page, 3, 0))
+    expect(readout(page)).to_have_text(re.compile(r"dense Sky\s*sparse Car\s*truth Sky"))
+    expect(page.get_by_role("slider", name=re.compile("shows"))).to_have_value("50")
+    for mode in ("Difference", "Truth", "Errors", "Compare"):
+        see(page, mode)
+        widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        inner, outer = page.evaluate(widths)
+        assert inner <= outer
+
+
+def test_full_screen(page):
+    page.get_by_role("button", name="Full screen").click()
+    expect(page.get_by_role("button", name="Leave full screen")).to_be_visible()
+    page.get_by_role("button", name="Leave full screen").click()
+    expect(page.get_by_role("button", name="Full screen", exact=True)).to_be_visible()

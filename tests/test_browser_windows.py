@@ -1,0 +1,266 @@
+"""The tab of pruned windows in a real browser: what is drawn, and what mouse and keys do."""
+
+import json
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+from app_support import make_engine, schedule, write_home
+from playwright.sync_api import expect, sync_playwright
+from view_support import serve_view
+
+from app.engine import Settings
+from app.views.photo import make_photo
+from app.views.windows import make_windows
+from sparsevit import zoo
+from sparsevit.windows import map_tokens_to_windows
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+PATIENCE_MS = 60_000
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+# Blue less red at the centre of every token of a grid over the picture of 512 x 256.
+BLUENESS = """([rows, columns]) => {
+  const canvas = document.querySelector(".sv-win-stage canvas");
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const scale = Math.min(width / 512, height / 256);
+  const at = (room, length, part) => Math.floor(room / 2 + (part - 0.5) * length * scale);
+  return Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => {
+    const y = at(height, 256, (i + 0.5) / rows);
+    const pixel = 4 * (y * width + at(width, 512, (j + 0.5) / columns));
+    return data[pixel + 2] - data[pixel];
+  }));
+}"""
+
+pytestmark = pytest.mark.ui
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Of one photo: sparse, then dense."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "CHECKPOINT_FOLDER", write_home(home))
+        engine = make_engine(home)
+        dense = engine.analyze(engine.first.photo, Settings("small", schedule(0), short_side=256))
+    return engine.first, dense
+
+
+@pytest.fixture(scope="module")
+def url(results):
+    """The values that follow each other: sparse, dense, fewer blocks, those of another photo."""
+    if CHROMIUM is None:
+        message = "chromium is missing; on Debian: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    sparse, dense = (json.loads(make_windows(result)) for result in results)
+    fewer = {**sparse, "blocks": sparse["blocks"][:4]}
+    values = [json.dumps(value) for value in (sparse, dense, fewer, {**dense, "key": "another"})]
+    with serve_view("windows", values, make_photo(results[0])) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(url):
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(url, browser):
+    """Opens the view; at the end there was no error in the console."""
+    pages, problems = [], []
+
+    def open_it(width=1280, height=800, query=""):
+        page = browser.new_page(viewport={"width": width, "height": height})
+        pages.append(page)
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
+        page.goto(url + query)
+        expect(thumbs(page)).to_have_count(10)
+        return page
+
+    yield open_it
+    for page in pages:
+        page.close()
+    assert problems == []
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+def thumbs(page):
+    return page.locator(".sv-win-strip button")
+
+
+def stage(page):
+    return page.locator(".sv-win-stage")
+
+
+def picture(page):
+    return page.locator(".sv-win-stage [role=img]")
+
+
+def tip(page):
+    return page.locator(".sv-win-tip")
+
+
+def send_next(page):
+    page.get_by_role("button", name="next", exact=True).click()
+
+
+def point_at(page, x, y):
+    """The pixel of the stage over a place of the picture, fractions, while it fits the stage."""
+    box = stage(page).bounding_box()
+    scale = min(box["width"] / 512, box["height"] / 256)
+    left, top = box["width"] - 512 * scale, box["height"] - 256 * scale
+    return {"x": left / 2 + x * 512 * scale, "y": top / 2 + y * 256 * scale}
+
+
+def find_window(block, x, y):
+    """Number of the window at a place, by the library's own token map."""
+    height, width = block.grid.grid
+    return int(map_tokens_to_windows(block.grid)[int(y * height), int(x * width)])
+
+
+def rank_of(block, window):
+    """1 for the highest score; equal scores keep their order."""
+    scores = block.scores[0].flatten().tolist()
+    order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
+    return order.index(window) + 1
+
+
+def is_kept(block, window):
+    return bool(block.keep_mask[0].flatten()[window])
+
+
+def test_what_a_block_skipped_is_dark_and_bluish(page, results):
+    for index in (0, 1, 7):  # plain, shifted, coarse and shifted
+        block = results[0].analysis.blocks[index]
+        thumbs(page).nth(index).click()
+        page.evaluate(TWO_FRAMES)
+        blueness = np.array(page.evaluate(BLUENESS, list(block.grid.grid)))
+        owner = map_tokens_to_windows(block.grid).numpy()
+        dark = [blueness[owner == window].mean() > 12 for window in range(block.total)]
+        assert dark == (~block.keep_mask[0].flatten()).tolist()
+
+
+def test_views_and_blocks_switch_at_once(page, results):
+    blocks = results[0].analysis.blocks
+    first = blocks[0]
+    expect(picture(page)).to_have_attribute(
+        "aria-label", re.compile(f"Stage 1 · block 1.*computed {first.kept} of {first.total} win")
+    )
+    page.get_by_role("radio", name="Scores").check()
+    expect(picture(page)).to_have_attribute("aria-label", re.compile("Scores.*RMS"))
+    kept = first.scores[0][first.keep_mask[0]]
+    expect(page.locator(".sv-win-cut")).to_have_text(f"kept from {kept.min():#.3g}")
+    page.get_by_role("radio", name="Compute map").check()
+    shares = [block.keep_mask[0].float().mean().item() for block in blocks]  # windows are alike
+    expect(page.locator(".sv-win-caption")).to_contain_text(f"{sum(shares):.1f} on average")
+    thumbs(page).nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    expect(thumbs(page).nth(1)).to_be_focused()
+    expect(thumbs(page).nth(1)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Next block").click()
+    expect(page.locator(".sv-win-name")).to_contain_text("Stage 2 · block 1")
+    expect(page.get_by_role("radio", name="Compute map")).to_be_checked()
+
+
+def test_a_pinned_place_is_followed_through_all_blocks_and_values(page, results):
+    x, y = 0.03, 0.4
+    stage(page).click(position=point_at(page, x, y))
+    rows = page.locator(".sv-win-panel tbody tr")
+
+    def expect_rows(result):
+        for row, block in enumerate(result.analysis.blocks):
+            window = find_window(block, x, y)
+            outcome = "kept" if is_kept(block, window) else "skipped"
+            rank = f"{rank_of(block, window)} / {block.total}"
+            expect(rows.nth(row).locator("td").nth(1)).to_have_text(rank)
+            expect(rows.nth(row)).to_contain_text(outcome)
+            score = block.scores[0].flatten()[window].item()
+            shown = float(rows.nth(row).locator("td").nth(0).text_content())
+            assert shown == pytest.approx(score, rel=0.01)
+
+    expect_rows(results[0])
+    thumbs(page).nth(9).click()
+    send_next(page)
+    expect(thumbs(page).nth(0)).to_have_accessible_name(re.compile("100 % of its windows"))
+    expect_rows(results[1])
+    expect(thumbs(page).nth(9)).to_have_attribute("aria-pressed", "true")
+    send_next(page)
+    expect(thumbs(page)).to_have_count(4)
+    expect(thumbs(page).nth(3)).to_have_attribute("aria-pressed", "true")
+    expect(rows).to_have_count(4)
+    before = picture(page).get_attribute("aria-label")
+    send_next(page)  # of another photo, which has not come: nothing changes
+    page.evaluate(TWO_FRAMES)
+    expect(picture(page)).to_have_attribute("aria-label", before)
+    page.get_by_role("button", name="Let go").click()
+    expect(rows.first).to_be_hidden()
+
+
+def test_keys_move_the_cursor_pin_and_let_go(page, results):
+    block = results[0].analysis.blocks[0]
+    size = 0.5 / block.grid.cols, 0.5 / block.grid.rows
+    stage(page).press("ArrowRight")
+    window = find_window(block, 0.5 + 3 * size[0], 0.5 + size[1])
+    rank = f"rank {rank_of(block, window)} of {block.total}"
+    expect(tip(page)).to_contain_text(rank)
+    stage(page).press("Enter")
+    expect(page.locator(".sv-win-panel")).to_contain_text(f"{rank_of(block, window)} / ")
+    stage(page).press("Escape")
+    expect(page.locator(".sv-win-panel")).to_be_hidden()
+
+
+def test_zoom_keeps_the_place_under_the_mouse_and_drags(page):
+    fit = page.get_by_role("button", name="Fit the whole picture")
+    expect(fit).to_be_disabled()
+    place = point_at(page, 0.22, 0.3)
+    stage(page).hover(position=place)
+    words = tip(page).text_content()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    expect(fit).to_be_enabled()
+    stage(page).hover(position={"x": place["x"] + 1, "y": place["y"]})
+    expect(tip(page)).to_have_text(words)
+    box = stage(page).bounding_box()
+    page.mouse.down()
+    page.mouse.move(box["x"] + place["x"] + 200, box["y"] + place["y"] + 20, steps=4)
+    page.mouse.up()
+    expect(page.locator(".sv-win-panel")).to_be_hidden()  # a drag is no click
+    page.mouse.move(box["x"] + place["x"] + 201, box["y"] + place["y"] + 20)
+    expect(tip(page)).to_have_text(words)
+    fit.click()
+    expect(fit).to_be_disabled()
+
+
+def test_a_phone_clips_nothing(open_page):
+    page = open_page(390, 844, "?__theme=dark")
+    stage(page).click(position=point_at(page, 0.5, 0.5))
+    expect(page.locator(".sv-win-panel")).to_be_visible()
+    inner, outer = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert inner <= outer
+    parts = ".sv-win-bar button, .sv-win-views label, .sv-win-strip button, .sv-win-panel td"
+    right = page.evaluate(
+        "parts => Math.max(...[...document.querySelectorAll(parts)]"
+        ".map(part => part.getBoundingClientRect().right))",
+        parts,
+    )
+    assert right <= 390

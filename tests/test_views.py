@@ -1,0 +1,183 @@
+"""Views made by Python alone: headline, latency, trade-off, take-away."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+from app_support import make_engine, schedule, write_home
+
+from app.records import make_try
+from app.views.chart import Mark, draw_chart
+from app.views.headline import show_fed, show_headline
+from app.views.latency import show_latency
+from app.views.takeaway import make_address, make_json, make_snippet, read_query, write_zip
+from app.views.tradeoff import describe_schedule, show_history, show_sizes
+from sparsevit import zoo
+from sparsevit.latency import LatencyReport, LatencyStats
+from sparsevit.schedule import ScheduleError
+from sparsevit.tasks.classification import ClassificationTask
+from sparsevit.tradeoff import SizeComparison, SizePoint
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    home = write_home(tmp_path_factory.mktemp("home"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
+        return make_engine(home, start_runs=1)
+
+
+@pytest.fixture
+def result(engine):
+    """The first result with a latency set by hand: dense 100 ms, sparse 50 ms."""
+    dense = LatencyStats((100.0, 100.0), ((10.0, 40.0, 20.0, 15.0, 5.0, 10.0),) * 2)
+    sparse = LatencyStats((50.0, 50.0), ((10.0, 16.0, 8.0, 4.0, 2.0, 10.0),) * 2)
+    latency = LatencyReport(dense, sparse, "host", "a <fine> CPU", "float32", (256, 512), 1)
+    return replace(engine.first, analysis=replace(engine.first.analysis, latency=latency))
+
+
+def read_table(html, caption):
+    """Rows of the table with this caption, cells as plain text."""
+    table = next(t for t in re.findall(r"<table.*?</table>", html) if caption in t)
+    rows = re.findall(r"<tr>(.*?)</tr>", table.split("<tbody>")[1])
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
+    return [[re.sub(r"<[^>]+>", "", cell) for cell in row] for row in cells]
+
+
+def test_the_headline_says_both_numbers_and_what_stands_behind_them(result):
+    html = show_headline(result, 2)
+    agreement = result.analysis.agreement["agreement"]
+    assert "<strong>2.00×</strong>" in html
+    assert f"<strong>{100 * agreement:.1f} %</strong>" in html
+    assert "<b>50 ms</b>, dense 100 ms (host's code), medians of 2" in html
+    assert "accuracy" not in html
+    waiting = replace(result, analysis=replace(result.analysis, latency=None))
+    assert "measuring…" in show_headline(waiting, 2)
+    assert "medians of 2 of 5 runs" in show_headline(result, 5)
+
+
+def test_a_note_is_shown_and_escaped(result):
+    assert "sv-warning" not in show_fed(result)
+    assert "a &lt;b&gt; was used" in show_fed(replace(result, note="a <b> was used"))
+
+
+def test_latency_shows_every_stage_beside_the_arithmetic(result):
+    html = show_latency(result, 2)
+    rows = read_table(html, "Where the time goes")
+    names = [row[0] for row in rows]
+    assert names == ["embedding", "stage 1", "stage 2", "stage 3", "stage 4", "head"]
+    blocks = [block for block in result.analysis.cost.blocks if block.stage == 0]
+    ideal = sum(b.sparse_macs for b in blocks) / sum(b.dense_macs for b in blocks)
+    assert rows[1][2:] == ["40 ms", "16 ms", "0.40", f"{ideal:.2f}"]
+    assert rows[0][4:] == ["1.00", "1.00"]
+    assert "a &lt;fine&gt; CPU" in html
+    assert len(read_table(html, "What every block kept")) == len(result.analysis.blocks)
+    assert "measured after" in html
+    assert "sparse <b>20 MB</b> (25%)" in show_latency(replace(result, peak_mb=(80.0, 20.0)), 2)
+
+
+def test_the_history_offers_every_setting_and_plots_those_of_this_photo(result):
+    other = replace(result, photo=replace(result.photo, key="other"))
+    fast = replace(result, settings=replace(result.settings, schedule=schedule(0.8)))
+    history = [make_try(result), make_try(other), make_try(fast)]
+    html = show_history(fast, history)
+    svg = ElementTree.fromstring(re.search(r"<svg.*?</svg>", html)[0])
+    marks = [node for node in svg if "sv-mark" in node.get("class", "")]
+    assert [mark.get("data-index") for mark in marks] == [None, "0", "2"]
+    assert [len(mark.findall("circle")) for mark in marks] == [0, 1, 2]  # the current is ringed
+    rows = read_table(html, "Everything tried")
+    assert [row[0] for row in rows] == ["shown", "show", "show"]  # newest first
+    assert rows[0][1] == "80 %"
+    assert rows[2][4:6] == ["50 ms", "2.00×"]
+    assert "appears here" in show_history(replace(result, photo=replace(result.photo, key="x")), [])
+
+
+def test_points_lie_where_the_axes_say():
+    marks = [Mark(0, 50, "dense", "a"), Mark(100, 100, "sparse", "b"), Mark(50, 75, "sparse", "c")]
+    svg = ElementTree.fromstring(draw_chart(marks, "ms", "%", "words"))
+    box = svg.find("g[@aria-label='a']/rect")
+    circles = [svg.find(f"g[@aria-label='{words}']/circle") for words in "bc"]
+    left = float(box.get("x")) + 5, float(box.get("y")) + 5
+    right, middle = ((float(c.get("cx")), float(c.get("cy"))) for c in circles)
+    assert middle == pytest.approx(((left[0] + right[0]) / 2, (left[1] + right[1]) / 2), abs=0.2)
+    ticks = [int(node.text) for node in svg.findall("text") if node.text.isdigit()]
+    assert ticks == [0, 20, 40, 60, 80, 100, 50, 60, 70, 80, 90, 100]
+
+
+def test_the_comparison_says_in_one_sentence_who_does_better(result):
+    def point(latency_ms, side, agreement):
+        return SizePoint((side, 2 * side), None, agreement, latency_ms)
+
+    dense = (point(100, 512, 1.0), point(40, 320, 0.8))
+    comparison = SizeComparison(point(50, 512, 0.9), dense, 4, 5)
+    html = show_sizes(result, comparison)
+    assert "agrees on <b>80.0%</b>: here pruning keeps more" in html
+    assert "320 × 640 (40 ms)" in html
+    assert "1 more rounds" in html
+    worse = replace(comparison, sparse=point(50, 512, 0.7), done=5)
+    assert "keeps less" in show_sizes(result, worse)
+    assert show_sizes(result, None) == ""
+
+
+def test_schedules_in_few_letters():
+    assert describe_schedule(schedule(0.6)) == "60 %"
+    assert describe_schedule(schedule([[0.6], [0], [0.2, 0.4], [0]])) == "60 / 0 / 20 40 / 0 %"
+
+
+def test_a_classifier_s_agreement_is_shared_probability(result):
+    task = ClassificationTask(tuple("abcdefg"))
+    dense, sparse = np.linspace(0, 1, 7, dtype=np.float32) / 3.5, np.full(7, 1 / 7, np.float32)
+    analysis = replace(result.analysis, agreement=task.compare(dense, sparse))
+    html = show_headline(replace(result, task=task, analysis=analysis), 1)
+    assert "probability shared with the dense output" in html
+
+
+def test_the_snippet_reproduces_the_result(engine, result):
+    namespace = {}
+    code = make_snippet(result).replace(repr(result.photo.path.name), repr(str(result.photo.path)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "CHECKPOINT_FOLDER", engine.config.assets.parent)
+        exec(code, namespace)
+    assert namespace["analysis"].agreement == result.analysis.agreement
+    data = json.loads(make_json(result))
+    assert data["schedule"] == result.settings.schedule.to_list()
+    free = replace(result, settings=replace(result.settings, linked=False))
+    assert "rescore=True" in make_snippet(free)
+
+
+def test_the_zip_holds_every_mask_and_the_numbers(result, tmp_path):
+    path = write_zip(result, tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
+        assert json.loads(archive.read("result.json")) == result.analysis.to_dict()
+    assert path.name == "sparsevit-street_a.zip"
+    for block in result.analysis.blocks:
+        assert f"stage{block.stage + 1}_block{block.block + 1}_windows.png" in names
+    assert {"again.py", "dense.png", "sparse.png", "compute_map.png"} <= names
+
+
+def test_an_address_brings_the_settings_back(result):
+    free = schedule([[0.5], [0.1], [0.6, 0.2], [0.0]])
+    settings = replace(result.settings, schedule=free, linked=False, short_side=None)
+    address = json.loads(make_address(replace(result, settings=settings)))
+    query = dict(parse_qsl(address["query"].removeprefix("?")))
+    assert read_query(query, result.settings) == settings
+    assert query["photo"] == "street a"
+    assert address["note"] == ""
+    own = replace(result, photo=replace(result.photo, example=None))
+    address = json.loads(make_address(own))
+    assert "photo=" not in address["query"]
+    assert "not part of the link" in address["note"]
+
+
+@pytest.mark.parametrize(
+    "query", [{"sparsity": "[[1.5]]"}, {"sparsity": "0.5"}, {"sparsity": "x"}, {"size": "big"}]
+)
+def test_an_address_that_cannot_be_read_is_one_sentence(result, query):
+    with pytest.raises(ScheduleError, match=r"\.$"):
+        read_query(query, result.settings)
