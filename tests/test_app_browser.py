@@ -204,9 +204,12 @@ def test_tabs_show_outputs_latency_and_take_away(page):
 
 
 def test_the_history_leads_back_to_every_setting(page):
-    for name in ("30 %", "Dense"):
+    measured = page.locator("#sv-headline")
+    expect(measured).to_contain_text("medians of 2")
+    for name, kept in (("30 %", "89 of 128"), ("Dense", "all 128")):
         page.get_by_role("button", name=name, exact=True).click()
-        expect(page.locator("#sv-headline")).to_contain_text("medians of 2")
+        expect(caption(page)).to_contain_text(f"computed {kept} windows")
+        expect(measured).to_contain_text("medians of 2")
     open_tab(page, "Trade-off")
     rows = page.locator("#sv-history tbody tr")
     expect(rows).to_have_count(3)  # and what the page opened with
@@ -221,8 +224,8 @@ def test_the_history_leads_back_to_every_setting(page):
 
 def test_a_link_reopens_this_very_state(page, open_page):
     page.get_by_role("button", name="Example: street b").click()
-    set_number(page, "Sparsity of stage 3, pair 2", 80)
     expect(page.locator("#sv-fed")).to_contain_text("Photo 224 × 512")
+    set_number(page, "Sparsity of stage 3, pair 2", 80)
     expect_measured(page)
     open_tab(page, "Take away")
     expect(page.locator(".sv-address input")).to_have_value(re.compile("0.8.*photo=street"))
