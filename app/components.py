@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.component_meta import ComponentMeta
 from gradio.data_classes import ImageData
+from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder, is_in_or_equal
+from PIL import Image
 
 STATIC_FOLDER = Path(__file__).with_name("static")
 
@@ -54,11 +58,28 @@ def _take_file(self: gr.Image, payload: ImageData | None) -> Any:
     return payload.path
 
 
-# gr.Image, but for the above. Made this way because gradio's own way of making component classes
-# writes a stub file beside this source.
-PhotoInput: Any = ABCMeta.__new__(
-    ComponentMeta,
-    "PhotoInput",
-    (gr.Image,),
-    {"preprocess": _take_file, "is_template": True, "__module__": __name__},
-)
+def _save_whole(self: gr.Image, value: np.ndarray | None) -> ImageData | None:
+    """The picture as a file that is complete before anybody can see it.
+
+    Gradio names a file after what is in it and writes it in place, so that two people who ask for
+    the same picture at once could read a part of it.
+    """
+    if value is None:
+        return None
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"picture.{self.format}"
+        Image.fromarray(value).save(path)
+        return ImageData(path=save_file_to_cache(path, self.GRADIO_CACHE))
+
+
+def _adapt_image(name: str, **methods: Any) -> Any:
+    """A class like gr.Image but for some methods.
+
+    Gradio's own way of making component classes writes a stub file beside this source.
+    """
+    own = {"is_template": True, "__module__": __name__}
+    return ABCMeta.__new__(ComponentMeta, name, (gr.Image,), own | methods)
+
+
+PhotoInput = _adapt_image("PhotoInput", preprocess=_take_file)
+PictureOutput = _adapt_image("PictureOutput", postprocess=_save_whole)

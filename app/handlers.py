@@ -85,7 +85,7 @@ class Handlers:
             return {}  # removed, perhaps to make room for another: the result stays
         try:
             photo = self._read_photo(session, photo_path)
-            schedule, linked = read_panel(panel)
+            schedule, linked, moves = read_panel(panel)
             name = self._check_model(session, model)
             result = self._analyze(
                 session, photo, Settings(name, schedule, linked, short_side or None)
@@ -96,7 +96,7 @@ class Handlers:
             self._warn(explain(error, self._engine.device))
             return self._restore(session, photo_path)
         session.photo_path = photo_path
-        return draw_result(self._engine, session, result, before)
+        return draw_result(self._engine, session, result, before, moves)
 
     def measure(self, session: Session) -> Iterator[Changes]:
         """Measure the current result's latency, a few runs that refine while one looks."""
@@ -109,6 +109,20 @@ class Handlers:
         runs = self._engine.config.more_runs
         yield draw_numbers(session, session.result, runs)
         yield from self._measure(session, runs)
+
+    def measure_memory(self, session: Session) -> Iterator[Changes]:
+        """Measure the memory of the current result, once, if the tab that shows it is open."""
+        request, result = session.requests, self._result(session)
+        if session.tab != "latency" or result.analysis.latency is None or result.peak_mb:
+            return
+        try:
+            measured = self._engine.measure_memory(result)
+        except Exception as error:
+            self._warn(explain(error, self._engine.device))
+            return
+        if session.requests == request:
+            session.result = replace(self._result(session), peak_mb=measured.peak_mb)
+            yield {"latency": show_latency(session.result, self._engine.config.first_runs)}
 
     def compare_sizes(self, session: Session) -> Iterator[Changes]:
         """Hold the current result against the dense network at lower resolutions."""
@@ -223,11 +237,9 @@ class Handlers:
                 session.result = measured
                 session.note_try(measured)
                 yield draw_numbers(session, measured, runs)
-            if session.tab == "latency" and session.requests == request:
-                session.result = self._engine.measure_memory(self._result(session))
-                yield {"latency": show_latency(session.result, runs)}
         except Exception as error:
             self._warn(explain(error, self._engine.device))
+        yield from self.measure_memory(session)
 
     def _result(self, session: Session) -> Result:
         return session.result or self._engine.first

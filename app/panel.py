@@ -12,12 +12,18 @@ _UNIFORM = (("Dense", 0.0), ("30 %", 0.3), ("60 %", 0.6))
 _LARGEST_TEXT = 20_000  # letters; far more than any network needs
 
 
-def make_panel(result: Result) -> str:
+def make_panel(result: Result, moves: int | None = None) -> str:
     """JSON for the sliders.
 
+    Args:
+        result: what they show.
+        moves: how often the user had moved a slider when this was asked for. Sliders moved since
+            then keep their place. None sets them in any case.
+
     Returns:
-        ``{"linked": bool, "stages": [{"grid": [H, W], "windows": nW, "sparsities": [...]}],
-        "presets": [{"label", "title", "stages"}]}``; the sparsities are fractions.
+        ``{"linked": bool, "moves": int or null, "stages": [{"grid": [H, W], "windows": nW,
+        "sparsities": [...]}], "presets": [{"label", "title", "stages"}]}``; the sparsities are
+        fractions.
     """
     blocks = {block.stage: block for block in result.analysis.blocks}
     stages = [
@@ -31,6 +37,7 @@ def make_panel(result: Result) -> str:
     return json.dumps(
         {
             "linked": result.settings.linked,
+            "moves": moves,
             "stages": stages,
             "presets": list_presets(result.depths),
         }
@@ -59,8 +66,8 @@ def list_presets(depths: tuple[int, ...]) -> list[dict[str, Any]]:
     return presets
 
 
-def read_panel(text: str) -> tuple[SparsitySchedule, bool]:
-    """(schedule, linked) of what the sliders sent.
+def read_panel(text: str) -> tuple[SparsitySchedule, bool, int]:
+    """(schedule, linked, moves) of what the sliders sent.
 
     Raises:
         ScheduleError: not what the sliders send, or a sparsity outside [0, 1).
@@ -70,9 +77,9 @@ def read_panel(text: str) -> tuple[SparsitySchedule, bool]:
             raise ValueError("too long")
         value = json.loads(text)
         stages = tuple(tuple(stage["sparsities"]) for stage in value["stages"])
-        linked = value["linked"]
+        linked, moves = value["linked"], int(value.get("moves") or 0)
     except (KeyError, TypeError, ValueError) as error:
         raise ScheduleError(
             "The sparsity controls sent something unreadable; reload the page."
         ) from error
-    return SparsitySchedule(stages), bool(linked)
+    return SparsitySchedule(stages), bool(linked), moves

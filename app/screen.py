@@ -49,7 +49,9 @@ NATIVE = 0
 Changes = dict[str, Any]
 
 
-def draw_result(engine: Engine, session: Session, result: Result, before: Result) -> Changes:
+def draw_result(
+    engine: Engine, session: Session, result: Result, before: Result, moves: int | None = None
+) -> Changes:
     """Everything a new result changes on the page.
 
     Args:
@@ -57,14 +59,15 @@ def draw_result(engine: Engine, session: Session, result: Result, before: Result
         session: whose page it is.
         result: the new one.
         before: what was on the page.
+        moves: see :func:`app.panel.make_panel`.
     """
     changes = draw_numbers(session, result, engine.config.first_runs)
     changes["fed"] = show_fed(result)
     sizes = (result.analysis.prepared.input_size, before.analysis.prepared.input_size)
     if photo_key(result.photo, sizes[0]) != photo_key(before.photo, sizes[1]):
         changes["picture"] = make_photo(result)
-    panel = make_panel(result)
-    if panel != make_panel(replace(before, settings=result.settings)):
+    panel = make_panel(result, moves)
+    if panel != make_panel(replace(before, settings=result.settings), moves):
         changes["panel"] = panel  # another network or size: other windows
     if result.note:
         changes["short_side"] = gr.update(value=result.settings.short_side or NATIVE)

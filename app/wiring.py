@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.api import Api
-from app.components import PhotoInput
+from app.components import PhotoInput, PictureOutput
 from app.engine import Engine
 from app.handlers import Handlers
 from app.screen import OUTPUTS, Changes
@@ -123,6 +123,15 @@ def wire_looks(handlers: Handlers, session: gr.State, parts: dict[str, Any]) -> 
         api_name="open_tab",
         **_LOOKS,
         **_HIDDEN,
+    ).then(
+        _spread_all(handlers.measure_memory, ("latency",)),
+        session,
+        parts["latency"],
+        api_name="measure_memory",
+        show_progress="hidden",
+        trigger_mode="multiple",
+        **_TIMINGS,
+        **_HIDDEN,
     )
     parts["learn"].select(
         explain_block, session, parts["learn"], api_name="explain_block", **_LOOKS, **_HIDDEN
@@ -142,7 +151,7 @@ def wire_api(engine: Engine) -> None:
         sparsity = gr.Textbox("0.6", label="sparsity")
         block = gr.Number(0, precision=0, label="block")
         view = gr.Textbox("pruned", label="view")
-        answer, picture = gr.JSON(label="result"), gr.Image(label="picture", format="png")
+        answer, picture = gr.JSON(label="result"), PictureOutput(label="picture", format="png")
         setting = [photo, model, short_side, sparsity]
         gr.Button().click(api.models, None, answer, api_name="models", queue=False)
         for function, inputs, output in (

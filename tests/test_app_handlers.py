@@ -325,8 +325,13 @@ def test_another_network_brings_its_own_sliders(page, real):
         analysis=replace(real.first.analysis, blocks=real.first.analysis.blocks[:4]),
     )
     page.engine.analyze = lambda *a: other
-    changes = page.run(model="other")
-    assert len(json.loads(changes["panel"])["stages"]) == 2
+    asked = json.dumps(json.loads(page.controls["panel"]) | {"moves": 3})
+    panel = json.loads(page.run(model="other", panel=asked)["panel"])
+    assert len(panel["stages"]) == 2
+    assert panel["moves"] == 3  # sliders moved since then keep their place
+    page.session.note_try(page.engine.first)
+    panel = json.loads(page.handlers.return_to(page.session, 0)["panel"])
+    assert panel["moves"] is None
 
 
 def test_a_smaller_size_than_asked_is_shown_in_the_menu(page, real):
@@ -370,6 +375,16 @@ def test_memory_is_measured_when_latency_is_looked_at(page):
     page.run()
     (*_, last) = page.handlers.measure(page.session)
     assert "sparse <b>20 MB</b>" in last["latency"]
+
+
+def test_memory_is_measured_when_latency_is_looked_at_after_the_timing(page):
+    page.run()
+    list(page.handlers.measure(page.session))
+    assert list(page.handlers.measure_memory(page.session)) == []
+    assert "Memory is measured" in page.handlers.open_tab(page.session, "latency")["latency"]
+    (changes,) = page.handlers.measure_memory(page.session)
+    assert "sparse <b>20 MB</b>" in changes["latency"]
+    assert list(page.handlers.measure_memory(page.session)) == []  # once
 
 
 def test_sizes_are_compared_on_demand_and_forgotten_with_the_result(page):
@@ -441,7 +456,7 @@ def test_the_panel_says_grids_windows_and_schedule(real):
     assert [len(stage["sparsities"]) for stage in panel["stages"]] == [1, 1, 2, 1]
     assert panel["linked"] is True
     settings = real.first.settings
-    assert read_panel(json.dumps(panel)) == (settings.schedule, True)
+    assert read_panel(json.dumps(panel)) == (settings.schedule, True, 0)
 
 
 def test_presets_fit_the_network():

@@ -5,8 +5,10 @@ import os
 import re
 import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -15,6 +17,7 @@ from app_support import serve, write_home, write_photo
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from app.components import PictureOutput
 from app.panel import make_panel
 from sparsevit.transforms import load_image
 
@@ -159,3 +162,14 @@ def test_turns_away_what_does_not_fit_the_queue(server, photo):
         assert done
     errors = [error for job in jobs if (error := job.exception(timeout=120)) is not None]
     assert len(errors) <= 4
+
+
+def test_two_who_ask_for_the_same_picture_get_all_of_it():
+    pixels = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
+    output = PictureOutput(format="png", render=False)
+    whole = Path(output.postprocess(pixels).path).stat().st_size
+    with ThreadPoolExecutor(4) as pool:
+        others = [pool.submit(output.postprocess, pixels) for _ in range(8)]
+        while not all(other.done() for other in others):
+            assert Path(others[0].result().path).stat().st_size == whole
+    assert {Path(other.result().path).stat().st_size for other in others} == {whole}

@@ -59,7 +59,8 @@ const stepper = box("stepper",
     make("ol", { class: "sv-learn-dots" }, ...dots.map((dot) => make("li", {}, dot)))),
   box("main", picture, box("text", title, words, shapes, box("buttons", back, next))));
 
-root.append(
+const loading = make("p", { class: "sv-note" }, "Reading the tensors of this photo…");
+const everything = box("all",
   box("head", make("h3", {}, "Window pruning in six steps, on this photo"),
     make("label", {}, "Block explained ", select)),
   stepper,
@@ -70,6 +71,8 @@ root.append(
   make("details", { class: "sv-learn-card" }, make("summary", {}, "Glossary"), glossary),
   card("Read on", make("ul", { class: "sv-learn-links" }, ...links)),
 );
+everything.hidden = true; // until there is something to show
+root.append(loading, everything);
 
 select.addEventListener("change", () => {
   state.pending = Number(select.value);
@@ -257,6 +260,7 @@ async function settle() {
   }
   if (state.pending === data.index) state.pending = null;
   showBusy();
+  [loading.hidden, everything.hidden] = [true, false];
   select.replaceChildren(...data.blocks.map((name, index) => make("option", { value: index }, name)));
   select.value = state.pending ?? data.index;
   glossary.replaceChildren(...data.glossary.map(([term, meaning]) =>

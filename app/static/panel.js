@@ -7,16 +7,21 @@ const QUIET_MS = 90; // of quiet before "input" fires while a slider is dragged
 let state = null;
 let rows = [];
 let timer = null;
+let moves = 0; // of the user, so that an answer to an earlier state does not undo later ones
 
 const whole = (sparsity) => Math.round(sparsity * 100); // percent
 const kept = (windows, p) => Math.max(1, Math.floor((windows * (100 - p)) / 100));
 
+// Called for every move of the user.
 function emit() {
+  state.moves = moves += 1;
   clearTimeout(timer);
-  timer = setTimeout(() => {
-    props.value = JSON.stringify(state);
-    trigger("input");
-  }, QUIET_MS);
+  timer = setTimeout(send, QUIET_MS);
+}
+
+function send() {
+  props.value = JSON.stringify(state);
+  trigger("input");
 }
 
 function setPair(stage, pair, p) {
@@ -140,7 +145,18 @@ root.append(
   stagesBox,
 );
 onValue((value) => {
-  state = value;
+  const late = value.moves !== null && value.moves < moves;
+  const fits = state?.stages.map((stage) => stage.sparsities.length).join() ===
+    value.stages.map((stage) => stage.sparsities.length).join();
+  if (late && fits) {
+    value.stages.forEach((stage, i) => (stage.sparsities = state.stages[i].sparsities));
+    state = { ...value, linked: state.linked, moves };
+    props.value = JSON.stringify(state); // a run that waits for its turn reads it
+  } else {
+    state = value;
+  }
   build();
   refresh();
 });
+// What was moved while the connection was lost.
+window.addEventListener("online", () => setTimeout(send, QUIET_MS));
