@@ -29,7 +29,7 @@ from app.screen import (
 )
 from app.session import TABS, Session, Visitors
 from app.views.latency import show_latency
-from app.views.takeaway import read_query, write_zip
+from app.views.takeaway import names_state, read_query, write_zip
 from app.views.tradeoff import show_sizes
 from sparsevit.zoo import ModelError
 
@@ -51,15 +51,16 @@ class Handlers:
         self._warn = warn
         self._visitors = Visitors(engine.config.patience_s)
 
-    def enter(self, session: Session, key: str, query: Mapping[str, str]) -> Changes:
-        """A page was opened, perhaps by a link.
+    def enter(self, session: Session, visit: str, key: str, query: Mapping[str, str]) -> Changes:
+        """A page was opened, perhaps by a link, perhaps again.
 
         Args:
             session: of the user; updated.
+            visit: a secret of the browser's tab, the same after a reload.
             key: gradio's name of the session.
             query: of the address.
         """
-        self._visitors.enter(key, session)
+        self._visitors.enter(key, session, visit, goes_on=names_state(query))
         return self.open_link(session, query)
 
     def leave(self, key: str) -> None:
@@ -83,9 +84,10 @@ class Handlers:
             session.requests += 1
             session.photo_path = None
             return {}  # removed, perhaps to make room for another: the result stays
+        moves = None
         try:
-            photo = self._read_photo(session, photo_path)
             schedule, linked, moves = read_panel(panel)
+            photo = self._read_photo(session, photo_path)
             name = self._check_model(session, model)
             result = self._analyze(
                 session, photo, Settings(name, schedule, linked, short_side or None)
@@ -94,7 +96,7 @@ class Handlers:
             return {}
         except Exception as error:
             self._warn(explain(error, self._engine.device))
-            return self._restore(session, photo_path)
+            return self._restore(session, photo_path, moves)
         session.photo_path = photo_path
         return draw_result(self._engine, session, result, before, moves)
 
@@ -111,9 +113,9 @@ class Handlers:
         yield from self._measure(session, runs)
 
     def measure_memory(self, session: Session) -> Iterator[Changes]:
-        """Measure the memory of the current result, once, if the tab that shows it is open."""
+        """Measure the memory of the current result, once it is timed."""
         request, result = session.requests, self._result(session)
-        if session.tab != "latency" or result.analysis.latency is None or result.peak_mb:
+        if result.analysis.latency is None or result.peak_mb:
             return
         try:
             measured = self._engine.measure_memory(result)
@@ -160,22 +162,23 @@ class Handlers:
         if not 0 <= index < len(session.history):
             return {}
         entry = session.history[index]
-        changes = self._open(session, entry.photo, entry.settings)
+        changes = self._open(session, entry.photo, entry.settings, self._result(session))
         return changes | self._show_photo(session, entry.photo)
 
     def open_link(self, session: Session, query: Mapping[str, str]) -> Changes:
-        """Open the state that an address names, if it names one; see ``make_query``."""
-        if not {"model", "size", "sparsity", "photo"} & set(query):
+        """Open the state that an address names, if it names one; see ``make_address``."""
+        if not names_state(query):
             return {}
-        first = self._engine.first
+        first, before = self._engine.first, self._result(session)
         try:
-            settings = read_query(query, first.settings)
+            settings = read_query(query, before.settings)
             self._check_model(session, settings.model)
         except Exception as error:
             self._warn(explain(error, self._engine.device))
             return {}
-        photo = self._engine.examples.get(query.get("photo", ""), first.photo)
-        return self._open(session, photo, settings) | self._show_photo(session, photo)
+        photo = self._engine.examples.get(query.get("photo", ""), before.photo)
+        changes = self._open(session, photo, settings, first, moves=0)
+        return changes | self._show_photo(session, photo)
 
     def pick_example(self, index: int) -> str:
         """Path of an example picture."""
@@ -206,9 +209,15 @@ class Handlers:
         session.set_result(result)
         return result
 
-    def _open(self, session: Session, photo: Photo, settings: Settings) -> Changes:
-        """Analyse what the controls do not say yet, and set them."""
-        before = self._result(session)
+    def _open(
+        self,
+        session: Session,
+        photo: Photo,
+        settings: Settings,
+        before: Result,
+        moves: int | None = None,
+    ) -> Changes:
+        """Analyse what the controls do not say yet, and set them; ``before`` is on the page."""
         try:
             result = self._analyze(session, photo, settings)
         except Superseded:
@@ -217,7 +226,7 @@ class Handlers:
             self._warn(explain(error, self._engine.device))
             return {}
         changes = draw_result(self._engine, session, result, before)
-        return changes | draw_controls(result)
+        return changes | draw_controls(result, moves)
 
     def _show_photo(self, session: Session, photo: Photo) -> Changes:
         if self._result(session).photo is not photo or not photo.path.exists():
@@ -239,7 +248,8 @@ class Handlers:
                 yield draw_numbers(session, measured, runs)
         except Exception as error:
             self._warn(explain(error, self._engine.device))
-        yield from self.measure_memory(session)
+        if session.tab == "latency":
+            yield from self.measure_memory(session)
 
     def _result(self, session: Session) -> Result:
         return session.result or self._engine.first
@@ -260,10 +270,10 @@ class Handlers:
             return name
         raise ModelError(f"There is no model named {name!r} here; choose one of the list.")
 
-    def _restore(self, session: Session, photo_path: str | None) -> Changes:
+    def _restore(self, session: Session, photo_path: str | None, moves: int | None) -> Changes:
         """Set the controls back to what the result on the screen was made with."""
         result = self._result(session)
-        changes = draw_controls(result)
+        changes = draw_controls(result, moves)
         if photo_path != session.photo_path:
             path = session.photo_path or str(result.photo.path)
             changes["photo"] = path if Path(path).exists() else None

@@ -30,6 +30,7 @@ OUTPUTS = (
     "fed",
     "headline",
     "picture",
+    "place",
     "windows",
     "outputs",
     "latency",
@@ -63,6 +64,7 @@ def draw_result(
     """
     changes = draw_numbers(session, result, engine.config.first_runs)
     changes["fed"] = show_fed(result)
+    changes["place"] = make_address(result)
     sizes = (result.analysis.prepared.input_size, before.analysis.prepared.input_size)
     if photo_key(result.photo, sizes[0]) != photo_key(before.photo, sizes[1]):
         changes["picture"] = make_photo(result)
@@ -74,12 +76,18 @@ def draw_result(
     return changes | draw_tab(engine, session, result)
 
 
-def draw_controls(result: Result) -> Changes:
-    """Set the controls to what a result was made with, all but the photo."""
+def draw_controls(result: Result, moves: int | None = None) -> Changes:
+    """Set the controls to what a result was made with, all but the photo.
+
+    Args:
+        result: the one on the screen.
+        moves: see :func:`app.panel.make_panel`.
+    """
     return {
         "model": gr.update(value=result.settings.model),
         "short_side": gr.update(value=result.settings.short_side or NATIVE),
-        "panel": make_panel(result),
+        "panel": make_panel(result, moves),
+        "place": make_address(result),
     }
 
 

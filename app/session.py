@@ -63,6 +63,14 @@ class Session:
         kept = set(recent[:_MOST_PHOTOS])
         self.history[:] = [k for k in self.history if k.photo.key in kept][-_MOST_TRIES:]
 
+    def take_over(self, earlier: Session) -> None:
+        """Go on where a page left off that was reloaded; its files belong to this one now."""
+        uploads, folder = earlier.uploads, earlier.folder
+        earlier.uploads, earlier.folder = set(), None
+        self.__dict__.update(vars(earlier))
+        self.history, self.uploads, self.folder = list(earlier.history), uploads, folder
+        self.tab = TABS[0]
+
     def get_folder(self, parent: str) -> Path:
         """A private folder of this user below ``parent``."""
         if self.folder is None or not self.folder.exists():
@@ -81,8 +89,8 @@ class Session:
 class Visitors:
     """The open pages, so that one that was closed is forgotten soon.
 
-    Gradio itself keeps a session for an hour. A browser that only lost its connection comes back
-    to the same session as long as it does so within ``patience_s``.
+    Gradio itself keeps a session for an hour. A page that lost its connection reloads when it is
+    back and gets a new session; within ``patience_s`` that one goes on where the first left off.
 
     Args:
         patience_s: seconds between losing a page and forgetting it.
@@ -91,15 +99,23 @@ class Visitors:
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
         self._sessions: dict[str, Session] = {}
+        self._visits: dict[str, str] = {}
 
-    def enter(self, key: str, session: Session) -> None:
-        """A page was opened.
+    def enter(self, key: str, session: Session, visit: str, goes_on: bool) -> None:
+        """A page was opened, or opened again.
 
         Args:
             key: gradio's name of the session.
-            session: what is remembered of it.
+            session: what is remembered of it; updated if the page was open before.
+            visit: a secret of the browser's tab, the same after a reload; empty for none.
+            goes_on: whether it takes up what the tab showed before.
         """
+        earlier = self._sessions.get(self._visits.get(visit, ""))
+        if goes_on and earlier is not None and earlier is not session:
+            session.take_over(earlier)
         self._sessions[key] = session
+        if visit:
+            self._visits[visit] = key
 
     def leave(self, key: str) -> None:
         """A page was closed, or its connection lost."""
@@ -114,4 +130,5 @@ class Visitors:
         session = self._sessions.get(key)
         if session is not None and session.requests == requests:  # it did not come back
             del self._sessions[key]
+            self._visits = {v: k for v, k in self._visits.items() if k != key}
             session.close()

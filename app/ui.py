@@ -134,13 +134,15 @@ def _add_results(engine: Engine, controls: dict[str, Any]) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     parts["headline"] = _show_html(show_headline(first, config.start_runs), "sv-headline")
     parts["picture"] = add_view("photo", make_photo(first), visible="hidden")
+    parts["place"] = add_view("place", None, visible="hidden")
+    parts["visit"] = gr.Textbox(visible="hidden", elem_id="sv-visit")
     with gr.Tabs(elem_id="sv-tabs", overflow_behavior="wrap") as tabs:
         parts["tabs"] = tabs
         with gr.Tab("Pruned windows", id="windows"):
             parts["windows"] = add_view("windows", make_windows(first))
         with gr.Tab("Outputs", id="outputs"):
             parts["outputs"] = add_view("outputs", None)
-        with gr.Tab("Latency", id="latency"):
+        with gr.Tab("Latency", id="latency") as parts["latency_tab"]:
             parts["latency"] = _show_html("", "sv-latency")
             parts["again"] = gr.Button(f"Measure again ({config.more_runs} runs)", size="sm")
         with gr.Tab("Trade-off", id="tradeoff"):
@@ -164,7 +166,8 @@ def _add_takeaway() -> dict[str, Any]:
         parts["make_zip"] = gr.Button("Make a zip of all masks and figures", size="sm")
         parts["zip"] = gr.DownloadButton("Download the zip", size="sm", visible=False)
     parts["snippet"] = gr.Code(language="python", label="Python that computes this result again")
-    parts["json"] = gr.Code(language="json", label="result.json")
+    with gr.Accordion("All numbers as JSON", open=False):
+        parts["json"] = gr.Code(language="json", label="result.json")
     return parts
 
 

@@ -19,6 +19,10 @@ _TIMINGS: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "latency"}
 _LOOKS: dict[str, Any] = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
 _HIDDEN: dict[str, Any] = {"api_visibility": "undocumented"}
 
+#: The same for every load of one browser tab, and unknown to others.
+_NAME_VISIT = """(session) => [session, (sessionStorage.sparsevit ??= Array.from(
+  crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("-"))]"""
+
 _NUMBERS = ("headline", "latency", "history", "json")
 _DRAWN = (
     *("windows", "outputs", "latency", "history", "sizes", "learn"),
@@ -65,9 +69,9 @@ def wire_runs(
     def return_to(state: Session, event: gr.SelectData) -> Any:
         return _spread(handlers.return_to, OUTPUTS)(state, int(event.index))
 
-    def enter(state: Session, request: gr.Request) -> Any:
+    def enter(state: Session, visit: str, request: gr.Request) -> Any:
         query = dict(request.query_params)
-        return _spread(handlers.enter, OUTPUTS)(state, str(request.session_hash), query)
+        return _spread(handlers.enter, OUTPUTS)(state, visit, str(request.session_hash), query)
 
     def leave(request: gr.Request) -> None:
         handlers.leave(str(request.session_hash))
@@ -88,9 +92,16 @@ def wire_runs(
     parts["history"].select(
         return_to, session, result, api_name="return_to", **busy, **_RUNS, **_HIDDEN
     ).then(api_name="measure_returned", **follow)
-    demo.load(enter, session, result, api_name="enter", **busy, **_RUNS, **_HIDDEN).then(
-        api_name="measure_linked", **follow
-    )
+    demo.load(
+        enter,
+        [session, parts["visit"]],
+        result,
+        js=_NAME_VISIT,
+        api_name="enter",
+        **busy,
+        **_RUNS,
+        **_HIDDEN,
+    ).then(api_name="measure_linked", **follow)
     demo.unload(leave)
     parts["again"].click(api_name="measure_again", **again)
     parts["compare"].click(
@@ -123,7 +134,8 @@ def wire_looks(handlers: Handlers, session: gr.State, parts: dict[str, Any]) -> 
         api_name="open_tab",
         **_LOOKS,
         **_HIDDEN,
-    ).then(
+    )
+    parts["latency_tab"].select(
         _spread_all(handlers.measure_memory, ("latency",)),
         session,
         parts["latency"],

@@ -1,11 +1,53 @@
-"""Settings every test shares."""
+"""Settings and fixtures that tests share; what only some need is imported when one asks for it."""
+
+import os
 
 import pytest
 import torch
 
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: nothing calls home
 torch.set_num_threads(1)  # the test networks are too small to share between threads
 
 
 @pytest.fixture(autouse=True)
 def _fixed_seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with tiny networks, where the zoo looks for its own, and with example pictures."""
+    from app_support import write_home
+
+    folder = write_home(tmp_path_factory.mktemp("home"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sparsevit.zoo.CHECKPOINT_FOLDER", folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def engine(home):
+    """The page's engine with its first result, of the tiny network "small"."""
+    from app_support import INFOS, make_engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.engine.list_models", lambda: INFOS)
+        yield make_engine(home)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's chromium, started once."""
+    from browser_support import start_chromium
+
+    with start_chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def new_page(browser):
+    """Opens pages, each in a context of its own; at the end of the test none had an error."""
+    from browser_support import open_pages
+
+    with open_pages(browser) as open_it:
+        yield open_it

@@ -1,15 +1,11 @@
 """The tab "Learn" in a real browser: stepping, pointing, choosing a block."""
 
-import os
 import re
-import shutil
 
 import pytest
-
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-
-from app_support import make_engine, schedule, write_home
-from playwright.sync_api import expect, sync_playwright
+from app_support import schedule
+from browser_support import expect_no_clipping, wait_two_frames
+from playwright.sync_api import expect
 from view_support import serve_view
 
 from app.views.learn import make_learn
@@ -17,9 +13,6 @@ from app.views.photo import make_photo
 from sparsevit import zoo
 from sparsevit.steps import trace_block
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-PATIENCE_MS = 60_000
 TITLES = (
     "1. Cut the photo into windows",
     "2. Score every window",
@@ -38,23 +31,15 @@ BRIGHTNESS = """places => {
     return r + g + b;
   });
 }"""
-
-TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 DARK = 150  # of 765: here a darkened pixel cannot be told from one that is not
 
 pytestmark = pytest.mark.ui
 
-expect.set_options(timeout=PATIENCE_MS)
-
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory):
+def traced(engine):
     """The result, and the steps of its second and eighth block: a shifted one, and a late one."""
-    home = write_home(tmp_path_factory.mktemp("home"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        engine, loaded = make_engine(home), zoo.load_model("small")
-    result = engine.first
+    result, loaded = engine.first, zoo.load_model("small")
     return result, [
         trace_block(loaded, result.analysis.prepared, schedule(0.6), stage, block)
         for stage, block in ((0, 1), (2, 3))
@@ -64,42 +49,22 @@ def traced(tmp_path_factory):
 @pytest.fixture(scope="module")
 def url(traced):
     """The first block, then the second."""
-    if CHROMIUM is None:
-        message = "chromium is missing; on Debian: apt-get install chromium"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     result, blocks = traced
     values = [make_learn(result, steps) for steps in blocks]
     with serve_view("learn", values, make_photo(result)) as address:
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser(url):
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def open_page(url, browser):
-    """Opens the view without animations; at the end there was no error in the console."""
-    pages, problems = [], []
+def open_page(new_page, url):
+    """Opens the view, without animations unless they are asked for."""
 
     def open_it(width=1280, height=800, query="", motion="reduce"):
-        page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion=motion)
-        pages.append(page)
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
-        page.goto(url + query)
+        page = new_page(url + query, width, height, reduced_motion=motion)
         expect(heading(page)).to_have_text(TITLES[0])
         return page
 
-    yield open_it
-    for page in pages:
-        page.close()
-    assert problems == []
+    return open_it
 
 
 def heading(page):
@@ -189,10 +154,10 @@ def test_pointing_at_a_window_a_bar_or_a_tile_shows_its_numbers(open_page, trace
 def test_skipped_windows_are_dark_and_kept_ones_as_they_were(open_page, traced):
     page, steps = open_page(), traced[1][0]
     places = find_places(page, steps.trace.grid)
-    page.evaluate(TWO_FRAMES)
+    wait_two_frames(page)
     before = page.evaluate(BRIGHTNESS, places)
     step_button(page, 3).click()
-    page.evaluate(TWO_FRAMES)
+    wait_two_frames(page)
     after = page.evaluate(BRIGHTNESS, places)
     kept = steps.keep_mask.flatten().tolist()
     for was, now, stays in zip(before, after, kept, strict=True):
@@ -239,5 +204,5 @@ def test_a_phone_clips_nothing_and_nothing_jumps(open_page):
         step_button(page, number).click()
         expect(heading(page)).to_have_text(TITLES[number - 1])
         heights.add(page.locator(".sv-learn figure").bounding_box()["height"])
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        expect_no_clipping(page)
     assert len(heights) == 1

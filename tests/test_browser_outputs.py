@@ -1,18 +1,14 @@
 """The tab "Outputs" in a real browser, by maps small enough to know every pixel of the picture."""
 
 import json
-import os
 import re
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-
-from playwright.sync_api import expect, sync_playwright
+from browser_support import expect_no_clipping
+from playwright.sync_api import expect
 from view_support import serve_view
 
 from app.records import Photo, Result, Settings, Truth
@@ -21,10 +17,6 @@ from app.views.outputs import UNKNOWN, make_outputs
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.semantic import SemanticTask
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-PATIENCE_MS = 60_000
 
 SKY, ROAD, CAR = range(3)
 NAMES = ("Sky", "Road", "Car")
@@ -44,8 +36,6 @@ LABELS = LABELS.repeat(2, 0).repeat(2, 1)
 
 pytestmark = pytest.mark.ui
 
-expect.set_options(timeout=PATIENCE_MS)
-
 
 def make_value(task, dense, sparse, labels=None):
     truth = None if labels is None else Truth(labels, NAMES)
@@ -60,9 +50,6 @@ def make_value(task, dense, sparse, labels=None):
 
 @pytest.fixture(scope="module")
 def url():
-    if CHROMIUM is None:
-        message = "chromium is missing; on Debian: apt-get install chromium"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     pixels = np.full((400, 800, 3), PHOTO_GREY, np.uint8)
     photo = {"key": "key-4x8", "width": 800, "height": 400, "uri": encode_jpeg(pixels)}
     likely = np.array([0.7, 0.2, 0.1], np.float32)
@@ -76,33 +63,14 @@ def url():
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser(url):
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def open_page(url, browser):
-    contexts, problems = [], []
-
+def open_page(new_page, url):
     def open_it(width=1280, **options):
-        context = browser.new_context(viewport={"width": width, "height": 800}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
-        page.goto(url)
+        page = new_page(url, width, **options)
         expect(page.locator(".sv-out-table tbody tr")).to_have_count(3)
         return page
 
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert problems == []
+    return open_it
 
 
 @pytest.fixture
@@ -257,9 +225,7 @@ def test_a_phone_clips_nothing_and_a_tap_reads_the_classes(open_page):
     expect(page.get_by_role("slider", name=re.compile("shows"))).to_have_value("50")
     for mode in ("Difference", "Truth", "Errors", "Compare"):
         see(page, mode)
-        widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-        inner, outer = page.evaluate(widths)
-        assert inner <= outer
+        expect_no_clipping(page)
 
 
 def test_full_screen(page):

@@ -1,105 +1,50 @@
 """The tab Video in a real browser, with chromium's own test pattern as the webcam."""
 
-import os
 import re
-import shutil
 
 import cv2
+import gradio as gr
 import numpy as np
 import pytest
+from app_support import schedule
+from browser_support import expect_no_clipping
+from playwright.sync_api import expect
+from view_support import serve_demo
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-
-import gradio as gr
-from app_support import make_engine, schedule, write_home
-from playwright.sync_api import expect, sync_playwright
-
-from app.components import STATIC_FOLDER
 from app.records import Settings
 from app.session import Session
 from app.tabs_video import add_video_tab
-from app.theme import build_theme
 from app.video import FrameRunner, make_example
-from sparsevit import zoo
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"),
-    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
-]
-PATIENCE_MS = 120_000
 DENSE = "Set dense"  # stands for a move of the page's sliders
 
 pytestmark = pytest.mark.ui
 
-expect.set_options(timeout=PATIENCE_MS)
-
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """(address, engine) of a page with this tab alone."""
-    if CHROMIUM is None:
-        message = "chromium is missing; on Debian: apt-get install chromium"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    home = write_home(tmp_path_factory.mktemp("home"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        engine = make_engine(home)
-        dense = engine.analyze(engine.first.photo, Settings("small", schedule(0.0), short_side=256))
-        with gr.Blocks(analytics_enabled=False) as demo:
-            session = gr.State(Session())
-            add_video_tab(engine, {"session": session})
+def url(engine):
+    """A page with this tab alone."""
+    dense = engine.analyze(engine.first.photo, Settings("small", schedule(0.0), short_side=256))
+    with gr.Blocks(analytics_enabled=False) as demo:
+        session = gr.State(Session())
+        add_video_tab(engine, {"session": session})
 
-            def set_dense(page: Session) -> None:
-                page.result = dense
+        def set_dense(page: Session) -> None:
+            page.result = dense
 
-            gr.Button(DENSE).click(set_dense, session, None, queue=False)
-        _, url, _ = demo.launch(
-            server_name="127.0.0.1",
-            prevent_thread_lock=True,
-            quiet=True,
-            theme=build_theme(),
-            css_paths=sorted(STATIC_FOLDER.glob("*.css")),
-            ssr_mode=False,
-        )
-        try:
-            yield url, engine
-        finally:
-            demo.close()
-
-
-@pytest.fixture(scope="module")
-def browser(server):
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield chromium
-        chromium.close()
+        gr.Button(DENSE).click(set_dense, session, None, queue=False)
+    with serve_demo(demo) as address:
+        yield address
 
 
 @pytest.fixture
-def open_page(server, browser):
-    """Opens the page; at the end no error is left in the console."""
-    contexts, problems = [], []
-
+def open_page(new_page, url):
     def open_it(width=1000, height=900, query=""):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, permissions=["camera"]
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on(
-            "console", lambda message: message.type == "error" and problems.append(message.text)
-        )
-        page.goto(server[0] + query)
+        page = new_page(url + query, width, height, permissions=["camera"])
         expect(windows(page)).to_have_attribute("aria-label", re.compile("The example"))
         return page
 
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert problems == []
+    return open_it
 
 
 def windows(page):
@@ -138,7 +83,7 @@ def read_brightness(page, places):
     return windows(page).evaluate(script, places)
 
 
-def test_the_example_runs_to_its_end_and_can_be_looked_through(server, open_page):
+def test_the_example_runs_to_its_end_and_can_be_looked_through(engine, open_page):
     page = open_page()
     start(page)
     expect(page.get_by_role("status").first).to_have_text(re.compile("^Done: 36 frames"))
@@ -152,7 +97,6 @@ def test_the_example_runs_to_its_end_and_can_be_looked_through(server, open_page
     # The first frame's masks are those of the network, wherever one looks.
     page.get_by_role("slider", name="Frame").press("Home")
     page.get_by_label("Show").select_option(label="Stage 1 · block 2 · shifted")
-    engine = server[1]
     pixels = next(make_example(engine.first.photo.pixels).frames)
     settings = Settings("small", engine.first.settings.schedule, short_side=256)
     block = FrameRunner(engine).run(pixels, settings).blocks[1]
@@ -231,9 +175,6 @@ def test_the_webcam_on_a_phone(open_page, query):
     expect(counter(page)).to_have_text(re.compile("^Frame [3-9]"))
     expect(windows(page)).to_have_attribute("aria-label", re.compile(r"^Frame \d+\. Blocks that"))
     expect(number(page, "This page")).to_have_text(re.compile(r"^\d+(\.\d+)?$"))
-    inner, outer = page.evaluate(
-        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    )
-    assert inner <= outer
+    expect_no_clipping(page)
     stop(page)
     expect(page.get_by_role("slider", name="Frame")).to_be_enabled()

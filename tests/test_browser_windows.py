@@ -1,29 +1,20 @@
 """The tab of pruned windows in a real browser: what is drawn, and what mouse and keys do."""
 
 import json
-import os
 import re
-import shutil
 
 import numpy as np
 import pytest
-
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-
-from app_support import make_engine, schedule, write_home
-from playwright.sync_api import expect, sync_playwright
+from app_support import schedule
+from browser_support import expect_no_clipping, wait_two_frames
+from playwright.sync_api import expect
 from view_support import serve_view
 
-from app.engine import Settings
+from app.records import Settings
 from app.views.photo import make_photo
 from app.views.windows import make_windows
-from sparsevit import zoo
 from sparsevit.windows import map_tokens_to_windows
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-PATIENCE_MS = 60_000
-TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 # Blue less red at the centre of every token of a grid over the picture of 512 x 256.
 BLUENESS = """([rows, columns]) => {
   const canvas = document.querySelector(".sv-win-stage canvas");
@@ -40,26 +31,17 @@ BLUENESS = """([rows, columns]) => {
 
 pytestmark = pytest.mark.ui
 
-expect.set_options(timeout=PATIENCE_MS)
-
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def results(engine):
     """Of one photo: sparse, then dense."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", write_home(home))
-        engine = make_engine(home)
-        dense = engine.analyze(engine.first.photo, Settings("small", schedule(0), short_side=256))
+    dense = engine.analyze(engine.first.photo, Settings("small", schedule(0), short_side=256))
     return engine.first, dense
 
 
 @pytest.fixture(scope="module")
 def url(results):
     """The values that follow each other: sparse, dense, fewer blocks, those of another photo."""
-    if CHROMIUM is None:
-        message = "chromium is missing; on Debian: apt-get install chromium"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     sparse, dense = (json.loads(make_windows(result)) for result in results)
     fewer = {**sparse, "blocks": sparse["blocks"][:4]}
     values = [json.dumps(value) for value in (sparse, dense, fewer, {**dense, "key": "another"})]
@@ -67,33 +49,14 @@ def url(results):
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser(url):
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def open_page(url, browser):
-    """Opens the view; at the end there was no error in the console."""
-    pages, problems = [], []
-
+def open_page(new_page, url):
     def open_it(width=1280, height=800, query=""):
-        page = browser.new_page(viewport={"width": width, "height": height})
-        pages.append(page)
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
-        page.goto(url + query)
+        page = new_page(url + query, width, height)
         expect(thumbs(page)).to_have_count(10)
         return page
 
-    yield open_it
-    for page in pages:
-        page.close()
-    assert problems == []
+    return open_it
 
 
 @pytest.fixture
@@ -150,7 +113,7 @@ def test_what_a_block_skipped_is_dark_and_bluish(page, results):
     for index in (0, 1, 7):  # plain, shifted, coarse and shifted
         block = results[0].analysis.blocks[index]
         thumbs(page).nth(index).click()
-        page.evaluate(TWO_FRAMES)
+        wait_two_frames(page)
         blueness = np.array(page.evaluate(BLUENESS, list(block.grid.grid)))
         owner = map_tokens_to_windows(block.grid).numpy()
         dark = [blueness[owner == window].mean() > 12 for window in range(block.total)]
@@ -207,7 +170,7 @@ def test_a_pinned_place_is_followed_through_all_blocks_and_values(page, results)
     expect(rows).to_have_count(4)
     before = picture(page).get_attribute("aria-label")
     send_next(page)  # of another photo, which has not come: nothing changes
-    page.evaluate(TWO_FRAMES)
+    wait_two_frames(page)
     expect(picture(page)).to_have_attribute("aria-label", before)
     page.get_by_role("button", name="Let go").click()
     expect(rows.first).to_be_hidden()
@@ -253,10 +216,7 @@ def test_a_phone_clips_nothing(open_page):
     page = open_page(390, 844, "?__theme=dark")
     stage(page).click(position=point_at(page, 0.5, 0.5))
     expect(page.locator(".sv-win-panel")).to_be_visible()
-    inner, outer = page.evaluate(
-        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    )
-    assert inner <= outer
+    expect_no_clipping(page)
     parts = ".sv-win-bar button, .sv-win-views label, .sv-win-strip button, .sv-win-panel td"
     right = page.evaluate(
         "parts => Math.max(...[...document.querySelectorAll(parts)]"

@@ -5,9 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from app_support import write_home
 
-from sparsevit import zoo
 from sparsevit.analysis import analyze, prepare_image
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.segmenter import load_segmenter
@@ -17,15 +15,8 @@ from sparsevit.zoo import load_model
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return write_home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
 def steps(home):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        loaded = load_model("small")
+    loaded = load_model("small")
     photo = np.random.default_rng(0).integers(0, 255, (128, 256, 3), dtype=np.uint8)
     prepared = prepare_image(loaded, photo, 128)
     schedule = SparsitySchedule.parse(0.5, loaded.depths)

@@ -9,10 +9,9 @@ import cv2
 import gradio as gr
 import numpy as np
 import pytest
-from app_support import INFOS, make_engine, schedule, write_home
+from app_support import schedule
 from gradio_client import Client, handle_file
 
-from app import engine as engine_module
 from app import tabs_video
 from app.engine import Superseded
 from app.records import FrameResult, Settings
@@ -20,7 +19,6 @@ from app.session import Session
 from app.tabs_video import VideoHandlers, VideoSession, add_video_tab
 from app.video import DENSE_EVERY, FrameRunner, Tally, make_example, run_clip
 from app.views.common import encode_jpeg
-from sparsevit import zoo
 from sparsevit.analysis import analyze, prepare_image
 from sparsevit.data import video as video_module
 from sparsevit.data.video import VideoError, describe_clip, read_frames
@@ -148,26 +146,12 @@ def test_the_example_pans_and_closes_in():
     assert [left for left, _ in edges] == sorted(left for left, _ in edges)
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return write_home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
-def engine(home):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        patch.setattr(engine_module, "list_models", lambda: INFOS)
-        yield make_engine(home)
-
-
 @pytest.fixture
 def settings():
     return Settings("small", schedule([[0.6], [0], [0.2, 0.5], [0]]), short_side=128)
 
 
-def test_a_clip_runs_as_single_pictures_would(engine, home, settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(zoo, "CHECKPOINT_FOLDER", home)
+def test_a_clip_runs_as_single_pictures_would(engine, settings, tmp_path):
     path = tmp_path / "a.avi"
     rng = np.random.default_rng(0)
     writer = cv2.VideoWriter(

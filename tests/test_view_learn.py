@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from app_support import make_engine, schedule, write_home
+from app_support import schedule
 from oracle import list_windows
 
 from app.views.common import photo_key
@@ -15,14 +15,6 @@ from app.views.learn import choose_block, find_runs, make_learn
 from sparsevit import zoo
 from sparsevit.steps import trace_block
 from sparsevit.windows import get_window_grid
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    home = write_home(tmp_path_factory.mktemp("home"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        yield make_engine(home)
 
 
 @pytest.fixture(scope="module")

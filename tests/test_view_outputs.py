@@ -10,11 +10,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from app_support import make_engine, write_home
 
 from app.records import Photo, Result, Settings, Truth
 from app.views.outputs import UNKNOWN, make_outputs
-from sparsevit import zoo
 from sparsevit.evaluation import make_iou_metric, read_score
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks.classification import ClassificationTask
@@ -84,9 +82,8 @@ def test_labels_of_no_use_are_left_out():
     assert show_maps(dense, dense, [[255, 4], [4, 255]])["accuracy"] is None
 
 
-def test_real_result_scores_as_evaluation_does(tmp_path, monkeypatch):
-    monkeypatch.setattr(zoo, "CHECKPOINT_FOLDER", tmp_path)
-    result = make_engine(write_home(tmp_path)).first
+def test_real_result_scores_as_evaluation_does(engine):
+    result = engine.first
     size = tuple(2 * side for side in result.analysis.prepared.input_size)
     count = len(result.task.class_names)
     labels = np.random.default_rng(0).integers(0, count + 1, size, dtype=np.uint8)

@@ -6,12 +6,11 @@ import json
 import cv2
 import numpy as np
 import pytest
-from app_support import make_engine, schedule, write_home
+from app_support import schedule
 
 from app.records import Settings
 from app.video import Clip, FrameRunner, Tally, make_example
 from app.views.video import make_begun, make_done, make_frame, make_opening, make_problem
-from sparsevit import zoo
 
 
 def decode(uri: str) -> np.ndarray:
@@ -20,14 +19,6 @@ def decode(uri: str) -> np.ndarray:
     assert start == "data:image/jpeg;base64"
     encoded = np.frombuffer(base64.b64decode(data), np.uint8)
     return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    home = write_home(tmp_path_factory.mktemp("home"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        yield make_engine(home)
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from app_support import make_engine, write_home
 
 from app.views.common import photo_key
 from app.views.windows import find_spans, make_windows
-from sparsevit import zoo
 from sparsevit.windows import get_window_grid, map_tokens_to_windows
 
 # (H, W), window, shift, pad_first
@@ -27,11 +25,8 @@ GRIDS = [
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory):
-    home = write_home(tmp_path_factory.mktemp("home"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        return make_engine(home).first
+def result(engine):
+    return engine.first
 
 
 def find_owner(spans, place):

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
-from app_support import make_engine, schedule, write_home
+from app_support import schedule
 
 from app.records import make_try
 from app.views.chart import Mark, draw_chart
@@ -17,19 +17,10 @@ from app.views.headline import show_fed, show_headline
 from app.views.latency import show_latency
 from app.views.takeaway import make_address, make_json, make_snippet, read_query, write_zip
 from app.views.tradeoff import describe_schedule, show_history, show_sizes
-from sparsevit import zoo
 from sparsevit.latency import LatencyReport, LatencyStats
 from sparsevit.schedule import ScheduleError
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tradeoff import SizeComparison, SizePoint
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    home = write_home(tmp_path_factory.mktemp("home"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        return make_engine(home, start_runs=1)
 
 
 @pytest.fixture
@@ -137,12 +128,10 @@ def test_a_classifier_s_agreement_is_shared_probability(result):
     assert "probability shared with the dense output" in html
 
 
-def test_the_snippet_reproduces_the_result(engine, result):
+def test_the_snippet_reproduces_the_result(result):
     namespace = {}
     code = make_snippet(result).replace(repr(result.photo.path.name), repr(str(result.photo.path)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", engine.config.assets.parent)
-        exec(code, namespace)
+    exec(code, namespace)
     assert namespace["analysis"].agreement == result.analysis.agreement
     data = json.loads(make_json(result))
     assert data["schedule"] == result.settings.schedule.to_list()

@@ -1,4 +1,4 @@
-"""One view of the page alone in a browser, for the tests of its script."""
+"""Parts of the page alone, for the tests of their scripts in a browser."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,23 @@ import gradio as gr
 
 from app.components import STATIC_FOLDER, add_view
 from app.theme import build_theme
+
+
+@contextmanager
+def serve_demo(demo: gr.Blocks) -> Iterator[str]:
+    """Serve a part in the looks of the whole page, on a free port of this machine: its address."""
+    _, url, _ = demo.launch(
+        server_name="127.0.0.1",
+        prevent_thread_lock=True,
+        quiet=True,
+        theme=build_theme(),
+        css_paths=sorted(STATIC_FOLDER.glob("*.css")),
+        ssr_mode=False,
+    )
+    try:
+        yield url
+    finally:
+        demo.close()
 
 
 @contextmanager
@@ -34,16 +51,5 @@ def serve_view(name: str, values: list[str], photo: str | None = None) -> Iterat
             return index + 1, values[(index + 1) % len(values)]
 
         button.click(step, number, [number, view])
-    css = sorted(STATIC_FOLDER.glob("*.css"))
-    _, url, _ = demo.launch(
-        server_name="127.0.0.1",
-        prevent_thread_lock=True,
-        quiet=True,
-        theme=build_theme(),
-        css_paths=css,
-        ssr_mode=False,
-    )
-    try:
+    with serve_demo(demo) as url:
         yield url
-    finally:
-        demo.close()

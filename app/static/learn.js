@@ -60,7 +60,7 @@ const stepper = box("stepper",
   box("main", picture, box("text", title, words, shapes, box("buttons", back, next))));
 
 const loading = make("p", { class: "sv-note" }, "Reading the tensors of this photo…");
-const everything = box("all",
+const everything = box("whole",
   box("head", make("h3", {}, "Window pruning in six steps, on this photo"),
     make("label", {}, "Block explained ", select)),
   stepper,

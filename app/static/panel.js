@@ -21,6 +21,10 @@ function emit() {
 
 function send() {
   props.value = JSON.stringify(state);
+  const url = new URL(location.href); // the page reloads after a lost connection
+  url.searchParams.set("sparsity", JSON.stringify(state.stages.map((stage) => stage.sparsities)));
+  url.searchParams.set("linked", Number(state.linked));
+  history.replaceState(history.state, "", url);
   trigger("input");
 }
 
@@ -144,7 +148,9 @@ root.append(
       make("div", { class: "sv-row" }, master.range, master.box, masterNote))),
   stagesBox,
 );
+let built = "";
 onValue((value) => {
+  const layout = JSON.stringify([value.stages.map(({ grid, windows }) => [grid, windows]), value.presets]);
   const late = value.moves !== null && value.moves < moves;
   const fits = state?.stages.map((stage) => stage.sparsities.length).join() ===
     value.stages.map((stage) => stage.sparsities.length).join();
@@ -155,8 +161,7 @@ onValue((value) => {
   } else {
     state = value;
   }
-  build();
+  if (layout !== built) build(); // else what has the focus keeps it
+  built = layout;
   refresh();
 });
-// What was moved while the connection was lost.
-window.addEventListener("online", () => setTimeout(send, QUIET_MS));

@@ -8,7 +8,7 @@ from html import escape
 from math import ceil, floor, log10
 
 _WIDTH, _HEIGHT = 560, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 14, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 14, 52
 _TICKS = 5
 
 
@@ -58,7 +58,7 @@ def draw_chart(
     for tick in x_ticks:
         x, bottom = place(tick, y_ticks[0])
         parts.append(f'<line x1="{x}" x2="{x}" y1="{_TOP}" y2="{bottom}"/>')
-        parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="middle">{tick:g}</text>')
+        parts.append(f'<text x="{x}" y="{bottom + 18}" text-anchor="middle">{tick:g}</text>')
     for tick in y_ticks:
         left, y = place(x_ticks[0], tick)
         parts.append(f'<line x1="{left}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
@@ -70,7 +70,7 @@ def draw_chart(
     )
     height = (_TOP + _HEIGHT - _BOTTOM) / 2
     parts.append(
-        f'<text class="sv-axis" transform="translate(12 {height}) rotate(-90)" '
+        f'<text class="sv-axis" transform="translate(15 {height}) rotate(-90)" '
         f'text-anchor="middle">{escape(y_title)}</text>'
     )
     if len(line) > 1:

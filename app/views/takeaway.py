@@ -62,7 +62,7 @@ def write_zip(result: Result, folder: Path) -> Path:
 
 
 def make_address(result: Result) -> str:
-    """JSON for ``static/address.js``: the end of the address that reopens this state.
+    """JSON for ``address.js`` and ``place.js``: the end of the address that reopens this state.
 
     Returns:
         ``{"query": "?model=...", "note": a sentence where something is not in it}``.
@@ -78,6 +78,11 @@ def make_address(result: Result) -> str:
     if result.photo.example is not None:
         values["photo"], note = result.photo.example, ""
     return json.dumps({"query": "?" + urlencode(values), "note": note})
+
+
+def names_state(query: Mapping[str, str]) -> bool:
+    """Whether an address says what to show."""
+    return not query.keys().isdisjoint(("model", "size", "sparsity", "photo"))
 
 
 def read_query(query: Mapping[str, str], before: Settings) -> Settings:

@@ -1,0 +1,81 @@
+"""Debian's chromium, and pages in it that must stay clean; the fixtures are in ``conftest.py``."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+PATIENCE_MS = 60_000
+
+_ARGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"),
+    # Its own test pattern is the webcam.
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+]
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@contextmanager
+def start_chromium() -> Iterator[Browser]:
+    """Start chromium. Where it is missing, tests are skipped; in CI they fail."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        message = "chromium is missing; on Debian: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=path, args=_ARGS) as chromium,
+    ):
+        yield chromium
+
+
+@contextmanager
+def open_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """What opens pages: ``open_it(url, width, height, **options of the context)``.
+
+    At the end no page may have raised an error, written one to the console, or asked another
+    machine for anything. That a test took it offline is no error.
+    """
+    contexts, problems = [], []
+
+    def check_message(message: ConsoleMessage) -> None:
+        if message.type == "error" and "ERR_INTERNET_DISCONNECTED" not in message.text:
+            problems.append(message.text)
+
+    def check_request(request: Request) -> None:
+        if urlsplit(request.url).hostname not in (None, "127.0.0.1"):  # None: data:, blob:
+            problems.append(f"request to {request.url}")
+
+    def open_it(url: str, width: int = 1280, height: int = 800, **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", check_message)
+        page.on("request", check_request)
+        page.goto(url)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def expect_no_clipping(page: Page) -> None:
+    """The page is not wider than the window."""
+    widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    inner, outer = page.evaluate(widths)
+    assert inner <= outer
+
+
+def wait_two_frames(page: Page) -> None:
+    """Wait until what a script asked the browser to draw is drawn."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
