@@ -16,6 +16,7 @@ from torch import Tensor
 
 from app.config import Config
 from app.examples import read_examples, read_photo
+from app.newest import Superseded, always, stop_when_stale
 from app.records import FrameResult, Photo, Result, Settings, fit_schedule
 from sparsevit.analysis import PreparedImage, analyze, prepare_image
 from sparsevit.latency import (
@@ -44,14 +45,6 @@ _SMALLEST_SIDE = 256  # pixels; below it no smaller size is tried when memory ru
 Outcome = TypeVar("Outcome")
 
 
-class Superseded(Exception):
-    """A newer request of the same user has made this one pointless."""
-
-
-def _always() -> bool:
-    return True
-
-
 class Engine:
     """Networks by name, one lock around every run, and dense results kept for reuse.
 
@@ -69,6 +62,7 @@ class Engine:
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
         self._prepared: OrderedDict[tuple[str, str, int | None], PreparedImage] = OrderedDict()
         self._dense_forms: dict[tuple[str, torch.Size], str] = {}
+        self._dense_ms: dict[tuple[str, torch.Size], float] = {}
         self._first: Result | None = None
         self._infos: list[ModelInfo] | None = None
 
@@ -131,7 +125,7 @@ class Engine:
         return photo
 
     def analyze(
-        self, photo: Photo, settings: Settings, is_current: Callable[[], bool] = _always
+        self, photo: Photo, settings: Settings, is_current: Callable[[], bool] = always
     ) -> Result:
         """Run a network on a photo; its dense result is computed once and kept.
 
@@ -161,9 +155,16 @@ class Engine:
                     if not is_current():
                         raise Superseded
                     sparsify(loaded.module, 0.0, rescore=not settings.linked)
-                    prepared = self._prepare(loaded, photo, settings.short_side)
-                    analysis = analyze(loaded, prepared, schedule)
-                return Result(photo, settings, analysis, loaded.task, loaded.depths, note)
+                    with stop_when_stale(loaded.module, is_current):
+                        prepared = self._prepare(loaded, photo, settings.short_side)
+                        analysis = analyze(loaded, prepared, schedule)
+                dense_ms = self._dense_ms.get((loaded.name, prepared.images.shape))
+                guess_ms = None if dense_ms is None else (dense_ms, analysis.forward_ms)
+                return Result(
+                    *(photo, settings, analysis, loaded.task, loaded.depths),
+                    note=note,
+                    guess_ms=guess_ms,
+                )
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -181,7 +182,7 @@ class Engine:
             )
 
     def measure(
-        self, result: Result, runs: int, is_current: Callable[[], bool] = _always, warmup: int = 0
+        self, result: Result, runs: int, is_current: Callable[[], bool] = always, warmup: int = 0
     ) -> Iterator[Result]:
         """Time dense against sparse, round after round; others may run between two rounds.
 
@@ -196,6 +197,7 @@ class Engine:
         form = self._choose_dense_form(loaded, result)
         rounds = refine_latency(loaded.module, images, schedule, runs, form, warmup)
         for report in self._take_turns(loaded, result, rounds, is_current):
+            self._dense_ms[loaded.name, images.shape] = report.dense.median_ms
             yield replace(result, analysis=replace(result.analysis, latency=report))
 
     def run_frame(
@@ -204,7 +206,7 @@ class Engine:
         settings: Settings,
         order: Sequence[str],
         warmup: int = 0,
-        is_current: Callable[[], bool] = _always,
+        is_current: Callable[[], bool] = always,
     ) -> FrameResult:
         """Run one frame of a video and time it; nothing of it is kept.
 
@@ -294,7 +296,7 @@ class Engine:
         return replace(result, peak_mb=(dense, sparse))
 
     def compare_sizes(
-        self, result: Result, rounds: int, is_current: Callable[[], bool] = _always
+        self, result: Result, rounds: int, is_current: Callable[[], bool] = always
     ) -> Iterator[SizeComparison]:
         """Hold the result against the dense network at lower resolutions of the same photo."""
         loaded = self._get_model(result.settings.model)
@@ -331,7 +333,11 @@ class Engine:
                 if not is_current():
                     return
                 sparsify(loaded.module, 0.0, rescore=not result.settings.linked)
-                outcome = next(steps, None)
+                try:
+                    with stop_when_stale(loaded.module, is_current):
+                        outcome = next(steps, None)
+                except Superseded:
+                    return
             if outcome is None:
                 return
             yield outcome

@@ -15,8 +15,9 @@ from pathlib import Path
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from app.engine import Engine, Superseded
+from app.engine import Engine
 from app.errors import explain
+from app.newest import Superseded
 from app.panel import read_panel
 from app.records import Photo, Result, Settings
 from app.screen import (

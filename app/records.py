@@ -79,6 +79,8 @@ class Result:
         note: what was done otherwise than asked, in one sentence; empty if nothing was.
         peak_mb: memory of the tensors of one forward at its worst moment, dense and sparse, in
             units of 1e6 bytes; None until measured.
+        guess_ms: (dense, sparse) latency known before anything is measured: dense of an earlier
+            measurement at this size, sparse of the one forward just made; None at a new size.
     """
 
     photo: Photo
@@ -88,6 +90,7 @@ class Result:
     depths: tuple[int, ...]
     note: str = ""
     peak_mb: tuple[float, float] | None = None
+    guess_ms: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

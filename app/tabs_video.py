@@ -19,8 +19,9 @@ from gradio.utils import get_upload_folder, is_in_or_equal
 
 from app.api import Api
 from app.components import STATIC_FOLDER
-from app.engine import Engine, Superseded
+from app.engine import Engine
 from app.errors import explain
+from app.newest import Superseded
 from app.session import Session
 from app.video import (
     CLIP_RATE,

@@ -11,7 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.engine import Engine, Superseded
+from app.engine import Engine
+from app.newest import Superseded
 from app.records import FrameResult, Settings
 from sparsevit.data.video import MAX_FRAMES, describe_clip, read_frames
 from sparsevit.transforms import Size, choose_size, resize_image

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sparsevit.cost import CostReport, count_fixed_macs, count_macs
-from sparsevit.latency import LatencyReport, describe_device, measure_latency
+from sparsevit.latency import LatencyReport, describe_device, measure_latency, time_interleaved
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.trace import BlockTrace, capture
@@ -55,6 +55,8 @@ class Analysis:
         agreement: sparse against dense; "agreement" in [0, 1] is the headline.
         cost: multiply-accumulates.
         device, dtype: what it ran on.
+        forward_ms: the one sparse forward, its masks recorded meanwhile; a first idea of its
+            latency.
         latency: measured afterwards, if at all.
     """
 
@@ -67,6 +69,7 @@ class Analysis:
     cost: CostReport
     device: str
     dtype: str
+    forward_ms: float
     latency: LatencyReport | None = None
 
     @property
@@ -143,9 +146,14 @@ def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Anal
         raise ValueError(f"The picture was prepared for {prepared.model}, not {loaded.name}.")
     model = loaded.module
     set_sparsity(model, schedule)
+    outputs = []
+
+    def run() -> None:
+        outputs.append(model(prepared.images))
+
     with torch.inference_mode(), capture(model) as trace:
-        output = model(prepared.images)
-    sparse = loaded.task.interpret(output, prepared.input_size)
+        timed = time_interleaved({"sparse": run}, repeats=1, device=loaded.device, warmup=0)
+    sparse = loaded.task.interpret(outputs[0], prepared.input_size)
     return Analysis(
         model=loaded.name,
         prepared=prepared,
@@ -156,6 +164,7 @@ def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Anal
         cost=count_macs(model, prepared.input_size, get_sparsity(model), prepared.fixed_macs),
         device=describe_device(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
+        forward_ms=timed["sparse"].median_ms,
     )
 
 

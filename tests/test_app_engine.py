@@ -17,8 +17,10 @@ from PIL import Image
 from app import engine as engine_module
 from app import views as views_folder
 from app.config import parse_args
-from app.engine import Engine, Superseded
+from app.engine import Engine
+from app.newest import Superseded
 from app.records import Settings, fit_schedule
+from app.views.headline import show_headline
 from sparsevit import zoo
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 from sparsevit.transforms import ImageError
@@ -187,8 +189,9 @@ def test_a_request_that_is_not_current_is_dropped(engine):
 
 
 def test_measuring_refines_and_stops_when_superseded(engine):
-    answers = iter([True, True, False])
-    results = list(engine.measure(engine.first, 9, lambda: next(answers)))
+    results = []
+    for result in engine.measure(engine.first, 9, lambda: len(results) < 2):
+        results.append(result)
     runs = [len(result.analysis.latency.dense.samples_ms) for result in results]
     assert runs == [1, 2]
     assert results[-1].analysis.latency.dense_form in ("host", "sparsevit")
@@ -258,3 +261,41 @@ def test_reads_the_command_line(monkeypatch):
         parse_args(["--auth", "nobody"])
     config = parse_args(["--model", "swin_tiny", "--checkpoint", "w.pth"])
     assert (config.model, config.checkpoint) == ("swin_tiny", "w.pth")
+
+
+def test_a_run_ends_at_the_next_stage_when_it_is_superseded(engine):
+    asked = []
+
+    def is_current():  # before the run, before stage 1, before stage 2
+        asked.append(None)
+        return len(asked) < 3
+
+    with pytest.raises(Superseded):
+        engine.analyze(engine.first.photo, engine.first.settings, is_current)
+    assert len(asked) == 3
+    again = engine.analyze(engine.first.photo, engine.first.settings)
+    assert np.array_equal(again.analysis.sparse, engine.first.analysis.sparse)
+
+
+def test_measuring_ends_within_a_round_when_it_is_superseded(engine):
+    asked = []
+
+    def is_current():
+        asked.append(None)
+        return len(asked) < 4
+
+    assert list(engine.measure(engine.first, 3, is_current)) == []
+    assert len(asked) == 4
+
+
+def test_a_first_estimate_needs_a_dense_timing_of_the_same_size(engine):
+    settings = replace(engine.first.settings, short_side=128)
+    new = engine.analyze(engine.first.photo, settings)
+    assert new.guess_ms is None
+    assert "measuring…" in show_headline(new, 5)
+    (measured,) = engine.measure(new, 1)
+    known = engine.analyze(engine.first.photo, settings)
+    assert known.guess_ms == (measured.analysis.latency.dense.median_ms, known.analysis.forward_ms)
+    headline = show_headline(replace(known, guess_ms=(90.0, 50.0)), 5)
+    assert "≈ 1.8×" in headline
+    assert "first estimate" in headline

@@ -13,8 +13,8 @@ from app_support import DEPTHS, INFOS, make_engine, schedule, write_home, write_
 
 from app import handlers as handlers_module
 from app.api import Api
-from app.engine import Superseded
 from app.handlers import Handlers
+from app.newest import Superseded
 from app.panel import list_presets, make_panel, read_panel
 from app.records import Settings
 from app.screen import OUTPUTS

@@ -13,7 +13,7 @@ from app_support import schedule
 from gradio_client import Client, handle_file
 
 from app import tabs_video
-from app.engine import Superseded
+from app.newest import Superseded
 from app.records import FrameResult, Settings
 from app.session import Session
 from app.tabs_video import VideoHandlers, VideoSession, add_video_tab

@@ -3,7 +3,7 @@
 // props.value is the JSON of app/panel.py; every change of the user fires "input".
 
 const root = element.querySelector(".sv-panel");
-const QUIET_MS = 90; // of quiet before "input" fires while a slider is dragged
+const QUIET_MS = 50; // of quiet before "input" fires while a slider is dragged
 let state = null;
 let rows = [];
 let timer = null;

@@ -32,7 +32,12 @@ def show_headline(result: Result, runs: int) -> str:
     """
     analysis = result.analysis
     latency = analysis.latency
-    if latency is None:
+    if latency is None and result.guess_ms is not None:
+        dense_ms, sparse_ms = result.guess_ms
+        big = f'<span class="sv-wait">≈ {dense_ms / sparse_ms:.1f}×</span>'
+        words = "first estimate, measuring…"
+        timing = f"<b>{sparse_ms:.0f} ms</b> in one run, dense {dense_ms:.0f} ms before"
+    elif latency is None:
         big, words = '<span class="sv-wait">measuring…</span>', "speed against dense"
         timing = f"timing dense and sparse in turn, {runs} runs each"
     else:

@@ -14,7 +14,8 @@ from functools import cache
 import spaces  # before torch, which it patches
 
 from app.config import Config, parse_args
-from app.engine import Engine, Superseded
+from app.engine import Engine
+from app.newest import Superseded
 from app.records import Photo, Result, Settings
 from app.ui import build_demo, launch_options
 from sparsevit.latency import LatencyReport
