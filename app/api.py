@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from sparsevit.zoo import ModelError
 
 class Api:
     """What a program can ask for; each method is an endpoint of the same name.
+
+    Agents are shown the docstrings; of an argument gradio shows them the first line.
 
     Args:
         engine: runs the networks.
@@ -44,8 +45,7 @@ class Api:
             photo: an uploaded picture.
             model: a name that the endpoint models lists.
             short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
-            sparsity: share of windows to prune: a number below 1, JSON of one number per stage or
-                per pair of blocks, or a preset such as paper-35ms.
+            sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
 
         Returns:
             Windows kept by every block, agreement with dense, GMACs, latency and speed-up, as
@@ -65,10 +65,12 @@ class Api:
         """Draw which windows of a photo one block computes and which it skips.
 
         Args:
-            photo, model, short_side, sparsity: as in analyze.
+            photo: an uploaded picture.
+            model: a name that the endpoint models lists.
+            short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
+            sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
             block: number of the block, from 0 in network order.
-            view: "pruned" (skipped windows darkened), "scores" (heat map of the window scores) or
-                "compute" (in how many blocks each place was computed).
+            view: "pruned" (skipped windows dark), "scores" (heat map) or "compute" (all blocks).
 
         Returns:
             The picture.
@@ -91,7 +93,10 @@ class Api:
         """Draw what the pruned network answers, over the photo.
 
         Args:
-            photo, model, short_side, sparsity: as in analyze.
+            photo: an uploaded picture.
+            model: a name that the endpoint models lists.
+            short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
+            sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
 
         Returns:
             The picture: class colours, or bars of the likeliest classes.
@@ -108,7 +113,10 @@ class Api:
         """Hold a pruned network at full size against the dense one at lower resolutions.
 
         Args:
-            photo, model, short_side, sparsity: as in analyze.
+            photo: an uploaded picture.
+            model: a name that the endpoint models lists.
+            short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
+            sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
 
         Returns:
             ``{"sparse": point, "dense": [point, ...], "device"}``; a point has size, latency_ms and
@@ -147,7 +155,7 @@ class Api:
         return self._engine.analyze(self._engine.read_photo(photo), settings)
 
     def _refuse(self, error: Exception) -> gr.Error:
-        return gr.Error(escape(explain(error, self._engine.device)), print_exception=False)
+        return gr.Error(explain(error, self._engine.device), print_exception=False)
 
 
 def _describe_point(point: SizePoint) -> dict[str, Any]:

@@ -6,13 +6,17 @@ from abc import ABCMeta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote
 
 import gradio as gr
 import numpy as np
+from gradio import state_holder
+from gradio.blocks import Block
 from gradio.component_meta import ComponentMeta
 from gradio.data_classes import ImageData
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder, is_in_or_equal
+from gradio_client.utils import is_http_url_like
 from PIL import Image
 
 STATIC_FOLDER = Path(__file__).with_name("static")
@@ -58,6 +62,20 @@ def _take_file(self: gr.Image, payload: ImageData | None) -> Any:
     return payload.path
 
 
+async def _find_upload(self: Block, path: str | Path | None) -> str | None:
+    """The uploaded file, also by its address on this server, as gradio's tool for agents names it.
+
+    Other addresses are refused. Gradio would fetch them, whatever their size.
+    """
+    if is_http_url_like(str(path)):
+        path = unquote(str(path).partition("/gradio_api/file=")[2])
+        if not path or not is_in_or_equal(path, get_upload_folder()):
+            raise gr.Error(
+                "Upload the file first; addresses are not opened.", print_exception=False
+            )
+    return await Block.async_move_resource_to_block_cache(self, path)
+
+
 def _save_whole(self: gr.Image, value: np.ndarray | None) -> ImageData | None:
     """The picture as a file that is complete before anybody can see it.
 
@@ -72,14 +90,33 @@ def _save_whole(self: gr.Image, value: np.ndarray | None) -> ImageData | None:
         return ImageData(path=save_file_to_cache(path, self.GRADIO_CACHE))
 
 
-def _adapt_image(name: str, **methods: Any) -> Any:
-    """A class like gr.Image but for some methods.
+def _adapt(component: type[Block], name: str, **methods: Any) -> Any:
+    """A class like one of gradio's but for some methods.
 
     Gradio's own way of making component classes writes a stub file beside this source.
     """
     own = {"is_template": True, "__module__": __name__}
-    return ABCMeta.__new__(ComponentMeta, name, (gr.Image,), own | methods)
+    return ABCMeta.__new__(ComponentMeta, name, (component,), own | methods)
 
 
-PhotoInput = _adapt_image("PhotoInput", preprocess=_take_file)
-PictureOutput = _adapt_image("PictureOutput", postprocess=_save_whole)
+_UPLOADS: dict[str, Any] = {"async_move_resource_to_block_cache": _find_upload}
+PhotoInput = _adapt(gr.Image, "PhotoInput", preprocess=_take_file, **_UPLOADS)
+ClipInput = _adapt(gr.File, "ClipInput", **_UPLOADS)
+ModelInput = _adapt(gr.UploadButton, "ModelInput", **_UPLOADS)
+PictureOutput = _adapt(gr.Image, "PictureOutput", postprocess=_save_whole)
+
+
+class _SessionState(state_holder.SessionState):
+    """What gradio remembers of a session, without the leak.
+
+    Gradio puts a new component in the place of every one that gr.update or gr.skip is returned for,
+    and gives it a new id. Then it remembers it, and what it shows, under both ids, for ever.
+    """
+
+    def __setitem__(self, key: int, value: Any) -> None:
+        if isinstance(value, Block):
+            value._id = key
+        super().__setitem__(key, value)
+
+
+state_holder.SessionState = _SessionState  # type: ignore[misc]

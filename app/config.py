@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from sparsevit.zoo import DEFAULT_MODEL, default_device
@@ -113,6 +114,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> Config:
     args = parser.parse_args(arguments)
     if args.auth is not None and not all(args.auth.partition(":")[::2]):
         parser.error("--auth takes NAME:PASSWORD")
+    if args.mcp and find_spec("mcp") is None:
+        parser.error('--mcp needs one more package: pip install "gradio[mcp]"')
     if args.checkpoint and args.model == DEFAULT_MODEL:
         args.model, args.checkpoint = args.checkpoint, None
     return Config(

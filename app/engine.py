@@ -38,7 +38,7 @@ from sparsevit.transforms import (
     resize_image,
     to_tensor,
 )
-from sparsevit.zoo import LoadedModel, ModelInfo, list_models, load_model
+from sparsevit.zoo import LoadedModel, ModelInfo, download_model, list_models, load_model
 
 _SMALLEST_SIDE = 256  # pixels; below it no smaller size is tried when memory runs out
 
@@ -355,9 +355,11 @@ class Engine:
         return self._dense_forms[key]
 
     def _get_model(self, name: str) -> LoadedModel:
+        own = self.config.checkpoint if name == self.config.model else None
+        if name not in self._models and own is None:
+            download_model(name)  # takes minutes perhaps, so nobody else waits for it
         with self._load_lock:
             if name not in self._models:
-                own = self.config.checkpoint if name == self.config.model else None
                 self._models[name] = load_model(name, self.config.device, own)
                 while len(self._models) > self.config.kept_models:
                     self._models.popitem(last=False)

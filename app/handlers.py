@@ -99,7 +99,7 @@ class Handlers:
             self._warn(explain(error, self._engine.device))
             return self._restore(session, photo_path, moves)
         session.photo_path = photo_path
-        return draw_result(self._engine, session, result, before, moves)
+        return self._draw(session, result, before, moves)
 
     def measure(self, session: Session) -> Iterator[Changes]:
         """Measure the current result's latency, a few runs that refine while one looks."""
@@ -143,11 +143,7 @@ class Handlers:
     def open_tab(self, session: Session, tab: str) -> Changes:
         """Draw what a tab shows; only the open one is drawn while sliders move."""
         session.tab = tab if tab in TABS else TABS[0]
-        try:
-            return draw_tab(self._engine, session, self._result(session))
-        except Exception as error:
-            self._warn(explain(error, self._engine.device))
-            return {}
+        return self._draw_tab(session)
 
     def explain_block(self, session: Session, index: int) -> Changes:
         """Explain another block in the tab Learn."""
@@ -207,6 +203,8 @@ class Handlers:
         session.requests += 1
         request = session.requests
         result = self._engine.analyze(photo, settings, lambda: session.requests == request)
+        if session.requests != request:
+            raise Superseded
         session.set_result(result)
         return result
 
@@ -226,8 +224,23 @@ class Handlers:
         except Exception as error:
             self._warn(explain(error, self._engine.device))
             return {}
-        changes = draw_result(self._engine, session, result, before)
-        return changes | draw_controls(result, moves)
+        return self._draw(session, result, before) | draw_controls(
+            self._engine.config, result, moves
+        )
+
+    def _draw(
+        self, session: Session, result: Result, before: Result, moves: int | None = None
+    ) -> Changes:
+        changes = draw_result(self._engine, session, result, before, moves)
+        return changes | self._draw_tab(session)
+
+    def _draw_tab(self, session: Session) -> Changes:
+        """What the open tab shows; one that cannot be drawn stays as it is."""
+        try:
+            return draw_tab(self._engine, session, self._result(session))
+        except Exception as error:
+            self._warn(explain(error, self._engine.device))
+            return {}
 
     def _show_photo(self, session: Session, photo: Photo) -> Changes:
         if self._result(session).photo is not photo or not photo.path.exists():
@@ -274,7 +287,7 @@ class Handlers:
     def _restore(self, session: Session, photo_path: str | None, moves: int | None) -> Changes:
         """Set the controls back to what the result on the screen was made with."""
         result = self._result(session)
-        changes = draw_controls(result, moves)
+        changes = draw_controls(self._engine.config, result, moves)
         if photo_path != session.photo_path:
             path = session.photo_path or str(result.photo.path)
             changes["photo"] = path if Path(path).exists() else None

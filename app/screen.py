@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.config import SHORT_SIDES, Config
 from app.engine import Engine
 from app.panel import make_panel
 from app.records import Result
@@ -53,7 +54,7 @@ Changes = dict[str, Any]
 def draw_result(
     engine: Engine, session: Session, result: Result, before: Result, moves: int | None = None
 ) -> Changes:
-    """Everything a new result changes on the page.
+    """What a new result changes on the page, all but the open tab.
 
     Args:
         engine: that made it.
@@ -72,23 +73,38 @@ def draw_result(
     if panel != make_panel(replace(before, settings=result.settings), moves):
         changes["panel"] = panel  # another network or size: other windows
     if result.note:
-        changes["short_side"] = gr.update(value=result.settings.short_side or NATIVE)
-    return changes | draw_tab(engine, session, result)
+        changes["short_side"] = _draw_side(engine.config, result)
+    return changes
 
 
-def draw_controls(result: Result, moves: int | None = None) -> Changes:
+def draw_controls(config: Config, result: Result, moves: int | None = None) -> Changes:
     """Set the controls to what a result was made with, all but the photo.
 
     Args:
+        config: of the page.
         result: the one on the screen.
         moves: see :func:`app.panel.make_panel`.
     """
     return {
         "model": gr.update(value=result.settings.model),
-        "short_side": gr.update(value=result.settings.short_side or NATIVE),
+        "short_side": _draw_side(config, result),
         "panel": make_panel(result, moves),
         "place": make_address(result),
     }
+
+
+def list_sides(config: Config, current: int | None) -> list[tuple[str, int]]:
+    """(words, pixels) of the menu of resolutions, with the one in force."""
+    sides = {side or NATIVE: words for words, side in SHORT_SIDES}
+    for side in (config.short_side, current):
+        sides.setdefault(side or NATIVE, str(side))
+    return [(words, side) for side, words in sorted(sides.items(), key=lambda s: s[0] or 10**9)]
+
+
+def _draw_side(config: Config, result: Result) -> dict[str, Any]:
+    """The menu of resolutions; gradio refuses a value that is none of its choices."""
+    side = result.settings.short_side
+    return gr.update(value=side or NATIVE, choices=list_sides(config, side))
 
 
 def draw_numbers(session: Session, result: Result, runs: int) -> Changes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import threading
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -18,7 +17,7 @@ import numpy as np
 from gradio.utils import get_upload_folder, is_in_or_equal
 
 from app.api import Api
-from app.components import STATIC_FOLDER
+from app.components import STATIC_FOLDER, ClipInput
 from app.engine import Engine
 from app.errors import explain
 from app.newest import Superseded
@@ -168,8 +167,7 @@ class VideoHandlers:
             clip: an uploaded MP4, MOV, WebM, MKV, AVI or OGV file.
             model: a name that the endpoint models lists.
             short_side: pixels of the shorter side fed to the network; 0 for the clip's own.
-            sparsity: share of windows to prune: a number below 1, JSON of one number per stage or
-                per pair of blocks, or a preset such as paper-35ms.
+            sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
             frame_rate: frames used of each second of the clip; 0 for all.
             max_frames: most frames used, 1 to 300.
 
@@ -189,7 +187,7 @@ class VideoHandlers:
             for frame in run_clip(self._engine, path, settings, max_frames, frame_rate or None):
                 tally.add(frame)
         except Exception as error:
-            message = escape(explain(error, self._engine.device))
+            message = explain(error, self._engine.device)
             raise gr.Error(message, print_exception=False) from None
         return tally.summarize()
 
@@ -232,7 +230,7 @@ def add_video_tab(engine: Engine, controls: dict[str, Any]) -> dict[str, Any]:
 def _add_endpoint(handlers: VideoHandlers, engine: Engine) -> None:
     with gr.Row(visible=False):
         inputs = [
-            gr.File(label="clip"),
+            ClipInput(label="clip"),
             gr.Textbox(engine.config.model, label="model"),
             gr.Number(SIDES[0], precision=0, label="short_side"),
             gr.Textbox("0.6", label="sparsity"),

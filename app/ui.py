@@ -7,11 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from app.components import STATIC_FOLDER, PhotoInput, add_view, load_script
-from app.config import SHORT_SIDES
+from app.components import STATIC_FOLDER, ModelInput, PhotoInput, add_view, load_script
 from app.engine import Engine
 from app.handlers import Handlers
 from app.panel import make_panel
+from app.screen import list_sides
 from app.session import Session
 from app.tabs_video import add_video_tab
 from app.theme import build_theme
@@ -103,7 +103,7 @@ def _add_controls(engine: Engine) -> dict[str, Any]:
             elem_id="sv-model",
         )
         parts["short_side"] = gr.Dropdown(
-            _list_sides(engine.config.short_side),
+            list_sides(engine.config, first.settings.short_side),
             value=first.settings.short_side or 0,
             label="Short side",
             filterable=False,
@@ -119,7 +119,7 @@ def _add_controls(engine: Engine) -> dict[str, Any]:
         apply_default_css=False,
         elem_id="sv-panel",
     )
-    parts["model_file"] = gr.UploadButton(
+    parts["model_file"] = ModelInput(
         "Use your own checkpoint (.safetensors)",
         file_types=[".safetensors"],
         size="sm",
@@ -174,12 +174,6 @@ def _add_takeaway() -> dict[str, Any]:
 def _show_html(value: str, elem_id: str) -> Any:
     script = load_script("figure")
     return gr.HTML(value, js_on_load=script, apply_default_css=False, elem_id=elem_id)
-
-
-def _list_sides(first: int | None) -> list[tuple[str, int]]:
-    """(words, pixels) of the menu of resolutions, 0 for the photo's own."""
-    sides = {side or 0: words for words, side in SHORT_SIDES}
-    return [(words, side) for side, words in ({first or 0: str(first)} | sides).items()]
 
 
 def _list_choices(infos: list[ModelInfo], current: str) -> list[tuple[str, str]]:

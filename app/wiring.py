@@ -14,7 +14,8 @@ from app.handlers import Handlers
 from app.screen import OUTPUTS, Changes
 from app.session import TABS, Session
 
-_RUNS: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "network"}
+# The engine runs one network at a time; with two at its door, others pass a download.
+_RUNS: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "network"}
 _TIMINGS: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "latency"}
 _LOOKS: dict[str, Any] = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
 _HIDDEN: dict[str, Any] = {"api_visibility": "undocumented"}

@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
-from huggingface_hub import hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub import (
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
 from safetensors.torch import load_file
 from timm.data import ImageNetInfo
 from timm.models import PretrainedCfg, get_pretrained_cfg
@@ -162,6 +166,18 @@ def load_model(
     return loaded
 
 
+def download_model(name: str) -> None:
+    """Fetch the weights a name needs from the hub, unless they are here or it needs none.
+
+    Raises:
+        ModelError: they cannot be had.
+    """
+    architecture = name.removeprefix(_TIMM_PREFIX)
+    own = {path.stem for path in _own_checkpoints()}
+    if name not in own and architecture.partition(".")[0] in _TIMM_PARAMS:
+        _download_weights(name, architecture)
+
+
 def _own_checkpoints() -> list[Path]:
     paths = sorted(CHECKPOINT_FOLDER.glob("*.safetensors"))
     return sorted(paths, key=lambda path: path.stem != DEFAULT_MODEL)
@@ -226,7 +242,7 @@ def _load_timm(
     if checkpoint is not None:
         weights = _read_weights(Path(checkpoint))
     elif not random_weights:
-        weights = _fetch_weights(name, architecture)
+        weights = _read_weights(_download_weights(name, architecture))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = timm.create_model(architecture, img_size=_BUILD_SIZE, strict_img_size=False)
@@ -245,17 +261,23 @@ def _timm_config(name: str) -> PretrainedCfg:
     return config
 
 
-def _fetch_weights(name: str, architecture: str) -> dict[str, torch.Tensor]:
+def _download_weights(name: str, architecture: str) -> Path:
     info = _describe_timm(architecture)
+    repository = str(_timm_config(architecture).hf_hub_id)
+    path = try_to_load_from_cache(repository, _WEIGHTS_FILE)
+    trouble = "which cannot be reached"
     try:
-        path = hf_hub_download(str(_timm_config(architecture).hf_hub_id), _WEIGHTS_FILE)
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        offline = ", ".join(path.stem for path in _own_checkpoints()) or "none"
+        if not isinstance(path, str):
+            get_hf_file_metadata(hf_hub_url(repository, _WEIGHTS_FILE))  # gives up at once
+            trouble = "but the download broke off (try again)"
+            path = hf_hub_download(repository, _WEIGHTS_FILE)
+    except Exception as error:  # the hub passes on what its HTTP library raises
+        offline = ", ".join(file.stem for file in _own_checkpoints()) or "none"
         raise ModelError(
-            f"{name} needs {info.size_mb:.0f} MB from the Hugging Face hub, which cannot be "
-            f"reached; these work offline: {offline}."
+            f"{name} needs {info.size_mb:.0f} MB from the Hugging Face hub, {trouble}; "
+            f"these work offline: {offline}."
         ) from error
-    return _read_weights(Path(path))
+    return Path(path)
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:

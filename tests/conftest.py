@@ -1,12 +1,23 @@
 """Settings and fixtures that tests share; what only some need is imported when one asks for it."""
 
 import os
+import tempfile
 
 import pytest
 import torch
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: nothing calls home
 torch.set_num_threads(1)  # the test networks are too small to share between threads
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_temporary_folder(tmp_path_factory):
+    """Holds what gradio, its client and the page leave behind; pytest deletes it in the end."""
+    folder = str(tmp_path_factory.mktemp("left"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", folder)
+        patch.setenv("TMPDIR", folder)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,11 @@ import pytest
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from app_support import serve, write_home, write_photo
+from gradio.utils import get_function_description
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from app.api import Api
 from app.components import PictureOutput
 from app.panel import make_panel
 from sparsevit.transforms import load_image
@@ -55,6 +57,9 @@ def test_every_action_has_a_name(client):
     assert names >= {"run", "measure", "open_tab", "return_to", "enter", "make_zip"}
     api = client.view_api(return_format="dict")["named_endpoints"]
     assert set(api) == {f"/{name}" for name in PROGRAMS}
+    for function in (Api.analyze, Api.draw_windows, Api.draw_outputs, Api.compare_sizes):
+        words = get_function_description(function)[1]  # what agents are shown
+        assert all(words[name].endswith(".") for name in words if name != "self")
     for name in PROGRAMS - {"models"}:
         assert api[f"/{name}"]["description"], name
         assert all(parameter["python_type"] for parameter in api[f"/{name}"]["parameters"])
@@ -108,6 +113,24 @@ def test_reads_no_file_that_was_not_uploaded(server, tmp_path, meta, scheme):
         lines = httpx.get(f"{address}/{answer['event_id']}", timeout=60).text
         assert "event: error" in lines
         assert "blocks" not in lines
+
+
+@pytest.mark.parametrize("of", ["http://127.0.0.1:9/", "http://example.com/gradio_api/file=/etc/"])
+def test_opens_no_address_but_that_of_an_upload(server, tmp_path, of):
+    url = server[0]
+    with httpx.Client(base_url=f"{url}gradio_api/", timeout=60) as program:
+
+        def ask(endpoint, address, *settings):
+            file = {"path": address, "meta": {"_type": "gradio.FileData"}}
+            data = {"data": [file, "small", 256, "0.5", *settings]}
+            event = program.post(f"call/{endpoint}", json=data).json()["event_id"]
+            return program.get(f"call/{endpoint}/{event}").text
+
+        for answer in (ask("analyze", of + "x.png"), ask("run_clip", of + "x.mp4", 10, 4)):
+            assert "Upload the file first" in answer
+        with write_photo(tmp_path / "photo.png", 2).open("rb") as photo:
+            (path,) = program.post("upload", files={"files": photo}).json()
+        assert "blocks" in ask("analyze", f"{url}gradio_api/file={path}")
 
 
 def test_draws_windows_and_outputs(client, photo):

@@ -9,17 +9,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
 import pytest
-from app_support import make_config, schedule, write_home
+from app_support import make_config, schedule, serve, write_home, write_photo
+from gradio_client import Client, handle_file
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import app.ui  # noqa: F401  (gradio must not meet the stand-in below)
+from app.panel import make_panel
 from app.records import Settings
 from sparsevit import zoo
 from sparsevit.schedule import ScheduleError
@@ -61,9 +64,9 @@ def replicas():
         server.server_close()
 
 
-@pytest.fixture
-def proxy(replicas, tmp_path):
-    """The address of nginx with our file in front of the replicas."""
+@contextmanager
+def _run_proxy(ports, folder):
+    """The address of nginx with our file in front of the replicas at these ports."""
     if shutil.which("nginx") is None:
         pytest.skip("nginx is not installed")
     with socket.socket() as probe:
@@ -71,14 +74,14 @@ def proxy(replicas, tmp_path):
         port = probe.getsockname()[1]
     site = (DEPLOY / "nginx.conf").read_text()
     site = site.replace("listen 80;", f"listen 127.0.0.1:{port};")
-    for written, real in zip(("127.0.0.2:7861", "127.0.0.2:7862"), replicas, strict=True):
+    for written, real in zip(("127.0.0.2:7861", "127.0.0.2:7862"), ports, strict=True):
         assert written in site
         site = site.replace(written, f"127.0.0.1:{real}")
-    (tmp_path / "site.conf").write_text(site)
+    (folder / "site.conf").write_text(site)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     paths = " ".join(f"{kind}_temp_path {kind};" for kind in kinds)
-    (tmp_path / "nginx.conf").write_text(WRAPPER.format(paths=paths))
-    command = ["nginx", "-p", str(tmp_path), "-e", "error.log", "-c", "nginx.conf"]
+    (folder / "nginx.conf").write_text(WRAPPER.format(paths=paths))
+    command = ["nginx", "-p", str(folder), "-e", "error.log", "-c", "nginx.conf"]
     subprocess.run([*command, "-t"], check=True)
     process = subprocess.Popen(command)
     try:
@@ -89,6 +92,12 @@ def proxy(replicas, tmp_path):
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture
+def proxy(replicas, tmp_path):
+    with _run_proxy(replicas, tmp_path) as address:
+        yield address
 
 
 def test_each_visitor_keeps_a_replica(proxy, replicas):
@@ -107,6 +116,29 @@ def test_each_visitor_keeps_a_replica(proxy, replicas):
     replicas[gone].server_close()
     assert {visitor.get("/gradio_api/queue/join").text for visitor in visitors} == {left}
     assert httpx.get(f"{proxy}/config", verify=False).text == left
+
+
+def test_who_was_with_a_page_that_died_starts_anew_with_the_other(tmp_path):
+    home = write_home(tmp_path)
+    photo = handle_file(str(write_photo(tmp_path / "mine.png", 2)))
+    with ExitStack() as stack:
+        pages = {}
+        for _ in range(2):
+            page = stack.enter_context(ExitStack())
+            url, engine = page.enter_context(serve(home))
+            pages[httpx.get(f"{url}gradio_api/app_id").text] = (page, url)
+        ports = [httpx.URL(url).port for _, url in pages.values()]
+        address = stack.enter_context(_run_proxy(ports, tmp_path))
+        visitor = Client(address, verbose=False, download_files=False)
+        controls = [photo, "small", 256, make_panel(engine.first)]
+        visitor.predict(*controls, api_name="/run")
+        assert "mine" in visitor.predict(api_name="/make_zip")["value"]["path"]
+
+        app_id = httpx.get(f"{address}/gradio_api/app_id", cookies=visitor.cookies).text
+        pages[app_id][0].close()
+        assert "street_a" in visitor.predict(api_name="/make_zip")["value"]["path"]
+        visitor.predict(*controls, api_name="/run")
+        assert "mine" in visitor.predict(api_name="/make_zip")["value"]["path"]
 
 
 def _lend(function):
