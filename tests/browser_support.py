@@ -26,6 +26,9 @@ _ARGS = [
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
 ]
 
+# What chromium and gradio's client say when there is no connection.
+_OFFLINE = ("ERR_INTERNET_DISCONNECTED", "TypeError: Failed to fetch")
+
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -52,12 +55,9 @@ def open_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
     """
     contexts, problems = [], []
 
-    def check_error(error: Error) -> None:
-        if "Failed to fetch" not in str(error):  # what gradio's client says when offline
-            problems.append(str(error))
-
     def check_message(message: ConsoleMessage) -> None:
-        if message.type == "error" and "ERR_INTERNET_DISCONNECTED" not in message.text:
+        offline = any(words in message.text for words in _OFFLINE)
+        if message.type == "error" and not offline:
             problems.append(message.text)
 
     def check_request(request: Request) -> None:
@@ -69,7 +69,7 @@ def open_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", check_error)
+        page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", check_message)
         page.on("request", check_request)
         page.goto(url)
