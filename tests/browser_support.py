@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
-    Error,
     Page,
     Request,
     expect,
@@ -27,7 +26,7 @@ _ARGS = [
 ]
 
 # What chromium and gradio's client say when there is no connection.
-_OFFLINE = ("ERR_INTERNET_DISCONNECTED", "TypeError: Failed to fetch")
+_OFFLINE = ("ERR_INTERNET_DISCONNECTED", "TypeError: Failed to fetch", "Connection errored out")
 
 expect.set_options(timeout=PATIENCE_MS)
 
