@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "assets" / "street_dusk_512x1024.jpg"
 SIDE = 256  # pixels of the shorter side fed to the network
 STEP = 50  # analyses between two readings
-WARM_UP = 200  # analyses that may still fill caches and the allocator's arenas
+WARM_UP = 100  # analyses that may still fill caches and the allocator's arenas
 
 
 class Visitor:
