@@ -32,13 +32,16 @@ from sparsevit.schedule import SparsitySchedule
 from sparsevit.steps import BlockSteps, trace_block
 from sparsevit.trace import capture
 from sparsevit.tradeoff import SizeComparison, compare_sizes
-from sparsevit.transforms import (
-    ImageError,
-    choose_size,
-    resize_image,
-    to_tensor,
+from sparsevit.transforms import ImageError, choose_size, resize_image, to_tensor
+from sparsevit.zoo import (
+    LoadedModel,
+    ModelError,
+    ModelInfo,
+    download_model,
+    list_models,
+    load_model,
+    needs_download,
 )
-from sparsevit.zoo import LoadedModel, ModelInfo, download_model, list_models, load_model
 
 _SMALLEST_SIDE = 256  # pixels; below it no smaller size is tried when memory runs out
 
@@ -59,6 +62,7 @@ class Engine:
         self.examples = read_examples(config.assets)
         self._run_lock = threading.Lock()
         self._load_lock = threading.Lock()
+        self._download_lock = threading.Lock()
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
         self._prepared: OrderedDict[tuple[str, str, int | None], PreparedImage] = OrderedDict()
         self._dense_forms: dict[tuple[str, torch.Size], str] = {}
@@ -356,8 +360,8 @@ class Engine:
 
     def _get_model(self, name: str) -> LoadedModel:
         own = self.config.checkpoint if name == self.config.model else None
-        if name not in self._models and own is None:
-            download_model(name)  # takes minutes perhaps, so nobody else waits for it
+        if name not in self._models and own is None and needs_download(name):
+            self._download(name)
         with self._load_lock:
             if name not in self._models:
                 self._models[name] = load_model(name, self.config.device, own)
@@ -365,6 +369,17 @@ class Engine:
                     self._models.popitem(last=False)
             self._models.move_to_end(name)
             return self._models[name]
+
+    def _download(self, name: str) -> None:
+        """Fetch weights, which may take minutes: nobody waits for it but who asked for them."""
+        if not self._download_lock.acquire(blocking=False):
+            raise ModelError("Another network is being downloaded; choose this one again later.")
+        try:
+            download_model(name)
+        finally:
+            self._download_lock.release()
+        with self._load_lock:
+            self._infos = None  # the list says what is here
 
     def _prepare(self, loaded: LoadedModel, photo: Photo, short_side: int | None) -> PreparedImage:
         key = (photo.key, loaded.name, short_side)

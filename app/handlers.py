@@ -50,7 +50,7 @@ class Handlers:
     def __init__(self, engine: Engine, warn: Callable[[str], None] = _warn) -> None:
         self._engine = engine
         self._warn = warn
-        self._visitors = Visitors(engine.config.patience_s)
+        self._visitors = Visitors(engine.config.patience_s, engine.config.kept_sessions)
 
     def enter(self, session: Session, visit: str, key: str, query: Mapping[str, str]) -> Changes:
         """A page was opened, perhaps by a link, perhaps again.
@@ -200,6 +200,7 @@ class Handlers:
         return {"zip": gr.update(value=str(path), visible=True)}
 
     def _analyze(self, session: Session, photo: Photo, settings: Settings) -> Result:
+        self._visitors.note_use(session)
         session.requests += 1
         request = session.requests
         result = self._engine.analyze(photo, settings, lambda: session.requests == request)
@@ -262,6 +263,8 @@ class Handlers:
                 yield draw_numbers(session, measured, runs)
         except Exception as error:
             self._warn(explain(error, self._engine.device))
+            yield draw_numbers(session, self._result(session), 0)
+            return
         if session.tab == "latency":
             yield from self.measure_memory(session)
 

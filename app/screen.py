@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -21,6 +22,7 @@ from app.views.photo import make_photo
 from app.views.takeaway import make_address, make_json, make_snippet
 from app.views.tradeoff import show_history, show_sizes
 from app.views.windows import make_windows
+from sparsevit.zoo import ModelInfo
 
 #: Names of everything a handler may change, in the order the page lists its components.
 OUTPUTS = (
@@ -72,6 +74,9 @@ def draw_result(
     panel = make_panel(result, moves)
     if panel != make_panel(replace(before, settings=result.settings), moves):
         changes["panel"] = panel  # another network or size: other windows
+    if result.settings.model != before.settings.model:
+        choices = list_choices(engine.list_models(), result.settings.model)
+        changes["model"] = gr.update(choices=choices)  # it may have been downloaded
     if result.note:
         changes["short_side"] = _draw_side(engine.config, result)
     return changes
@@ -91,6 +96,21 @@ def draw_controls(config: Config, result: Result, moves: int | None = None) -> C
         "panel": make_panel(result, moves),
         "place": make_address(result),
     }
+
+
+def list_choices(infos: list[ModelInfo], current: str) -> list[tuple[str, str]]:
+    """(words, name) of the menu of networks: ours first, then those that must be downloaded."""
+    choices = []
+    for info in infos:
+        words = info.name.removeprefix("timm/")
+        if info.source == "download":
+            words += f" (downloads {info.size_mb:.0f} MB)"
+        elif info.source == "cached":
+            words += " (downloaded)"
+        choices.append((words, info.name))
+    if current not in {info.name for info in infos}:
+        choices.insert(0, (Path(current).stem, current))
+    return choices
 
 
 def list_sides(config: Config, current: int | None) -> list[tuple[str, int]]:
@@ -113,7 +133,7 @@ def draw_numbers(session: Session, result: Result, runs: int) -> Changes:
     Args:
         session: whose page it is.
         result: with what is known so far.
-        runs: timed runs there will be.
+        runs: timed runs there will be; 0 if timing failed.
     """
     changes: Changes = {"headline": show_headline(result, runs)}
     if session.tab == "latency":

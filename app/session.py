@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,17 +88,21 @@ class Session:
 
 
 class Visitors:
-    """The open pages, so that one that was closed is forgotten soon.
+    """The open pages, so that one that was closed, or is one too many, is forgotten.
 
-    Gradio itself keeps a session for an hour. A page that lost its connection reloads when it is
-    back and gets a new session; within ``patience_s`` that one goes on where the first left off.
+    Gradio itself keeps what it made for a session. A page that lost its connection reloads when it
+    is back and gets a new session; within ``patience_s`` that one goes on where the first left off.
 
     Args:
         patience_s: seconds between losing a page and forgetting it.
+        most: sessions remembered at once; the one that ran nothing for longest goes first.
     """
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, patience_s: float, most: int) -> None:
         self._patience_s = patience_s
+        self._most = most
+        self._lock = threading.Lock()
+        self._in_use: OrderedDict[int, Session] = OrderedDict()  # by id, the latest used last
         self._sessions: dict[str, Session] = {}
         self._visits: dict[str, str] = {}
 
@@ -117,6 +122,14 @@ class Visitors:
         if visit:
             self._visits[visit] = key
 
+    def note_use(self, session: Session) -> None:
+        """A session is about to run a network: a page, or a program that never entered."""
+        with self._lock:
+            self._in_use[id(session)] = session
+            self._in_use.move_to_end(id(session))
+            if len(self._in_use) > self._most:
+                self._in_use.popitem(last=False)[1].close()
+
     def leave(self, key: str) -> None:
         """A page was closed, or its connection lost."""
         session = self._sessions.get(key)
@@ -131,4 +144,6 @@ class Visitors:
         if session is not None and session.requests == requests:  # it did not come back
             del self._sessions[key]
             self._visits = {v: k for v, k in self._visits.items() if k != key}
+            with self._lock:
+                self._in_use.pop(id(session), None)
             session.close()

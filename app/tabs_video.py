@@ -39,7 +39,6 @@ from sparsevit.transforms import ImageError, load_image
 SIDES = (256, 384, 512)
 
 _MOST_LETTERS = 8_000_000  # of a webcam frame as a data URI
-_SESSION_SECONDS = 3600
 _SCRIPTS = ("common", "windows_draw", "video_draw", "video")
 _QUIET: dict[str, Any] = {
     "queue": False,
@@ -212,7 +211,7 @@ def add_video_tab(engine: Engine, controls: dict[str, Any]) -> dict[str, Any]:
     """
     handlers = VideoHandlers(engine)
     poster = next(make_example(next(iter(engine.examples.values())).pixels).frames)
-    page, video = controls["session"], gr.State(VideoSession(), time_to_live=_SESSION_SECONDS)
+    page, video = controls["session"], gr.State(VideoSession())
     view = gr.HTML(
         make_opening(poster, SIDES, MAX_FRAMES),
         html_template='<div class="sv-view sv-video"></div>',

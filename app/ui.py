@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -11,7 +10,7 @@ from app.components import STATIC_FOLDER, ModelInput, PhotoInput, add_view, load
 from app.engine import Engine
 from app.handlers import Handlers
 from app.panel import make_panel
-from app.screen import list_sides
+from app.screen import list_choices, list_sides
 from app.session import Session
 from app.tabs_video import add_video_tab
 from app.theme import build_theme
@@ -19,12 +18,10 @@ from app.views.headline import show_fed, show_headline
 from app.views.photo import make_photo, show_examples
 from app.views.windows import make_windows
 from app.wiring import wire_api, wire_looks, wire_runs
-from sparsevit.zoo import ModelInfo
 
 TITLE = "SparseViT: window pruning"
 
-_SESSION_SECONDS = 3600  # without a sign of life before a session is forgotten
-_MOST_SESSIONS = 256  # remembered at once; the oldest are forgotten first
+_MOST_STATES = 1000  # of gradio's own sessions; what weighs in them is bounded by Visitors
 
 _INTRO = """<header class="sv-header"><h1>SparseViT</h1><p>A Swin Transformer looks at a photo
 through thousands of small attention windows. <b>Window pruning</b> skips the windows with the
@@ -44,9 +41,7 @@ def build_demo(engine: Engine) -> gr.Blocks:
     handlers = Handlers(engine)
     options: dict[str, Any] = {"fill_width": True, "delete_cache": (3600, 3600)}
     with gr.Blocks(title=TITLE, analytics_enabled=False, **options) as demo:
-        session = gr.State(
-            Session(), time_to_live=_SESSION_SECONDS, delete_callback=lambda state: state.close()
-        )
+        session = gr.State(Session())
         gr.HTML(_INTRO, apply_default_css=False)
         with gr.Row(elem_classes="sv-main"):
             with gr.Column(scale=0, min_width=300, elem_classes="sv-controls"):
@@ -68,7 +63,7 @@ def launch_options(engine: Engine) -> dict[str, Any]:
         "allowed_paths": [str(photo.path) for photo in engine.examples.values()],
         "max_file_size": engine.config.max_file_mb * 10**6,
         "ssr_mode": False,
-        "state_session_capacity": _MOST_SESSIONS,
+        "state_session_capacity": _MOST_STATES,
         "footer_links": ["api", "settings"],
         "auth": tuple(auth.split(":", 1)) if auth else None,
         "mcp_server": engine.config.mcp,
@@ -94,7 +89,7 @@ def _add_controls(engine: Engine) -> dict[str, Any]:
     parts["examples"] = _show_html(show_examples(pictures), "sv-examples")
     with gr.Row(elem_classes="sv-choices"):
         parts["model"] = gr.Dropdown(
-            _list_choices(engine.list_models(), first.settings.model),
+            list_choices(engine.list_models(), first.settings.model),
             value=first.settings.model,
             label="Network",
             allow_custom_value=True,
@@ -174,18 +169,3 @@ def _add_takeaway() -> dict[str, Any]:
 def _show_html(value: str, elem_id: str) -> Any:
     script = load_script("figure")
     return gr.HTML(value, js_on_load=script, apply_default_css=False, elem_id=elem_id)
-
-
-def _list_choices(infos: list[ModelInfo], current: str) -> list[tuple[str, str]]:
-    """(words, name) of every network: ours first, then those that must be downloaded."""
-    choices = []
-    for info in infos:
-        words = info.name.removeprefix("timm/")
-        if info.source == "download":
-            words += f" (downloads {info.size_mb:.0f} MB)"
-        elif info.source == "cached":
-            words += " (downloaded)"
-        choices.append((words, info.name))
-    if current not in {info.name for info in infos}:
-        choices.insert(0, (Path(current).stem, current))
-    return choices

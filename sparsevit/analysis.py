@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparsevit.cost import CostReport, count_fixed_macs, count_macs
+from sparsevit.cost import CostReport, count_macs
 from sparsevit.latency import LatencyReport, describe_device, measure_latency, time_interleaved
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
@@ -127,7 +127,7 @@ def prepare_image(
             dense = loaded.task.interpret(model(images), size)
     finally:
         set_sparsity(model, before)
-    return PreparedImage(image, images, dense, count_fixed_macs(model, size), loaded.name)
+    return PreparedImage(image, images, dense, loaded.count_fixed_macs(size), loaded.name)
 
 
 def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Analysis:

@@ -119,13 +119,14 @@ def choose_size(
         (h, w) pixels.
 
     Raises:
-        ValueError: a length below 1, or ``max_pixels`` too few for the smallest square.
+        ImageError: a short side below 1.
+        ValueError: another length below 1, or ``max_pixels`` too few for the smallest square.
     """
-    lengths = (height, width, multiple, short_side if short_side is not None else 1)
-    if min(lengths) < 1:
+    if short_side is not None and short_side < 1:
+        raise ImageError(f"The short side must be at least 1 pixel, got {short_side}.")
+    if min(height, width, multiple) < 1:
         raise ValueError(
-            f"Sizes must be at least 1 pixel, got {height} x {width}, "
-            f"short side {short_side}, multiple {multiple}."
+            f"Sizes must be at least 1 pixel, got {height} x {width}, multiple {multiple}."
         )
     smallest = math.ceil(MIN_NETWORK_SIDE / multiple) * multiple
     if max_pixels < smallest**2:

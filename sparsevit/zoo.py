@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from timm.models import PretrainedCfg, get_pretrained_cfg
 from timm.models.swin_transformer import checkpoint_filter_fn
 from torch import nn
 
+from sparsevit.cost import count_fixed_macs
 from sparsevit.patch import get_depths, sparsify
 from sparsevit.segmenter import CheckpointError, load_segmenter, read_config, read_info
 from sparsevit.tasks import Task
@@ -95,6 +96,9 @@ class LoadedModel:
     task: Task
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    _fixed_macs: dict[tuple[int, int], int] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def device(self) -> torch.device:
@@ -110,6 +114,16 @@ class LoadedModel:
     def depths(self) -> tuple[int, ...]:
         """Blocks per stage."""
         return get_depths(self.module)
+
+    def count_fixed_macs(self, image_size: tuple[int, int]) -> int:
+        """Multiply-accumulates of one image outside the blocks, counted once for every size.
+
+        Args:
+            image_size: (img_h, img_w) pixels.
+        """
+        if image_size not in self._fixed_macs:
+            self._fixed_macs[image_size] = count_fixed_macs(self.module, image_size)
+        return self._fixed_macs[image_size]
 
 
 def list_models() -> list[ModelInfo]:
@@ -166,16 +180,27 @@ def load_model(
     return loaded
 
 
+def needs_download(name: str) -> bool:
+    """Whether a name needs weights from the hub that are not here yet.
+
+    Raises:
+        ModelError: an architecture of timm's without such weights.
+    """
+    architecture = name.removeprefix(_TIMM_PREFIX)
+    own = {path.stem for path in _own_checkpoints()}
+    if name in own or architecture.partition(".")[0] not in _TIMM_PARAMS:
+        return False
+    return _describe_timm(architecture).source == "download"
+
+
 def download_model(name: str) -> None:
     """Fetch the weights a name needs from the hub, unless they are here or it needs none.
 
     Raises:
         ModelError: they cannot be had.
     """
-    architecture = name.removeprefix(_TIMM_PREFIX)
-    own = {path.stem for path in _own_checkpoints()}
-    if name not in own and architecture.partition(".")[0] in _TIMM_PARAMS:
-        _download_weights(name, architecture)
+    if needs_download(name):
+        _download_weights(name, name.removeprefix(_TIMM_PREFIX))
 
 
 def _own_checkpoints() -> list[Path]:

@@ -46,6 +46,22 @@ def engine(home):
         yield make_engine(home)
 
 
+@pytest.fixture
+def fake_engine(engine):
+    """One that answers at once, with results of the real one."""
+    from page_support import FakeEngine
+
+    return FakeEngine(engine)
+
+
+@pytest.fixture
+def page(fake_engine):
+    """One user of the page, without a browser."""
+    from page_support import Page
+
+    return Page(fake_engine)
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Debian's chromium, started once."""

@@ -21,36 +21,18 @@ from app.engine import Engine
 from app.newest import Superseded
 from app.records import Settings, fit_schedule
 from app.views.headline import show_headline
-from sparsevit import zoo
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 from sparsevit.transforms import ImageError
 from sparsevit.zoo import ModelError
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return write_home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(autouse=True)
-def _own_checkpoints(home, monkeypatch):
-    monkeypatch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-
-
-@pytest.fixture(scope="module")
-def started(home):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        return make_engine(home)
-
-
 @pytest.fixture
-def engine(started):
+def engine(engine):
     """The engine as it was just after its start."""
-    first = started.first
+    first = engine.first
     key = (first.photo.key, "small", 256)
-    started._prepared = OrderedDict({key: first.analysis.prepared})
-    return started
+    engine._prepared = OrderedDict({key: first.analysis.prepared})
+    return engine
 
 
 def _settings(value=0.5, **changes):

@@ -19,6 +19,7 @@ import timm
 import torch
 from app_support import make_config, serve, write_photo
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 from huggingface_hub import constants, file_download
 from safetensors.torch import save
 
@@ -31,6 +32,7 @@ from sparsevit import zoo
 from sparsevit.stage import PruningStage
 
 SWIN = "timm/swin_tiny_patch4_window7_224.ms_in1k"
+OTHER_SWIN = "timm/swin_small_patch4_window7_224.ms_in1k"
 
 
 class Tab:
@@ -224,9 +226,11 @@ def test_a_measuring_that_dies_leaves_the_stopwatch_to_the_next(engine, tab, bre
     tab.run(sparsity=0.5)
     tab.handlers.open_tab(tab.session, "latency")
     break_network(RuntimeError("secret detail"), at)
-    list(tab.handlers.measure(tab.session))
+    *_, last = tab.handlers.measure(tab.session)
     assert ["inside and was logged" in sentence for sentence in tab.told] == [True]
     assert tab.session.result.analysis.blocks
+    assert "measuring" not in last["headline"]
+    assert "Timing dense" not in last["latency"]
 
     other = Tab(engine)
     other.handlers.open_tab(other.session, "latency")
@@ -329,6 +333,8 @@ def test_a_download_holds_nobody_up(server, hub, tmp_path):
     assert others.predict(api_name="/models")
     answer = others.submit(photo, "small", 256, make_panel(engine.first), api_name="/run")
     assert answer.result(timeout=60)
+    with pytest.raises(AppError, match="Another network is being downloaded"):
+        others.predict(photo, OTHER_SWIN, 256, "0.5", api_name="/analyze")
     assert not waiting.done()
     hub.goes_on.set()
     assert waiting.result(timeout=60)

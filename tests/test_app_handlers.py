@@ -1,131 +1,22 @@
 """What the page answers: with a fake engine, every bad input is one sentence and loses nothing."""
 
 import json
-import time
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import parse_qsl
 
-import gradio as gr
 import pytest
 import torch
-from app_support import DEPTHS, INFOS, make_engine, schedule, write_home, write_photo
+from app_support import INFOS, schedule, write_photo
+from page_support import Page
 
-from app import handlers as handlers_module
-from app.api import Api
-from app.handlers import Handlers
-from app.newest import Superseded
-from app.panel import list_presets, make_panel, read_panel
+from app.panel import read_panel
 from app.records import Settings
 from app.screen import OUTPUTS
-from app.session import TABS, Session
+from app.session import TABS
 from app.views.takeaway import make_address
-from sparsevit import zoo
 from sparsevit.schedule import ScheduleError
 from sparsevit.segmenter import CheckpointError
-from sparsevit.tradeoff import SizeComparison, SizePoint
-from sparsevit.transforms import load_image
 from sparsevit.zoo import ModelError
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    """An engine that really ran once; the fake one answers with its results."""
-    home = write_home(tmp_path_factory.mktemp("home"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        return make_engine(home, first_runs=1)
-
-
-class FakeEngine:
-    """Answers at once; set ``error`` to make the next call fail."""
-
-    device = "fake CPU"
-
-    def __init__(self, real):
-        self.real = real
-        self.config = real.config
-        self.examples = real.examples
-        self.first = real.first
-        self.error = None
-        self.calls = []
-
-    def list_models(self):
-        return INFOS
-
-    def get_depths(self, name):
-        return DEPTHS
-
-    def read_photo(self, path):
-        return replace(
-            self.first.photo, pixels=load_image(path), path=Path(path), key=str(path), example=None
-        )
-
-    def analyze(self, photo, settings, is_current=lambda: True):
-        self.calls.append(settings)
-        if self.error is not None:
-            raise self.error
-        if not is_current():
-            raise Superseded
-        analysis = replace(self.first.analysis, latency=None, schedule=settings.schedule)
-        return replace(self.first, photo=photo, settings=settings, analysis=analysis)
-
-    def measure(self, result, runs, is_current=lambda: True):
-        for _ in range(runs):
-            if not is_current():
-                return
-            latency = self.first.analysis.latency
-            yield replace(result, analysis=replace(result.analysis, latency=latency))
-
-    def measure_memory(self, result):
-        return replace(result, peak_mb=(80.0, 20.0))
-
-    def compare_sizes(self, result, rounds, is_current=lambda: True):
-        sparse = SizePoint((256, 512), None, 0.9, 50.0)
-        dense = (replace(sparse, agreement=1.0, latency_ms=90.0),)
-        for done in range(1, 3):
-            if is_current():
-                yield SizeComparison(sparse, dense, done, 2)
-
-    def trace_block(self, result, index):
-        return self.real.trace_block(result, index)
-
-
-class Page:
-    """One user: holds what the controls say and calls the handlers as the page does."""
-
-    def __init__(self, engine):
-        self.engine = engine
-        self.messages = []
-        self.handlers = Handlers(engine, warn=self.messages.append)
-        self.session = Session()
-        self.controls = {
-            "photo_path": None,
-            "model": "small",
-            "short_side": 256,
-            "panel": make_panel(engine.first),
-        }
-
-    def run(self, **changes):
-        self.controls |= changes
-        return self.handlers.run(self.session, **self.controls)
-
-    def set_sparsities(self, stages, linked=True):
-        panel = json.loads(self.controls["panel"])
-        panel["linked"] = linked
-        for stage, values in zip(panel["stages"], stages, strict=True):
-            stage["sparsities"] = values
-        return self.run(panel=json.dumps(panel))
-
-
-@pytest.fixture
-def engine(real):
-    return FakeEngine(real)
-
-
-@pytest.fixture
-def page(engine):
-    return Page(engine)
 
 
 def test_a_moved_slider_shows_masks_and_agreement_before_the_latency(page):
@@ -296,33 +187,23 @@ def test_measuring_again_starts_over_with_more_runs(page, monkeypatch):
     assert list(page.handlers.measure(page.session)) == []  # nothing left to measure
 
 
-def test_sessions_do_not_see_each_other(engine, tmp_path):
-    alice, bob = Page(engine), Page(engine)
-    alice.run(photo_path=str(write_photo(tmp_path / "a.png", 1)))
-    alice.set_sparsities([[0.1], [0.1], [0.1, 0.1], [0.1]])
-    assert bob.session == Session()
-    assert not bob.session.history
-    bob.handlers.open_tab(bob.session, "takeaway")
-    assert "a.png" not in bob.run()["snippet"]
-
-
-def test_a_path_is_a_model_only_for_the_user_of_this_machine(engine):
-    engine.config = replace(engine.config, host="0.0.0.0")
-    page = Page(engine)
+def test_a_path_is_a_model_only_for_the_user_of_this_machine(fake_engine):
+    fake_engine.config = replace(fake_engine.config, host="0.0.0.0")
+    page = Page(fake_engine)
     page.run(model="/etc/secret.safetensors")
     assert "choose one of the list" in page.messages[0]
-    assert engine.calls == []
+    assert fake_engine.calls == []
     assert page.handlers.upload_model(page.session, "mine.safetensors")
     page.run(model="mine.safetensors")
-    assert engine.calls[-1].model == "mine.safetensors"
+    assert fake_engine.calls[-1].model == "mine.safetensors"
 
 
-def test_another_network_brings_its_own_sliders(page, real):
+def test_another_network_brings_its_own_sliders(page, engine):
     other = replace(
-        real.first,
+        engine.first,
         depths=(2, 2),
         settings=Settings("other", schedule([[0.1], [0.2]], (2, 2))),
-        analysis=replace(real.first.analysis, blocks=real.first.analysis.blocks[:4]),
+        analysis=replace(engine.first.analysis, blocks=engine.first.analysis.blocks[:4]),
     )
     page.engine.analyze = lambda *a: other
     asked = json.dumps(json.loads(page.controls["panel"]) | {"moves": 3})
@@ -334,40 +215,14 @@ def test_another_network_brings_its_own_sliders(page, real):
     assert panel["moves"] is None
 
 
-def test_a_smaller_size_than_asked_is_shown_in_the_menu(page, real):
-    smaller = replace(real.first, note="Too large, so 128 was used.")
+def test_a_smaller_size_than_asked_is_shown_in_the_menu(page, engine):
+    smaller = replace(engine.first, note="Too large, so 128 was used.")
     smaller = replace(smaller, settings=replace(smaller.settings, short_side=128))
     page.engine.analyze = lambda *a: smaller
     changes = page.run(short_side=1024)
     assert changes["short_side"]["value"] == 128
     assert "Too large, so 128 was used." in changes["fed"]
     assert page.messages == []
-
-
-def test_every_measured_setting_is_remembered_once_and_can_be_returned_to(page, tmp_path):
-    mine = str(write_photo(tmp_path / "mine.png", 2))
-    page.run(photo_path=mine)
-    list(page.handlers.measure(page.session))
-    page.set_sparsities([[0.2], [0.2], [0.3, 0.4], [0.0]])
-    list(page.handlers.measure(page.session))
-    list(page.handlers.measure_again(page.session))
-    assert len(page.session.history) == 2
-    example = str(next(iter(page.engine.examples.values())).path)
-    page.run(photo_path=example)
-    changes = page.handlers.return_to(page.session, 0)
-    assert page.engine.calls[-1].schedule == schedule(0.6)
-    assert read_panel(changes["panel"])[0] == schedule(0.6)
-    assert changes["photo"] == mine
-    assert "picture" in changes
-    assert page.handlers.return_to(page.session, 9) == {}
-
-
-def test_the_history_forgets_old_photos(page, tmp_path):
-    for seed in range(6):
-        page.run(photo_path=str(write_photo(tmp_path / f"{seed}.png", seed % 3)))
-        list(page.handlers.measure(page.session))
-    names = [entry.photo.path.stem for entry in page.session.history]
-    assert names == ["2", "3", "4", "5"]
 
 
 def test_memory_is_measured_when_latency_is_looked_at(page):
@@ -409,119 +264,18 @@ def test_a_link_opens_the_state_it_names(page):
     assert "below 1" in page.messages[0]
 
 
-def test_a_link_opens_no_file_of_the_server(engine):
-    engine.config = replace(engine.config, host="0.0.0.0")
-    page = Page(engine)
+def test_a_menu_says_what_a_run_has_downloaded(page, engine):
+    infos = [replace(info, source="cached") for info in INFOS]
+    page.engine.list_models = lambda: infos
+    menu = page.run(model="timm/swin_tiny")["model"]
+    assert ("swin_tiny (downloaded)", "timm/swin_tiny") in menu["choices"]
+    assert "value" not in menu  # a newer choice stays
+    assert "model" not in page.run(model="timm/swin_tiny")
+
+
+def test_a_link_opens_no_file_of_the_server(fake_engine):
+    fake_engine.config = replace(fake_engine.config, host="0.0.0.0")
+    page = Page(fake_engine)
     assert page.handlers.open_link(page.session, {"model": "/etc/secret.safetensors"}) == {}
     assert "choose one of the list" in page.messages[0]
-    assert engine.calls == []
-
-
-def test_a_closed_page_is_forgotten_unless_it_comes_back(engine, tmp_path):
-    engine.config = replace(engine.config, patience_s=0.2)
-    page, back = Page(engine), Page(engine)
-    for visitor, key in ((page, "a"), (back, "b")):
-        visitor.handlers.enter(visitor.session, "", key, {})
-        visitor.run()
-        visitor.handlers.leave(key)
-    back.run()  # it had only lost its connection
-    deadline = time.monotonic() + 30
-    while page.session.result is not None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert page.session == Session()
-    time.sleep(0.3)
-    assert back.session.result is not None
-    page.handlers.leave("unknown")
-
-
-def test_a_page_that_is_loaded_again_goes_on_with_its_own_photo(engine, tmp_path):
-    engine.config = replace(engine.config, patience_s=0.05)
-    page = Page(engine)
-    mine = write_photo(tmp_path / "mine.png", 2)
-    page.handlers.enter(page.session, "secret", "a", {})
-    page.run(photo_path=str(mine))
-    list(page.handlers.measure(page.session))
-    again, stranger = Session(), Session()
-    query = {"sparsity": json.dumps(schedule(0.3).to_list())}  # moved while there was no connection
-    changes = page.handlers.enter(again, "secret", "b", query)
-    page.handlers.leave("a")
-    page.handlers.enter(stranger, "guess", "c", query)
-    assert again.result.photo.path == mine
-    assert stranger.result.photo is engine.first.photo
-    assert again.result.settings.schedule == schedule(0.3)
-    assert changes["photo"] == str(mine)
-    assert "picture" in changes  # the page had opened with another
-    assert len(again.history) == 1
-    deadline = time.monotonic() + 30
-    while page.session.result is not None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert page.session == Session()
-    assert mine.exists()  # it belongs to the page that goes on
-    again.close()
-    assert not mine.exists()
-
-
-def test_a_closed_page_leaves_nothing(page, tmp_path, monkeypatch):
-    monkeypatch.setattr(handlers_module, "get_upload_folder", lambda: str(tmp_path))
-    mine = write_photo(tmp_path / "mine.png", 2)
-    page.run(photo_path=str(mine))
-    changes = page.handlers.make_zip(page.session)
-    folder = Path(changes["zip"]["value"]).parent
-    assert folder.exists()
-    page.session.close()
-    assert not folder.exists()
-    assert not mine.exists()
-    assert page.session == Session()
-    assert all(photo.path.exists() for photo in page.engine.examples.values())
-
-
-def test_the_panel_says_grids_windows_and_schedule(real):
-    panel = json.loads(make_panel(real.first))
-    assert [stage["windows"] for stage in panel["stages"]] == [128, 32, 8, 2]
-    assert panel["stages"][0]["grid"] == [64, 128]
-    assert [len(stage["sparsities"]) for stage in panel["stages"]] == [1, 1, 2, 1]
-    assert panel["linked"] is True
-    settings = real.first.settings
-    assert read_panel(json.dumps(panel)) == (settings.schedule, True, 0)
-
-
-def test_presets_fit_the_network():
-    labels = [preset["label"] for preset in list_presets((2, 2, 18, 2))]
-    assert labels == ["Dense", "30 %", "60 %", "paper 42", "paper 35", "paper 33"]
-    assert all(len(preset["stages"][2]) == 9 for preset in list_presets((2, 2, 18, 2)))
-    assert len(list_presets((2, 2))) == 3  # the paper's are for four stages
-
-
-@pytest.mark.parametrize(
-    ("photo", "model", "sparsity", "says"),
-    [
-        ("", "small", "0.5", "photo is needed"),
-        ("good", "small", "1.0", "below 1"),
-        ("good", "small", "[0.1, 0.2]", "takes 1"),
-        ("good", "small", "plan.json", "Send the schedule itself"),
-        ("bad", "small", "0.5", "not an image"),
-    ],
-)
-def test_the_endpoint_for_programs_explains_itself(page, tmp_path, photo, model, sparsity, says):
-    (tmp_path / "bad").write_bytes(b"text")
-    write_photo(tmp_path / "good.png", 0).rename(tmp_path / "good")
-    with pytest.raises(gr.Error, match=says):
-        Api(page.engine).analyze(photo and str(tmp_path / photo), model, 256, sparsity)
-
-
-def test_the_endpoints_for_programs_answer(page, tmp_path):
-    photo = str(write_photo(tmp_path / "good.png", 0))
-    api = Api(page.engine)
-    data = api.analyze(photo, "small", 0, "paper-35ms")
-    assert data["schedule"] == schedule("paper-35ms").to_list()
-    assert data["speedup"] > 0
-    assert api.models()[0]["name"] == "small"
-    sizes = api.compare_sizes(photo, "small", 0, "0.5")
-    assert sizes["dense"] == [{"size": [256, 512], "latency_ms": 90.0, "agreement": 1.0}]
-    for view in ("pruned", "scores", "compute"):
-        assert api.draw_windows(photo, "small", 0, "0.5", 3, view).shape == (256, 512, 3)
-    assert api.draw_outputs(photo, "small", 0, "0.5").shape == (256, 512, 3)
-    with pytest.raises(gr.Error, match="view must be"):
-        api.draw_windows(photo, "small", 0, "0.5", 3, "x")
-    with pytest.raises(gr.Error, match="block must be 0 to 9"):
-        api.draw_windows(photo, "small", 0, "0.5", 10, "pruned")
+    assert fake_engine.calls == []

@@ -1,7 +1,6 @@
 """The page's server as a program sees it: named endpoints, sessions apart, files guarded."""
 
 import json
-import os
 import re
 import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -10,10 +9,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-
-from app_support import serve, write_home, write_photo
+from app_support import serve, write_photo
 from gradio.utils import get_function_description
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -27,19 +23,14 @@ PROGRAMS = {"models", "analyze", "compare_sizes", "draw_windows", "draw_outputs"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return write_home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
 def server(home):
     with serve(home) as served:
         yield served
 
 
 @pytest.fixture
-def client(server):
-    return Client(server[0], verbose=False)
+def client(server, tmp_path):
+    return Client(server[0], verbose=False, download_files=tmp_path / "answers")
 
 
 @pytest.fixture
@@ -92,6 +83,11 @@ def test_explains_what_is_wrong(client, photo, model, sparsity, says):
     with pytest.raises(AppError, match=says) as caught:
         client.predict(photo, model, 256, sparsity, api_name="/analyze")
     assert "Traceback" not in str(caught.value)
+
+
+def test_explains_a_size_below_one(client, photo):
+    with pytest.raises(AppError, match="must be at least 1 pixel, got -5"):
+        client.predict(photo, "small", -5, "0.5", api_name="/analyze")
 
 
 def test_refuses_what_is_no_picture(client, tmp_path):
@@ -152,7 +148,7 @@ def test_twenty_people_at_once_do_not_see_each_other(server, tmp_path):
     everybody = threading.Barrier(20, timeout=300)
 
     def visit(number):
-        client = Client(url, verbose=False)
+        client = Client(url, verbose=False, download_files=False)
         photo = write_photo(tmp_path / f"photo{number:02}.png", number % 4)
         panel = json.loads(make_panel(engine.first))
         for stage in panel["stages"]:
@@ -175,7 +171,7 @@ def test_turns_away_what_does_not_fit_the_queue(server, photo):
     url, engine = server
     room = engine.config.max_queue
     with engine._run_lock:  # a long run
-        client = Client(url, verbose=False)
+        client = Client(url, verbose=False, download_files=False)
         jobs = [
             client.submit(photo, "small", 256, "0.5", api_name="/draw_outputs")
             for _ in range(room + 4)

@@ -1,7 +1,6 @@
 """docs/deploy: nginx keeps visitors with their replica; ZeroGPU changes no result."""
 
 import importlib.util
-import os
 import pickle
 import shutil
 import socket
@@ -18,8 +17,6 @@ import httpx
 import pytest
 from app_support import make_config, schedule, serve, write_home, write_photo
 from gradio_client import Client, handle_file
-
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import app.ui  # noqa: F401  (gradio must not meet the stand-in below)
 from app.panel import make_panel

@@ -28,11 +28,13 @@ def show_headline(result: Result, runs: int) -> str:
 
     Args:
         result: with or without latency.
-        runs: timed runs there will be.
+        runs: timed runs there will be; 0 if timing failed.
     """
     analysis = result.analysis
     latency = analysis.latency
-    if latency is None and result.guess_ms is not None:
+    if latency is None and not runs:
+        big, words, timing = "–", "speed against dense", "could not be measured"
+    elif latency is None and result.guess_ms is not None:
         dense_ms, sparse_ms = result.guess_ms
         big = f'<span class="sv-wait">≈ {dense_ms / sparse_ms:.1f}×</span>'
         words = "first estimate, measuring…"

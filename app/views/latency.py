@@ -14,9 +14,11 @@ def show_latency(result: Result, runs: int) -> str:
 
     Args:
         result: with or without latency.
-        runs: timed runs there will be.
+        runs: timed runs there will be; 0 if timing failed.
     """
     latency = result.analysis.latency
+    if latency is None and not runs:
+        return '<p class="sv-note">The latency could not be measured; try “Measure again”.</p>'
     if latency is None:
         return f'<p class="sv-note">Timing dense and sparse in turn, {runs} runs each…</p>'
     return (

@@ -1,0 +1,95 @@
+"""A page without a browser: a fake engine that answers at once, and one user's controls."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from app_support import DEPTHS, INFOS
+
+from app.handlers import Handlers
+from app.newest import Superseded
+from app.panel import make_panel
+from app.session import Session
+from sparsevit.tradeoff import SizeComparison, SizePoint
+from sparsevit.transforms import load_image
+
+
+class FakeEngine:
+    """Answers with the first result of a real one; set ``error`` to make the next call fail."""
+
+    device = "fake CPU"
+
+    def __init__(self, real):
+        self.real = real
+        self.config = replace(real.config, first_runs=1)
+        self.examples = real.examples
+        self.first = real.first
+        self.error = None
+        self.calls = []
+
+    def list_models(self):
+        return INFOS
+
+    def get_depths(self, name):
+        return DEPTHS
+
+    def read_photo(self, path):
+        return replace(
+            self.first.photo, pixels=load_image(path), path=Path(path), key=str(path), example=None
+        )
+
+    def analyze(self, photo, settings, is_current=lambda: True):
+        self.calls.append(settings)
+        if self.error is not None:
+            raise self.error
+        if not is_current():
+            raise Superseded
+        analysis = replace(self.first.analysis, latency=None, schedule=settings.schedule)
+        return replace(self.first, photo=photo, settings=settings, analysis=analysis)
+
+    def measure(self, result, runs, is_current=lambda: True):
+        for _ in range(runs):
+            if not is_current():
+                return
+            latency = self.first.analysis.latency
+            yield replace(result, analysis=replace(result.analysis, latency=latency))
+
+    def measure_memory(self, result):
+        return replace(result, peak_mb=(80.0, 20.0))
+
+    def compare_sizes(self, result, rounds, is_current=lambda: True):
+        sparse = SizePoint((256, 512), None, 0.9, 50.0)
+        dense = (replace(sparse, agreement=1.0, latency_ms=90.0),)
+        for done in range(1, 3):
+            if is_current():
+                yield SizeComparison(sparse, dense, done, 2)
+
+    def trace_block(self, result, index):
+        return self.real.trace_block(result, index)
+
+
+class Page:
+    """One user: holds what the controls say and calls the handlers as the page does."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.messages = []
+        self.handlers = Handlers(engine, warn=self.messages.append)
+        self.session = Session()
+        self.controls = {
+            "photo_path": None,
+            "model": "small",
+            "short_side": 256,
+            "panel": make_panel(engine.first),
+        }
+
+    def run(self, **changes):
+        self.controls |= changes
+        return self.handlers.run(self.session, **self.controls)
+
+    def set_sparsities(self, stages, linked=True):
+        panel = json.loads(self.controls["panel"])
+        panel["linked"] = linked
+        for stage, values in zip(panel["stages"], stages, strict=True):
+            stage["sparsities"] = values
+        return self.run(panel=json.dumps(panel))

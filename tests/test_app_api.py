@@ -1,0 +1,62 @@
+"""What the sliders and programs send, and what they get back."""
+
+import json
+
+import gradio as gr
+import pytest
+from app_support import schedule, write_photo
+
+from app.api import Api
+from app.panel import list_presets, make_panel, read_panel
+
+
+def test_the_panel_says_grids_windows_and_schedule(engine):
+    panel = json.loads(make_panel(engine.first))
+    assert [stage["windows"] for stage in panel["stages"]] == [128, 32, 8, 2]
+    assert panel["stages"][0]["grid"] == [64, 128]
+    assert [len(stage["sparsities"]) for stage in panel["stages"]] == [1, 1, 2, 1]
+    assert panel["linked"] is True
+    settings = engine.first.settings
+    assert read_panel(json.dumps(panel)) == (settings.schedule, True, 0)
+
+
+def test_presets_fit_the_network():
+    labels = [preset["label"] for preset in list_presets((2, 2, 18, 2))]
+    assert labels == ["Dense", "30 %", "60 %", "paper 42", "paper 35", "paper 33"]
+    assert all(len(preset["stages"][2]) == 9 for preset in list_presets((2, 2, 18, 2)))
+    assert len(list_presets((2, 2))) == 3  # the paper's are for four stages
+
+
+@pytest.mark.parametrize(
+    ("photo", "model", "sparsity", "says"),
+    [
+        ("", "small", "0.5", "photo is needed"),
+        ("good", "small", "1.0", "below 1"),
+        ("good", "small", "[0.1, 0.2]", "takes 1"),
+        ("good", "small", "plan.json", "Send the schedule itself"),
+        ("bad", "small", "0.5", "not an image"),
+    ],
+)
+def test_the_endpoint_for_programs_explains_itself(page, tmp_path, photo, model, sparsity, says):
+    (tmp_path / "bad").write_bytes(b"text")
+    write_photo(tmp_path / "good.png", 0).rename(tmp_path / "good")
+    with pytest.raises(gr.Error, match=says):
+        Api(page.engine).analyze(photo and str(tmp_path / photo), model, 256, sparsity)
+
+
+def test_the_endpoints_for_programs_answer(page, tmp_path):
+    photo = str(write_photo(tmp_path / "good.png", 0))
+    api = Api(page.engine)
+    data = api.analyze(photo, "small", 0, "paper-35ms")
+    assert data["schedule"] == schedule("paper-35ms").to_list()
+    assert data["speedup"] > 0
+    assert api.models()[0]["name"] == "small"
+    sizes = api.compare_sizes(photo, "small", 0, "0.5")
+    assert sizes["dense"] == [{"size": [256, 512], "latency_ms": 90.0, "agreement": 1.0}]
+    for view in ("pruned", "scores", "compute"):
+        assert api.draw_windows(photo, "small", 0, "0.5", 3, view).shape == (256, 512, 3)
+    assert api.draw_outputs(photo, "small", 0, "0.5").shape == (256, 512, 3)
+    with pytest.raises(gr.Error, match="view must be"):
+        api.draw_windows(photo, "small", 0, "0.5", 3, "x")
+    with pytest.raises(gr.Error, match="block must be 0 to 9"):
+        api.draw_windows(photo, "small", 0, "0.5", 10, "pruned")
