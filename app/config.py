@@ -40,7 +40,7 @@ class Config:
         assets: folder of the example pictures.
         kept_models: networks held in memory at once.
         kept_images: dense results held in memory at once.
-        kept_sessions: pages whose result and history are remembered at once.
+        sessions_mb: memory for what all pages remember together, in units of 1e6 bytes.
         start_runs: timed runs of each form before the page opens.
         first_runs: timed runs of each form that follow every change.
         more_runs: timed runs of the button "Measure again".
@@ -63,7 +63,7 @@ class Config:
     assets: Path = ASSETS_FOLDER
     kept_models: int = 2
     kept_images: int = 8
-    kept_sessions: int = 64
+    sessions_mb: int = 1000
     start_runs: int = 3
     first_runs: int = 5
     more_runs: int = 10

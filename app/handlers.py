@@ -50,7 +50,7 @@ class Handlers:
     def __init__(self, engine: Engine, warn: Callable[[str], None] = _warn) -> None:
         self._engine = engine
         self._warn = warn
-        self._visitors = Visitors(engine.config.patience_s, engine.config.kept_sessions)
+        self._visitors = Visitors(engine.config.patience_s, engine.config.sessions_mb * 10**6)
 
     def enter(self, session: Session, visit: str, key: str, query: Mapping[str, str]) -> Changes:
         """A page was opened, perhaps by a link, perhaps again.

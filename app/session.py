@@ -47,6 +47,14 @@ class Session:
     comparison: SizeComparison | None = None
     folder: Path | None = None
 
+    @property
+    def num_bytes(self) -> int:
+        """What the photos and the result take, all but the examples."""
+        results = [self.result] if self.result else []
+        photos = {k.photo.key: k.photo for k in (*self.history, *results)}.values()
+        pixels = sum(photo.pixels.nbytes for photo in photos if photo.example is None)
+        return pixels + sum(2 * r.analysis.prepared.images.nbytes for r in results)
+
     def set_result(self, result: Result) -> None:
         """Put another result on the screen."""
         self.result = result
@@ -95,12 +103,12 @@ class Visitors:
 
     Args:
         patience_s: seconds between losing a page and forgetting it.
-        most: sessions remembered at once; the one that ran nothing for longest goes first.
+        max_bytes: for all sessions together; the one that ran nothing for longest goes first.
     """
 
-    def __init__(self, patience_s: float, most: int) -> None:
+    def __init__(self, patience_s: float, max_bytes: int) -> None:
         self._patience_s = patience_s
-        self._most = most
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._in_use: OrderedDict[int, Session] = OrderedDict()  # by id, the latest used last
         self._sessions: dict[str, Session] = {}
@@ -127,8 +135,11 @@ class Visitors:
         with self._lock:
             self._in_use[id(session)] = session
             self._in_use.move_to_end(id(session))
-            if len(self._in_use) > self._most:
-                self._in_use.popitem(last=False)[1].close()
+            total = sum(known.num_bytes for known in self._in_use.values())
+            while total > self._max_bytes and len(self._in_use) > 1:
+                oldest = self._in_use.popitem(last=False)[1]
+                total -= oldest.num_bytes
+                oldest.close()
 
     def leave(self, key: str) -> None:
         """A page was closed, or its connection lost."""

@@ -107,15 +107,18 @@ def test_a_closed_page_leaves_nothing(page, tmp_path, monkeypatch):
     assert all(photo.path.exists() for photo in page.engine.examples.values())
 
 
-def test_too_many_users_push_out_the_one_who_did_nothing_for_longest(fake_engine, tmp_path):
-    fake_engine.config = replace(fake_engine.config, kept_sessions=2)
+def test_users_who_did_nothing_for_longest_are_pushed_out(fake_engine, tmp_path):
     first = Page(fake_engine)
-    pages = [first, Page(fake_engine), Page(fake_engine)]
-    photos = [write_photo(tmp_path / f"{number}.png", number) for number in range(3)]
-    for page, photo in zip(pages, photos, strict=True):
+    first.run(photo_path=str(write_photo(tmp_path / "0.png", 0)))
+    alone = first.session.num_bytes
+    pixels, images = 256 * 512 * 3, first.session.result.analysis.prepared.images
+    assert alone == pixels + 2 * images.nbytes
+    first.handlers._visitors._max_bytes = 3 * alone
+    pages = [first, Page(fake_engine), Page(fake_engine), Page(fake_engine)]
+    for number, page in enumerate(pages):
         page.handlers = first.handlers  # one server; programs among them never say they enter
-        page.run(photo_path=str(photo))
+        page.run(photo_path=str(write_photo(tmp_path / f"{number}.png", number % 3)))
         first.run()  # stays in use
-    assert [page.session == Session() for page in pages] == [False, True, False]
-    assert [photo.exists() for photo in photos] == [True, False, True]
+    assert [page.session == Session() for page in pages] == [False, True, False, False]
+    assert [(tmp_path / f"{number}.png").exists() for number in range(4)] == [1, 0, 1, 1]
     assert pages[1].run(photo_path=None)
