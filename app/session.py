@@ -50,10 +50,13 @@ class Session:
     @property
     def num_bytes(self) -> int:
         """What the photos and the result take, all but the examples."""
-        results = [self.result] if self.result else []
-        photos = {k.photo.key: k.photo for k in (*self.history, *results)}.values()
-        pixels = sum(photo.pixels.nbytes for photo in photos if photo.example is None)
-        return pixels + sum(2 * r.analysis.prepared.images.nbytes for r in results)
+        photos = [known.photo for known in self.history]
+        images = 0
+        if self.result is not None:
+            photos.append(self.result.photo)
+            images = 2 * self.result.analysis.prepared.images.nbytes
+        pixels = {photo.key: photo.pixels.nbytes for photo in photos if photo.example is None}
+        return images + sum(pixels.values())
 
     def set_result(self, result: Result) -> None:
         """Put another result on the screen."""
