@@ -1,6 +1,7 @@
 """What the tests of the page share: a network so small that every run takes milliseconds."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -99,3 +100,11 @@ def serve(home: Path) -> Iterator[tuple[str, Engine]]:
 def schedule(value: object, depths: tuple[int, ...] = DEPTHS) -> SparsitySchedule:
     """A schedule for the network "small"."""
     return SparsitySchedule.parse(value, depths)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait a minute at most for something to be so."""
+    deadline = time.monotonic() + 60
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert is_so()

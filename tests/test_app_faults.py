@@ -1,55 +1,24 @@
 """What goes wrong around the page: downloads break, runs fail, browsers go away. Others go on."""
 
 import json
-import socket
-import struct
 import threading
-import time
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import app_support
 import gradio as gr
 import httpx
 import numpy as np
 import pytest
-import timm
 import torch
-from app_support import make_config, serve, write_photo
+from app_support import make_config, serve, wait_until, write_photo
 from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
-from huggingface_hub import constants, file_download
-from safetensors.torch import save
+from page_support import Tab
 
 from app import engine as engine_module
 from app.api import Api
-from app.handlers import Handlers
 from app.panel import make_panel
-from app.session import Session
-from sparsevit import zoo
 from sparsevit.stage import PruningStage
-
-SWIN = "timm/swin_tiny_patch4_window7_224.ms_in1k"
-OTHER_SWIN = "timm/swin_small_patch4_window7_224.ms_in1k"
-
-
-class Tab:
-    """One page as its server sees it: what its controls say, and the sentences it was told."""
-
-    def __init__(self, engine):
-        self.told = []
-        self.handlers = Handlers(engine, warn=self.told.append)
-        self.session = Session()
-        self.engine = engine
-
-    def run(self, photo=None, model="small", sparsity=None):
-        panel = json.loads(make_panel(self.engine.first))
-        for stage in panel["stages"] if sparsity is not None else []:
-            stage["sparsities"] = [sparsity] * len(stage["sparsities"])
-        path = None if photo is None else str(photo)
-        return self.handlers.run(self.session, path, model, 256, json.dumps(panel))
 
 
 @pytest.fixture
@@ -60,101 +29,6 @@ def tab(engine):
 def _ask(engine, photo, model="small"):
     """The endpoint for programs."""
     return Api(engine).analyze(str(photo), model, 256, "0.5")
-
-
-def _make_tiny_swin(architecture, **options):
-    return timm.models.SwinTransformer(embed_dim=12, num_heads=(1, 2, 4, 8), **options)
-
-
-class _Hub(BaseHTTPRequestHandler):
-    """The one file of a hub; the server's ``mood`` says what happens to whoever wants it."""
-
-    def do_HEAD(self):
-        self._answer(b"")
-
-    def do_GET(self):
-        self._answer(self.server.weights)
-
-    def _answer(self, body):
-        mood, size = self.server.mood, len(self.server.weights)
-        self.server.asked.append(self.command)
-        if mood in (404, 503) or "Range" in self.headers:
-            self.send_error(mood if mood in (404, 503) else 503)
-            return
-        self.send_response(200)
-        for name, value in (("ETag", '"1"'), ("X-Repo-Commit", "a" * 40), ("Content-Length", size)):
-            self.send_header(name, str(value))
-        self.end_headers()
-        if body and mood == "slow":
-            self.server.goes_on.wait(120)
-        elif body and mood != "works":
-            body = body[: size // 2]
-            if mood == "reset":  # the connection ends with an error, not with a goodbye
-                at_once = struct.pack("ii", 1, 0)
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
-            self.close_connection = True
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def hub(engine, tmp_path, monkeypatch):
-    """A stand-in for the Hugging Face hub, and a network small enough to come from it."""
-    monkeypatch.setattr(timm, "create_model", _make_tiny_swin)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    server.weights = save(_make_tiny_swin("", img_size=1024, strict_img_size=False).state_dict())
-    server.mood, server.asked, server.goes_on = "works", [], threading.Event()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    template = address + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(file_download, "time", SimpleNamespace(sleep=lambda seconds: None))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    engine._models.pop(SWIN, None)
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.mark.parametrize(
-    ("mood", "says"),
-    [
-        (404, "cannot be reached"),
-        (503, "cannot be reached"),
-        ("ends early", "the download broke off (try again)"),
-        ("reset", "the download broke off (try again)"),
-    ],
-)
-def test_a_download_that_fails_is_one_sentence_and_loses_nothing(
-    engine, tab, hub, tmp_path, mood, says
-):
-    photo = write_photo(tmp_path / "mine.png", 2)
-    tab.run(photo)
-    before = tab.session.result
-    hub.mood = mood
-    changes = tab.run(photo, SWIN)
-    (sentence,) = tab.told
-    assert sentence == (
-        f"{SWIN} needs 113 MB from the Hugging Face hub, "
-        f"{'but ' if 'broke' in says else 'which '}{says}; these work offline: other, small."
-    )
-    assert tab.session.result is before
-    assert changes["model"]["value"] == "small"
-    with pytest.raises(gr.Error, match="from the Hugging Face hub"):
-        _ask(engine, photo, SWIN)
-    assert hub.asked.count("HEAD") <= 4  # no long row of retries while others wait
-
-    tab.run(photo, "other")
-    assert tab.session.result.settings.model == "other"
-    hub.mood = "works"
-    tab.run(photo, SWIN)
-    assert tab.session.result.task.name == "classification"
-    assert len(tab.told) == 1
-    hub.mood = 503  # kept on the disk from now on
-    assert zoo.load_model(SWIN).name == SWIN
 
 
 @pytest.fixture
@@ -271,13 +145,6 @@ def test_two_tabs_with_the_same_file_do_not_hang_on_each_other(engine, tmp_path)
     assert two.told == []
 
 
-def _wait_until(is_so):
-    deadline = time.monotonic() + 60
-    while not is_so() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert is_so()
-
-
 def test_a_duplicated_tab_goes_its_own_way(engine, tmp_path):
     """Browsers copy to it what names the tab, so it starts as the first one looks."""
     photo = write_photo(tmp_path / "mine.png", 2)
@@ -323,24 +190,6 @@ def _visit(server):
     return Client(server[0], verbose=False, download_files=False)
 
 
-def test_a_download_holds_nobody_up(server, hub, tmp_path):
-    _, engine = server
-    photo = handle_file(str(write_photo(tmp_path / "photo.png", 2)))
-    hub.mood = "slow"
-    loads, others = _visit(server), _visit(server)
-    waiting = loads.submit(photo, SWIN, 256, make_panel(engine.first), api_name="/run")
-    _wait_until(lambda: "GET" in hub.asked)
-    assert others.predict(api_name="/models")
-    answer = others.submit(photo, "small", 256, make_panel(engine.first), api_name="/run")
-    assert answer.result(timeout=60)
-    with pytest.raises(AppError, match="Another network is being downloaded"):
-        others.predict(photo, OTHER_SWIN, 256, "0.5", api_name="/analyze")
-    assert not waiting.done()
-    hub.goes_on.set()
-    assert waiting.result(timeout=60)
-    assert engine._get_model(SWIN)
-
-
 def test_a_program_that_goes_away_holds_nobody_up(server, tmp_path, monkeypatch):
     url, engine = server
     photo = write_photo(tmp_path / "photo.png", 2)
@@ -381,7 +230,7 @@ def test_a_closed_tab_frees_its_files_and_an_open_one_keeps_them(server, tmp_pat
     address = f"{url}gradio_api/heartbeat/{tabs[0].session_hash}"
     with httpx.stream("GET", address, timeout=60) as alive:
         next(alive.iter_lines())
-    _wait_until(lambda: not folders[0].exists())
+    wait_until(lambda: not folders[0].exists())
     assert folders[1].exists()
     assert "photo1" in json.dumps(tabs[1].predict(api_name="/make_zip"))
 
@@ -401,3 +250,26 @@ def test_a_size_that_memory_allowed_can_be_asked_for_again(server, tmp_path, mon
     client.predict(photo, "small", 768, panel, api_name="/run")
     answer = client.predict(photo, "small", 384, panel, api_name="/run")
     assert "384 × 768" in json.dumps(answer, ensure_ascii=False)
+
+
+def test_a_page_whose_upload_was_deleted_goes_on(server, tmp_path):
+    """Gradio deletes uploads of more than an hour; the page may be open since yesterday."""
+    url, engine = server
+    photo = write_photo(tmp_path / "photo.png", 2)
+    with httpx.Client(base_url=f"{url}gradio_api/", timeout=60) as browser:
+        with photo.open("rb") as file:
+            (path,) = browser.post("upload", files={"files": file}).json()
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+        def run(side):
+            data = [file, "small", side, make_panel(engine.first)]
+            request = {"data": data, "session_hash": "since yesterday"}
+            event = browser.post("call/run", json=request).json()["event_id"]
+            return json.dumps(browser.get(f"call/run/{event}").text)
+
+        assert "256 \\\\u00d7 512" in run(256)
+        copies = list(Path(path).parent.parent.rglob("photo.png"))
+        assert Path(path) in copies
+        for copy in copies:
+            copy.unlink()
+        assert "512 \\\\u00d7 1024" in run(512)
