@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sparsevit.patch import find_stages, get_token_grids, set_sparsity
+from sparsevit.patch import find_stages, get_token_grids, host_form
 from sparsevit.schedule import SparsitySchedule, num_keep
 
 
@@ -22,8 +22,10 @@ class BlockCost:
         stage, block: 0-based stage, and block inside it.
         kept, total: windows computed, and windows there are.
         dense_macs: multiply-accumulates of the host's own block.
-        sparse_macs: of ours with the kept windows. Where a grid is padded ours also runs the MLP on
-            padded slots, so at sparsity 0 this can be more than dense.
+        sparse_macs: of ours with the kept windows: at most this, and at sparsity 0 exactly. Where a
+            grid is padded, it depends on the picture how many padded windows are kept; here kept
+            windows count as full ones as long as there are tokens. (On a GPU ours runs the MLP on
+            padded slots as well.)
     """
 
     stage: int
@@ -65,7 +67,7 @@ class CostReport:
 def count_macs(
     model: nn.Module, image_size: tuple[int, int], schedule: SparsitySchedule, fixed_macs: int
 ) -> CostReport:
-    """Exact multiply-accumulates of a schedule (bias, norms and softmax are not counted).
+    """Multiply-accumulates of a schedule (bias, norms and softmax are not counted).
 
     Args:
         model: a sparsified model.
@@ -78,15 +80,14 @@ def count_macs(
         for number, block in enumerate(stage.blocks):
             grid = block.get_grid(*grid_size, torch.device("cpu"))
             kept = num_keep(grid.num_windows, schedule.sparsity_of(index, number))
-            per_window = block.window_macs(grid.num_tokens)
             blocks.append(
                 BlockCost(
                     stage=index,
                     block=number,
                     kept=kept,
                     total=grid.num_windows,
-                    dense_macs=block.host_macs(grid),
-                    sparse_macs=per_window * kept,
+                    dense_macs=block.count_macs(grid, grid.num_windows),
+                    sparse_macs=block.count_macs(grid, kept),
                 )
             )
     return CostReport(tuple(blocks), fixed_macs)
@@ -102,12 +103,11 @@ def count_fixed_macs(model: nn.Module, image_size: tuple[int, int]) -> int:
         image_size: (img_h, img_w) pixels.
     """
     shadow = copy.deepcopy(model).to("meta").eval()
-    set_sparsity(shadow, 0.0)
     images = torch.empty(1, 3, *image_size, device="meta", dtype=next(shadow.parameters()).dtype)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), host_form(shadow), FlopCounterMode(display=False) as counter:
         shadow(images)
     blocks = sum(
-        block.window_macs(grid.num_tokens) * grid.num_windows
+        block.count_macs(grid, grid.num_windows)
         for stage, grid_size in _stages_with_grids(model, image_size)
         for block in stage.blocks
         for grid in [block.get_grid(*grid_size, torch.device("cpu"))]

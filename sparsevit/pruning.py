@@ -31,7 +31,7 @@ class WindowBlock(Protocol):
         """Attention residual branch: tokens (n, N, C), real (n, N) bool or None -> (n, N, C)."""
 
     def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """MLP residual branch: (n, N, C) -> (n, N, C)."""
+        """MLP residual branch of tokens: (..., C) -> (..., C)."""
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """(classes, nH, N, N): position bias plus the shift mask of each class of window."""
@@ -139,17 +139,19 @@ def _run_in_chunks(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
     out = plan.workspace.claim(x, fully_rewritten=plan.keep_idx is None)
     index, real = _select(grid, plan.keep_idx, batch)
     source = x.reshape(-1, channels)
-    sink = source.shape[0]
     bias = block.attention_bias(grid)
-    for piece, piece_bias in _pieces(index, bias, grid, plan.keep_idx, batch, channels):
-        piece_index = index[piece]
-        piece_real = None if real is None else real[piece]
-        tokens = source.index_select(0, piece_index.flatten()).view(*piece_index.shape, channels)
-        tokens = tokens + block.attention_branch(tokens, piece_real, piece_bias)
+    for piece in _pieces(index, real, bias, grid, plan.keep_idx, batch, channels):
+        rows = piece.index.flatten()
+        tokens = source.index_select(0, rows).view(*piece.index.shape, channels)
+        tokens = tokens + block.attention_branch(tokens, piece.real, piece.bias)
+        tokens = tokens.flatten(0, 1)  # (n * N, C)
+        if piece.real is not None and rows.device.type == "cpu":  # the MLP needs no padded slots
+            slots = piece.real.flatten().nonzero().squeeze(1)
+            rows, tokens = rows[slots], tokens.index_select(0, slots)
+        elif piece.real is not None:  # counting them would wait for the device
+            rows = rows.masked_fill(~piece.real.flatten(), source.shape[0])
         tokens = tokens + block.mlp_branch(tokens)
-        if piece_real is not None:
-            piece_index = piece_index.masked_fill(~piece_real, sink)
-        out.index_copy_(0, piece_index.flatten(), tokens.view(-1, channels))
+        out.index_copy_(0, rows, tokens)
     return plan.workspace.publish(out, x.shape)
 
 
@@ -176,28 +178,51 @@ def _classes(grid: WindowGrid, keep_idx: Tensor | None, batch: int) -> Tensor:
     return grid.mask_class[keep_idx].flatten()
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """Windows that run together: n of them.
+
+    Attributes:
+        index: (n, N) rows of the token stream.
+        real: (n, N) bool, False in padded slots; None when there are none.
+        bias: (1 or n, nH, N, N), broadcast wherever it is shared.
+    """
+
+    index: Tensor
+    real: Tensor | None
+    bias: Tensor
+
+
 def _pieces(
     index: Tensor,
+    real: Tensor | None,
     bias: Tensor,
     grid: WindowGrid,
     keep_idx: Tensor | None,
     batch: int,
     channels: int,
-) -> Iterator[tuple[slice | Tensor, Tensor]]:
-    """Which windows to run together, and their attention bias, broadcast wherever it is shared."""
+) -> Iterator[_Piece]:
+    """Which windows to run together; most are alike, with one bias for all and no padding."""
+    classes = None if grid.mask_class is None else _classes(grid, keep_idx, batch)
     if index.device.type != "cpu":  # one launch each, and nothing that waits for the device
-        whole = slice(None)
-        yield whole, bias if grid.mask_class is None else bias[_classes(grid, keep_idx, batch)]
+        yield _Piece(index, real, bias if classes is None else bias[classes])
         return
     size = max(1, CHUNK_ELEMENTS // (grid.num_tokens * channels))
-    if grid.mask_class is None:
-        for start in range(0, index.shape[0], size):
-            yield slice(start, start + size), bias
+    if classes is None and real is None:
+        for some in index.split(size):
+            yield _Piece(some, None, bias)
         return
-    classes = _classes(grid, keep_idx, batch)
-    interior, border = torch.where(classes == 0)[0], torch.where(classes != 0)[0]
-    for start in range(0, len(interior), size):  # these need no mask, so they share one bias
-        yield interior[start : start + size], bias[:1]
-    for start in range(0, len(border), size):
-        windows = border[start : start + size]
-        yield windows, bias[classes[windows]]
+    plain = torch.ones(len(index), dtype=torch.bool) if real is None else real.all(dim=1)
+    if classes is not None:
+        plain &= classes == 0
+    for windows in _split(plain, size):
+        yield _Piece(index[windows], None, bias[:1])
+    for windows in _split(~plain, size):
+        own = bias if classes is None else bias[classes[windows]]
+        yield _Piece(index[windows], None if real is None else real[windows], own)
+
+
+def _split(wanted: Tensor, size: int) -> tuple[Tensor, ...]:
+    """Windows of (n,) bool, at most ``size`` of them at a time."""
+    windows = wanted.nonzero().squeeze(1)
+    return windows.split(size) if len(windows) else ()

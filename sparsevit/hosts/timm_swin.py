@@ -78,19 +78,12 @@ class SparseSwinBlock(SwinTransformerBlock):
             self.__dict__["_bias_cache"] = cached
         return cached[2]
 
-    def window_macs(self, num_tokens: int) -> int:
-        """Multiply-accumulates of one window of ``num_tokens`` slots, padded ones included."""
-        return self._attention_macs(num_tokens) + num_tokens * _token_macs(self.mlp)
-
-    def host_macs(self, grid: WindowGrid) -> int:
-        """Multiply-accumulates of the host's own block: its MLP leaves padded slots out."""
-        height, width = grid.grid
-        attention = grid.num_windows * self._attention_macs(grid.num_tokens)
-        return attention + height * width * _token_macs(self.mlp)
-
-    def _attention_macs(self, num_tokens: int) -> int:
+    def count_macs(self, grid: WindowGrid, kept: int) -> int:
+        """Most multiply-accumulates of ``kept`` windows; attention runs on padded slots as well."""
+        slots = kept * grid.num_tokens
         attention_dim = self.attn.qkv.out_features // 3
-        return num_tokens * _token_macs(self.attn) + 2 * num_tokens**2 * attention_dim
+        attention = slots * (_token_macs(self.attn) + 2 * grid.num_tokens * attention_dim)
+        return attention + min(slots, grid.grid[0] * grid.grid[1]) * _token_macs(self.mlp)
 
     def _build_bias(self, grid: WindowGrid) -> Tensor:
         bias = self.attn._get_rel_pos_bias()  # (1, nH, N, N)
