@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from sparsevit.cost import count_fixed_macs, count_macs
 from sparsevit.hosts.timm_swin import use_fused_attention
-from sparsevit.latency import LoadMeter, describe_device, make_runs, time_interleaved
+from sparsevit.latency import (
+    WARMUP_RUNS,
+    LatencyStats,
+    LoadMeter,
+    describe_device,
+    make_runs,
+    time_interleaved,
+)
 from sparsevit.memory import peak_extra_mb
 from sparsevit.patch import densify, get_depths, set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule, read_schedule
@@ -23,6 +32,12 @@ MAX_OTHER_LOAD = 0.05
 
 #: C library settings that keep large temporaries from going back to the kernel each time.
 ALLOCATOR_VARIABLES = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
+
+_DENSE_NAMES = {
+    "host default": "host",
+    "host": "host, fused attention",
+    "sparsevit": "sparsevit 0",
+}
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -40,6 +55,10 @@ class BenchRow:
         ratio_to_fastest_dense: this median over the smallest dense median.
         mac_ratio: multiply-accumulates over the host's own: what an ideal machine would reach.
         peak_extra_mb: memory held by the forward's tensors at the worst moment, 1e6 bytes.
+        parts_ms: medians of what comes before the first stage, of each stage with what follows it,
+            and of what comes after the last; one figure where the stages cannot be seen.
+        ops_ms: time inside each operator of PyTorch alone in one run under its profiler, the
+            largest first; None unless asked for.
     """
 
     name: str
@@ -52,6 +71,13 @@ class BenchRow:
     ratio_to_fastest_dense: float
     mac_ratio: float
     peak_extra_mb: float
+    parts_ms: tuple[float, ...]
+    ops_ms: dict[str, float] | None = None
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What a row of another report must share to be compared with this one."""
+        return self.name, self.size, self.batch
 
 
 @dataclass(frozen=True)
@@ -62,8 +88,9 @@ class BenchReport:
         model: the network's name.
         device, dtype, threads, repeats, torch: how it was run.
         allocator: the settings of ``ALLOCATOR_VARIABLES`` in force.
-        other_load: share of the CPUs that other processes used meanwhile, None if unknown.
-        rows: dense forms first.
+        other_load: share of the CPUs that other processes used meanwhile, at the worst of the sizes
+            and batches; None if unknown.
+        rows: for every size and batch, dense forms first.
     """
 
     model: str
@@ -89,13 +116,14 @@ class BenchReport:
 def run_bench(
     name: str,
     model: nn.Module,
-    size: int = 672,
-    batch: int = 1,
+    sizes: Sequence[int] = (672,),
+    batches: Sequence[int] = (1,),
     sparsities: Sequence[str] = ("0.6",),
     dtype: str = "fp32",
     device: str = "cpu",
     repeats: int = 10,
     compile_host: bool = False,
+    with_ops: bool = False,
     seed: int = 0,
     on_round: Callable[[int], None] | None = None,
 ) -> BenchReport:
@@ -104,13 +132,14 @@ def run_bench(
     Args:
         name: the network's name, for the report.
         model: a timm Swin or a network that holds one, sparsified or not; it comes back sparsified.
-        size: pixels of a side of the square input, >= 32.
-        batch: images at once, >= 1.
+        sizes: pixels of a side of the square input, >= 32, one after the other.
+        batches: images at once, >= 1, each with every size.
         sparsities: schedules as :func:`sparsevit.schedule.read_schedule` reads them.
         dtype: "fp32", "fp16" or "bf16".
         device: "cpu", "cuda" or "cuda:N".
         repeats: timed rounds.
         compile_host: also time the host with fused attention under ``torch.compile``.
+        with_ops: also find the time inside each operator.
         seed: of the random images.
         on_round: called with the number of finished rounds, warm-up included.
 
@@ -120,47 +149,38 @@ def run_bench(
     """
     if dtype not in DTYPES:
         raise ValueError(f"Unknown dtype {dtype!r}; choose from {', '.join(DTYPES)}.")
-    if size < 32 or batch < 1:
-        raise ValueError(f"size must be at least 32 and batch at least 1, got {size} and {batch}.")
+    if min(sizes) < 32 or min(batches) < 1:
+        raise ValueError(f"size must be at least 32 and batch at least 1, got {sizes}, {batches}.")
     model = sparsify(model.to(device=device, dtype=DTYPES[dtype]).eval())
     schedules = {f"sparsevit {text}": read_schedule(text, get_depths(model)) for text in sparsities}
     for schedule in schedules.values():
         schedule.check_linked()
     schedules = {key: value for key, value in schedules.items() if not value.is_dense}
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.randn(batch, 3, size, size, generator=generator).to(device, DTYPES[dtype])
-    runs = make_runs(model, images, schedules)
-    names = {"host default": "host", "host": "host, fused attention", "sparsevit": "sparsevit 0"}
-    runs = {names.get(key, key): run for key, run in runs.items()}
-    if compile_host:
-        runs = {"host, fused, compiled": _compile_host(model, images), **runs}
-    with torch.inference_mode():
-        with LoadMeter() as meter:
-            stats = time_interleaved(runs, repeats, device, on_round=on_round)
-        peaks = {key: peak_extra_mb(run, device) for key, run in runs.items()}
-    set_sparsity(model, 0.0)
-    fastest = min(stat.median_ms for key, stat in stats.items() if key not in schedules)
-    fixed_macs = count_fixed_macs(model, (size, size))
-    dense = SparsitySchedule.parse(0.0, get_depths(model))
-    rows = []
-    for key, stat in stats.items():
-        schedule = schedules.get(key, dense)
-        is_ours = key.startswith("sparsevit")
-        cost = count_macs(model, (size, size), schedule, fixed_macs)
-        rows.append(
-            BenchRow(
-                name=key,
-                size=size,
-                batch=batch,
-                schedule=schedule.to_list() if is_ours else None,
-                median_ms=round(stat.median_ms, 2),
-                p10_ms=round(stat.p10_ms, 2),
-                p90_ms=round(stat.p90_ms, 2),
-                ratio_to_fastest_dense=round(stat.median_ms / fastest, 4),
-                mac_ratio=round(cost.mac_ratio, 4) if is_ours else 1.0,
-                peak_extra_mb=round(peaks[key], 1),
-            )
-        )
+    rows: list[BenchRow] = []
+    loads: list[float | None] = []
+    done = 0
+
+    def tell(rounds: int) -> None:
+        if on_round is not None:
+            on_round(done + rounds)
+
+    for size, batch in product(sizes, batches):
+        generator = torch.Generator().manual_seed(seed)
+        images = torch.randn(batch, 3, size, size, generator=generator).to(device, DTYPES[dtype])
+        runs = make_runs(model, images, schedules)
+        runs = {_DENSE_NAMES.get(key, key): run for key, run in runs.items()}
+        if compile_host:
+            runs = {"host, fused, compiled": _compile_host(model, images), **runs}
+        with torch.inference_mode():
+            with LoadMeter() as meter:
+                stats = time_interleaved(runs, repeats, device, on_round=tell, model=model)
+            peaks = {key: peak_extra_mb(run, device) for key, run in runs.items()}
+            ops = {key: find_ops_ms(run, device) for key, run in runs.items()} if with_ops else {}
+        done += WARMUP_RUNS + repeats
+        loads.append(meter.other_load)
+        set_sparsity(model, 0.0)
+        rows += _list_rows(model, size, batch, schedules, stats, peaks, ops)
+    known = [load for load in loads if load is not None]
     return BenchReport(
         model=name,
         device=describe_device(device),
@@ -169,9 +189,112 @@ def run_bench(
         repeats=repeats,
         torch=torch.__version__,
         allocator={key: os.environ[key] for key in ALLOCATOR_VARIABLES if key in os.environ},
-        other_load=meter.other_load,
+        other_load=max(known) if len(known) == len(loads) else None,
         rows=tuple(rows),
     )
+
+
+def _list_rows(
+    model: nn.Module,
+    size: int,
+    batch: int,
+    schedules: Mapping[str, SparsitySchedule],
+    stats: Mapping[str, LatencyStats],
+    peaks: Mapping[str, float],
+    ops: Mapping[str, dict[str, float]],
+) -> list[BenchRow]:
+    """What was measured at one size and batch, by the name of each form."""
+    fastest = min(stat.median_ms for key, stat in stats.items() if key not in schedules)
+    fixed_macs = count_fixed_macs(model, (size, size))
+    dense = SparsitySchedule.parse(0.0, get_depths(model))
+    rows = []
+    for key, stat in stats.items():
+        schedule = schedules.get(key, dense)
+        cost = count_macs(model, (size, size), schedule, fixed_macs)
+        rows.append(
+            BenchRow(
+                name=key,
+                size=size,
+                batch=batch,
+                schedule=schedule.to_list() if key.startswith("sparsevit") else None,
+                median_ms=round(stat.median_ms, 2),
+                p10_ms=round(stat.p10_ms, 2),
+                p90_ms=round(stat.p90_ms, 2),
+                ratio_to_fastest_dense=round(stat.median_ms / fastest, 4),
+                mac_ratio=round(cost.mac_ratio, 4),
+                peak_extra_mb=round(peaks[key], 1),
+                parts_ms=tuple(round(part, 2) for part in stat.median_parts_ms),
+                ops_ms=ops.get(key),
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class BenchChange:
+    """One row against the same row of an earlier report.
+
+    Attributes:
+        name, size, batch: which row.
+        before_ms, now_ms: medians.
+    """
+
+    name: str
+    size: int
+    batch: int
+    before_ms: float
+    now_ms: float
+
+
+def compare_reports(now: BenchReport, before: Any) -> tuple[list[BenchChange], list[str]]:
+    """What changed since an earlier report, and what makes the two hard to compare.
+
+    Args:
+        now: the new report.
+        before: the parsed JSON of an earlier one.
+
+    Returns:
+        Rows that both have, and the settings that differ, in words.
+
+    Raises:
+        ValueError: ``before`` is not a report of this benchmark.
+    """
+    try:
+        medians = {
+            (r["name"], r["size"], r["batch"]): float(r["median_ms"]) for r in before["rows"]
+        }
+        fields = ("model", "device", "dtype", "threads", "torch", "allocator")
+        differing = [
+            f"{field} was {before[field]}, is {getattr(now, field)}"
+            for field in fields
+            if before[field] != getattr(now, field)
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError("The file to compare with is no JSON of 'sparsevit bench'.") from error
+    changes = [
+        BenchChange(*row.key, medians[row.key], row.median_ms)
+        for row in now.rows
+        if row.key in medians
+    ]
+    return changes, differing
+
+
+def find_ops_ms(run: Callable[[], Any], device: torch.device | str = "cpu") -> dict[str, float]:
+    """Milliseconds inside each operator of PyTorch alone, in one run, the largest first.
+
+    Args:
+        run: what to watch. The profiler slows it down, small operators most.
+        device: on CUDA the time of kernels is counted, else that of the CPU.
+    """
+    on_gpu = torch.device(device).type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    with profile(activities=activities) as recorder:
+        run()
+    times = {
+        event.key: (event.self_device_time_total if on_gpu else event.self_cpu_time_total) / 1e3
+        for event in recorder.key_averages()
+    }
+    return {key: round(ms, 3) for key, ms in sorted(times.items(), key=lambda t: -t[1]) if ms > 0}
 
 
 def _compile_host(model: nn.Module, images: torch.Tensor) -> Callable[[], Any]:

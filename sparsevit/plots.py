@@ -1,4 +1,4 @@
-"""Curves of measured accuracy: from what ``sparsevit eval`` wrote to a PNG."""
+"""Curves of what was measured, as PNG: accuracy of ``sparsevit eval``, latency of ``bench``."""
 
 from __future__ import annotations
 
@@ -150,10 +150,7 @@ def draw_plot(plot: Plot) -> bytes:
     Args:
         plot: from :func:`plan_plot`.
     """
-    from matplotlib.figure import Figure  # a second to import
-
-    figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
+    figure, axes = _start()
     styles = zip(cycle(_COLOURS), cycle(_MARKERS))
     for line in plot.lines:
         colour, marker = (_DENSE_COLOUR, "D") if line.is_dense else next(styles)
@@ -184,14 +181,55 @@ def draw_plot(plot: Plot) -> bytes:
     axes.set_xlabel(
         "sparsity: share of windows pruned" if plot.axis == "sparsity" else "latency, ms"
     )
-    axes.set_title(plot.title, loc="left", fontsize=11, fontweight="bold", pad=10)
+    return _finish(figure, axes, plot.title, plot.device, has_legend=len(plot.lines) > 1)
+
+
+def draw_bench(document: Any) -> bytes:
+    """How near the benchmark comes to the arithmetic: a PNG of 1280x840 pixels.
+
+    Latency over that of the fastest dense form, against the share of multiply-accumulates left; a
+    line for every size and batch.
+
+    Args:
+        document: the parsed JSON of ``sparsevit bench``.
+    """
+    figure, axes = _start()
+    rows = [row for row in document["rows"] if row["schedule"] is not None]
+    end = 1.05 * max(max(row["mac_ratio"], row["ratio_to_fastest_dense"]) for row in rows)
+    axes.plot([0, end], [0, end], color=_DENSE_COLOUR, linestyle="--", label="time = arithmetic")
+    groups: dict[tuple[int, int], list[Any]] = {}
+    for row in rows:
+        groups.setdefault((row["size"], row["batch"]), []).append(row)
+    for (size, batch), group in groups.items():
+        points = sorted((row["mac_ratio"], row["ratio_to_fastest_dense"]) for row in group)
+        axes.plot(*zip(*points, strict=True), "o-", label=f"{size} px, batch {batch}")
+    axes.set_xlim(0, end)
+    axes.set_ylim(0, end)
+    axes.set_xlabel("multiply-accumulates left")
+    axes.set_ylabel("latency over the fastest dense form")
+    title = f"{document['model']}: latency against arithmetic"
+    return _finish(figure, axes, title, f"{document['device']}, {document['dtype']}")
+
+
+def _start() -> tuple[Any, Any]:
+    """A figure and its axes."""
+    from matplotlib.figure import Figure  # a second to import
+
+    figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained", facecolor="white")
+    axes = figure.add_subplot()
+    axes.set_prop_cycle(color=_COLOURS)
+    return figure, axes
+
+
+def _finish(figure: Any, axes: Any, title: str, footer: str, has_legend: bool = True) -> bytes:
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=10)
     axes.grid(color=_GRID_COLOUR, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    if len(plot.lines) > 1:
+    if has_legend:
         axes.legend(frameon=False, fontsize=9)
-    if plot.device:
-        figure.supxlabel(plot.device, fontsize=8, color=_DENSE_COLOUR)
+    if footer:
+        figure.supxlabel(footer, fontsize=8, color=_DENSE_COLOUR)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

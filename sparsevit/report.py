@@ -9,7 +9,8 @@ from typing import Any
 import typer
 
 from sparsevit.analysis import Analysis
-from sparsevit.bench import BenchReport
+from sparsevit.bench import BenchChange, BenchReport, BenchRow
+from sparsevit.end_to_end import PhotoBench
 from sparsevit.tasks import Task
 from sparsevit.vis import (
     draw_compute_map,
@@ -18,6 +19,8 @@ from sparsevit.vis import (
     make_filmstrip,
     save_picture,
 )
+
+_MOST_OPERATORS = 12  # listed of a profile
 
 
 def write_analysis(task: Task, analysis: Analysis, result: dict[str, Any], folder: Path) -> None:
@@ -59,8 +62,13 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     typer.echo(f"  wrote {folder}")
 
 
-def print_bench(report: BenchReport) -> None:
-    """The benchmark as a table."""
+def print_bench(report: BenchReport, with_profile: bool = False) -> None:
+    """The benchmark as a table.
+
+    Args:
+        report: what was measured.
+        with_profile: also show the time of every part and of the heaviest operators.
+    """
     load = "unknown" if report.other_load is None else f"{report.other_load:.1%}"
     typer.echo(
         f"{report.model}, {report.device}, {report.dtype}, torch {report.torch}, "
@@ -75,5 +83,53 @@ def print_bench(report: BenchReport) -> None:
             f"{row.p10_ms:6.0f} ms  {row.p90_ms:6.0f} ms  {row.ratio_to_fastest_dense:5.2f}  "
             f"{row.mac_ratio:4.2f}  {row.peak_extra_mb:5.0f} MB"
         )
+    if with_profile:
+        for row in report.rows:
+            _print_profile(row)
     if not report.is_quiet:
         typer.echo("Warning: the machine was not quiet; do not quote these numbers.", err=True)
+
+
+def _print_profile(row: BenchRow) -> None:
+    typer.echo(f"\n{row.name}, size {row.size}, batch {row.batch}")
+    if len(row.parts_ms) > 1:
+        last = len(row.parts_ms) - 1
+        names = ["embedding", *(f"stage {index}" for index in range(1, last)), "head"]
+        parts = (f"{n} {ms:.1f} ms" for n, ms in zip(names, row.parts_ms, strict=True))
+        typer.echo("  " + ", ".join(parts))
+    ops = row.ops_ms or {}
+    total = sum(ops.values())
+    for name, ms in list(ops.items())[:_MOST_OPERATORS]:
+        typer.echo(f"  {ms:8.1f} ms  {ms / total:5.1%}  {name}")
+
+
+def print_changes(changes: list[BenchChange], differing: list[str]) -> None:
+    """An earlier benchmark against this one."""
+    typer.echo("\nchange since the earlier run")
+    width = max((len(change.name) for change in changes), default=0)
+    for change in changes:
+        typer.echo(
+            f"{change.name:{width}}  {change.size:4}  {change.batch:5}  "
+            f"{change.before_ms:6.0f} -> {change.now_ms:6.0f} ms  "
+            f"{change.now_ms / change.before_ms - 1:+.1%}"
+        )
+    if not changes:
+        typer.echo("no row has the same name, size and batch")
+    for sentence in differing:
+        typer.echo(f"Not the same: {sentence}.", err=True)
+
+
+def print_photo_bench(result: PhotoBench) -> None:
+    """What each step from file to overlay takes."""
+    load = "unknown" if result.other_load is None else f"{result.other_load:.1%}"
+    height, width = result.input_size
+    typer.echo(
+        f"{result.model}, {result.photo} at {height}x{width}, {result.device}, {result.dtype}, "
+        f"{result.repeats} rounds, other processes used {load} of the CPUs"
+    )
+    for name, steps, total in (
+        ("dense", result.dense_ms, result.dense_total_ms),
+        ("sparse", result.sparse_ms, result.sparse_total_ms),
+    ):
+        words = ", ".join(f"{step} {ms:.0f}" for step, ms in steps.items())
+        typer.echo(f"{name:6}  {total:6.0f} ms  ({words})")

@@ -33,6 +33,7 @@ LAYERS = (
     "analysis",
     "steps",
     "tradeoff",
+    "end_to_end",
     "evaluation",
     "plots",
     "training",

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 import sparsevit
+from sparsevit.cli.bench import bench
 from sparsevit.cli.evaluate import eval_
-from sparsevit.cli.inspect import app, bench, models, run
+from sparsevit.cli.inspect import app, models, run
 from sparsevit.cli.plot import plot
 from sparsevit.cli.scenes import scenes
 from sparsevit.cli.train import train_

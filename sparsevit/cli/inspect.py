@@ -1,4 +1,4 @@
-"""Commands that look at networks: models, run, bench, app."""
+"""Commands that look at networks: models, run, app."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from tqdm import tqdm
 
 import sparsevit
 from sparsevit.analysis import analyze, measure, prepare_image
-from sparsevit.bench import run_bench
 from sparsevit.cli.common import (
     EXIT_SOME_FAILED,
     Checkpoint,
@@ -27,10 +25,8 @@ from sparsevit.cli.common import (
     load,
     read_size,
     report_errors,
-    split_schedules,
 )
-from sparsevit.latency import WARMUP_RUNS
-from sparsevit.report import print_bench, print_result, write_analysis
+from sparsevit.report import print_result, write_analysis
 from sparsevit.schedule import read_schedule
 from sparsevit.transforms import load_image
 from sparsevit.zoo import DEFAULT_MODEL, list_models
@@ -104,54 +100,6 @@ def run(
         typer.echo(json.dumps(results[0] if len(photos) == 1 else results, indent=2))
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def bench(
-    model: ModelName = "swin_tiny_patch4_window7_224",
-    size: Annotated[int, typer.Option(min=32, help="Side of the square input, pixels.")] = 672,
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
-    sparsity: Annotated[
-        str, typer.Option("--sparsity", "-s", help="Schedules, separated by commas.")
-    ] = "0,0.6,paper-42ms,paper-35ms,paper-33ms",
-    dtype: Annotated[str, typer.Option(help="fp32, fp16 or bf16.")] = "fp32",
-    device: Device = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 10,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
-    compile_host: Annotated[
-        bool, typer.Option("--compile", help="Also time the host compiled (takes minutes).")
-    ] = False,
-    seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Also write the JSON here.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Time every dense form and every schedule in turn; timm networks get random weights."""
-    if threads is not None:
-        torch.set_num_threads(threads)
-    with report_errors():
-        loaded = load(model, device, None, not model.endswith(".safetensors"), seed)
-        bar = tqdm(total=repeats + WARMUP_RUNS, unit="round")
-        report = run_bench(
-            model,
-            loaded.module,
-            size=size,
-            batch=batch,
-            sparsities=split_schedules(sparsity),
-            dtype=dtype,
-            device=str(loaded.device),
-            repeats=repeats,
-            compile_host=compile_host,
-            seed=seed,
-            on_round=lambda done: bar.update(done - bar.n),
-        )
-        bar.close()
-        text = json.dumps(report.to_dict(), indent=2)
-        if out is not None:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(text + "\n", encoding="utf-8")
-    if as_json:
-        typer.echo(text)
-    else:
-        print_bench(report)
 
 
 def app(context: typer.Context) -> None:

@@ -1,0 +1,130 @@
+"""The benchmark: what it reports, how it compares, and the picture from file to overlay."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from app_support import write_photo
+from typer.testing import CliRunner
+
+from sparsevit.bench import compare_reports, find_ops_ms, run_bench
+from sparsevit.cli import cli
+from sparsevit.end_to_end import STEPS, time_photo
+from sparsevit.latency import WARMUP_RUNS
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.transforms import load_image
+from sparsevit.zoo import load_model
+
+
+def _run(*arguments):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def report(home):
+    rounds = []
+    model = load_model("small").module
+    report = run_bench(
+        "small", model, [64, 96], [1, 2], ["0", "0.5"], repeats=2, with_ops=True,
+        on_round=rounds.append,
+    )  # fmt: skip
+    assert rounds == list(range(1, 4 * (2 + WARMUP_RUNS) + 1))
+    return report
+
+
+def test_every_size_and_batch_has_every_form(report):
+    forms = ["host", "host, fused attention", "sparsevit 0", "sparsevit 0.5"]
+    order = [(form, size, batch) for size in (64, 96) for batch in (1, 2) for form in forms]
+    assert sorted(row.key for row in report.rows) == sorted(order)
+    for start in range(0, len(order), 4):
+        rows = report.rows[start : start + 4]
+        fastest = min(row.median_ms for row in rows if row.name != "sparsevit 0.5")
+        for row in rows:
+            ratio = row.median_ms / fastest
+            assert row.ratio_to_fastest_dense == pytest.approx(ratio, rel=0.02)
+            assert row.peak_extra_mb > 0
+            assert len(row.parts_ms) == 6  # embedding, four stages, head
+            assert sum(row.parts_ms) <= 1.5 * row.p90_ms
+            assert "aten::addmm" in row.ops_ms
+        sparse = next(row for row in rows if row.name == "sparsevit 0.5")
+        assert sparse.mac_ratio < 1 == rows[0].mac_ratio
+
+
+def test_operators_are_counted_where_they_run():
+    ops = find_ops_ms(lambda: torch.randn(300, 300) @ torch.randn(300, 300))
+    assert "aten::mm" in ops
+    assert list(ops.values()) == sorted(ops.values(), reverse=True)
+
+
+def test_an_earlier_report_is_compared_row_by_row(report):
+    before = json.loads(json.dumps(report.to_dict()))
+    before["rows"][0]["median_ms"] *= 2
+    before["rows"] = before["rows"][:3]
+    before["torch"] = "1.0"
+    changes, differing = compare_reports(report, before)
+    assert [change.before_ms / change.now_ms for change in changes] == [2, 1, 1]
+    assert differing == [f"torch was 1.0, is {report.torch}"]
+    assert compare_reports(replace(report, rows=()), before)[0] == []
+    for nonsense in ({}, [], None, {"rows": [{}]}):
+        with pytest.raises(ValueError, match="no JSON of 'sparsevit bench'"):
+            compare_reports(report, nonsense)
+
+
+def test_the_command_writes_compares_and_draws(home, tmp_path):
+    out, picture = tmp_path / "a" / "bench.json", tmp_path / "b" / "bench.png"
+    common = ["bench", "--model", home / "small.safetensors", "--size", "64", "-s", "0,0.5"]
+    result = _run(*common, "--repeats", 1, "--out", out, "--plot", picture, "--json")
+    assert result.exit_code == 0, result.output
+    data = json.loads(out.read_text())
+    assert json.loads(result.stdout) == data
+    assert (data["dtype"], data["threads"]) == ("fp32", torch.get_num_threads())
+    assert load_image(picture).shape == (840, 1280, 3)
+    result = _run(*common, "--repeats", 1, "--profile", "--compare", out)
+    assert "change since the earlier run" in result.stdout
+    assert "stage 4" in result.stdout
+    assert "aten::addmm" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--dtype", "int3"], "Unknown dtype"),
+        (["--size", "64,big"], "--size takes whole numbers"),
+        (["--batch", "0"], "batch at least 1"),
+        (["--compare", "none.json"], "none.json"),
+        (["--photo", "none.jpg", "--size", "256"], "none.jpg"),
+    ],
+)
+def test_a_bad_input_is_one_sentence(home, arguments, says):
+    result = _run("bench", "--model", home / "small.safetensors", *arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_photo_is_timed_from_file_to_overlay(home, tmp_path, monkeypatch):
+    photo = write_photo(tmp_path / "photo.png", 1)
+    loaded = load_model("small")
+    drawn = []
+    real = type(loaded.task).draw
+    monkeypatch.setattr(type(loaded.task), "draw", lambda *a: (drawn.append(a[2]), real(*a))[1])
+    result = time_photo(loaded, photo, SparsitySchedule.parse(0.5, loaded.depths), 128, repeats=2)
+    assert (result.photo_size, result.input_size) == ((256, 512), (128, 256))
+    for steps, total in (
+        (result.dense_ms, result.dense_total_ms),
+        (result.sparse_ms, result.sparse_total_ms),
+    ):
+        assert tuple(steps) == STEPS
+        assert min(steps.values()) > 0
+        assert total >= max(steps.values())
+    assert len(drawn) == 2 * (2 + WARMUP_RUNS)
+    assert not np.array_equal(drawn[-1], drawn[-2])  # dense and sparse in turn
+    result = _run(
+        "bench", "--model", home / "small.safetensors", "--photo", photo, "--size", 128, "-s", 0.5,
+        "--repeats", 1,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "dense" in result.stdout
+    assert "network" in result.stdout
