@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +59,8 @@ class Engine:
     """
 
     def __init__(self, config: Config) -> None:
+        # Every sparsity has sizes of its own; oneDNN would remember the last 1024 of them.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
         self.config = config
         self.examples = read_examples(config.assets)
         self._run_lock = threading.Lock()

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers import PatchEmbed
+from timm.layers import Mlp, PatchEmbed
 from timm.models.swin_transformer import (
     SwinTransformerBlock,
     SwinTransformerStage,
@@ -42,6 +42,26 @@ class SparseSwinBlock(SwinTransformerBlock):
     def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`."""
         attn = self.attn
+        return attn.proj_drop(attn.proj(self._attend(tokens, real, bias)))
+
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return self.mlp(self.norm2(tokens))
+
+    def add_attention(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return _add(self.attention_branch(tokens, real, bias), tokens)
+
+    def add_mlp(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`; GELU overwrites the hidden activation."""
+        if not _is_plain_mlp(self.mlp):
+            return tokens + self.mlp_branch(tokens)
+        hidden = torch.ops.aten.gelu_(self.mlp.fc1(self.norm2(tokens)))
+        return _add(self.mlp.fc2(hidden), tokens)
+
+    def _attend(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """The attention branch but for its projection: (n, N, C) -> (n, N, C)."""
+        attn = self.attn
         x = self.norm1(tokens)
         if real is not None:
             x = x.masked_fill(~real.unsqueeze(-1), 0.0)  # the host pads after its norm
@@ -52,12 +72,7 @@ class SparseSwinBlock(SwinTransformerBlock):
         x = F.scaled_dot_product_attention(
             q, k, v, attn_mask=bias.to(q.dtype), dropout_p=dropout, scale=attn.scale
         )
-        x = x.transpose(1, 2).reshape(n, num_tokens, -1)
-        return attn.proj_drop(attn.proj(x))
-
-    def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return self.mlp(self.norm2(tokens))
+        return x.transpose(1, 2).reshape(n, num_tokens, -1)
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`."""
@@ -95,6 +110,31 @@ class SparseSwinBlock(SwinTransformerBlock):
         state = self.__dict__.copy()
         state.pop("_bias_cache", None)
         return state
+
+
+def _add(branch: Tensor, tokens: Tensor) -> Tensor:
+    """The sum, written over the branch where that has the right type (autocast's has not)."""
+    return branch.add_(tokens) if branch.dtype == tokens.dtype else tokens + branch
+
+
+def _is_plain_mlp(mlp: Mlp) -> bool:
+    """True for linear, exact GELU, linear, unhooked and unchanged, so that nobody sees between."""
+    parts = ((mlp, Mlp), (mlp.fc1, nn.Linear), (mlp.act, nn.GELU), (mlp.norm, nn.Identity))
+    return (
+        all(_is_plain(module, kind) for module, kind in parts)
+        and mlp.act.approximate == "none"
+        and not any(isinstance(m, nn.Dropout) and m.training and m.p for m in mlp.children())
+    )
+
+
+def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """True when a call of ``module`` does just what its class says and nobody listens."""
+    return (
+        type(module) is kind
+        and not module._forward_hooks
+        and not module._forward_pre_hooks
+        and "forward" not in module.__dict__
+    )
 
 
 def _token_macs(module: nn.Module) -> int:
