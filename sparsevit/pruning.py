@@ -34,10 +34,10 @@ class WindowBlock(Protocol):
         """MLP residual branch of tokens: (..., C) -> (..., C)."""
 
     def add_attention(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """Tokens with the attention branch added, for inference: (n, N, C) -> (n, N, C)."""
+        """For inference: (n, N, C) tokens, which may be overwritten, with attention added."""
 
     def add_mlp(self, tokens: Tensor) -> Tensor:
-        """Tokens with the MLP branch added, for inference: (m, C) -> (m, C)."""
+        """For inference: (m, C) tokens, which may be overwritten, with the MLP added."""
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """(classes, nH, N, N): position bias plus the shift mask of each class of window."""

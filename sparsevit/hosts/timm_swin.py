@@ -50,14 +50,18 @@ class SparseSwinBlock(SwinTransformerBlock):
 
     def add_attention(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`."""
-        return _add(self.attention_branch(tokens, real, bias), tokens)
+        attn = self.attn
+        mixed = self._attend(tokens, real, bias)
+        if _is_plain(attn.proj, nn.Linear) and not _drops(attn.proj_drop):
+            return _add_linear(tokens, mixed, attn.proj)
+        return tokens + attn.proj_drop(attn.proj(mixed))
 
     def add_mlp(self, tokens: Tensor) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; GELU overwrites the hidden activation."""
-        if not _is_plain_mlp(self.mlp):
+        mlp = self.mlp
+        if not _is_plain_mlp(mlp):
             return tokens + self.mlp_branch(tokens)
-        hidden = torch.ops.aten.gelu_(self.mlp.fc1(self.norm2(tokens)))
-        return _add(self.mlp.fc2(hidden), tokens)
+        return _add_linear(tokens, torch.ops.aten.gelu_(mlp.fc1(self.norm2(tokens))), mlp.fc2)
 
     def _attend(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
         """The attention branch but for its projection: (n, N, C) -> (n, N, C)."""
@@ -112,19 +116,35 @@ class SparseSwinBlock(SwinTransformerBlock):
         return state
 
 
-def _add(branch: Tensor, tokens: Tensor) -> Tensor:
-    """The sum, written over the branch where that has the right type (autocast's has not)."""
-    return branch.add_(tokens) if branch.dtype == tokens.dtype else tokens + branch
+def _add_linear(tokens: Tensor, x: Tensor, linear: Any) -> Tensor:
+    """``tokens + linear(x)`` written over tokens: the product is added as it is made."""
+    if torch.is_autocast_enabled(tokens.device.type) or linear.bias is None:
+        return tokens + linear(x)
+    flat = tokens.add_(linear.bias).flatten(0, -2)
+    torch.addmm(flat, x.flatten(0, -2), linear.weight.t(), out=flat)
+    return tokens
 
 
 def _is_plain_mlp(mlp: Mlp) -> bool:
     """True for linear, exact GELU, linear, unhooked and unchanged, so that nobody sees between."""
-    parts = ((mlp, Mlp), (mlp.fc1, nn.Linear), (mlp.act, nn.GELU), (mlp.norm, nn.Identity))
+    parts = (
+        (mlp, Mlp),
+        (mlp.fc1, nn.Linear),
+        (mlp.act, nn.GELU),
+        (mlp.norm, nn.Identity),
+        (mlp.fc2, nn.Linear),
+    )
     return (
         all(_is_plain(module, kind) for module, kind in parts)
         and mlp.act.approximate == "none"
-        and not any(isinstance(m, nn.Dropout) and m.training and m.p for m in mlp.children())
+        and not _drops(mlp.drop1)
+        and not _drops(mlp.drop2)
     )
+
+
+def _drops(module: nn.Module) -> bool:
+    """True unless it is a dropout at rest."""
+    return not _is_plain(module, nn.Dropout) or module.training
 
 
 def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
