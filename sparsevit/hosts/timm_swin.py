@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from timm.layers import Mlp, PatchEmbed
 from timm.models.swin_transformer import (
+    PatchMerging,
     SwinTransformerBlock,
     SwinTransformerStage,
     WindowAttention,
@@ -21,7 +22,7 @@ from timm.models.swin_transformer import (
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sparsevit.pruning import BlockPlan, run_block
+from sparsevit.pruning import CHUNK_TOKENS, BlockPlan, run_block
 from sparsevit.stage import PruningStage, announce_images, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
 
@@ -187,6 +188,25 @@ class SparseSwinStage(PruningStage, SwinTransformerStage):
         return block(x, plan=plan)
 
 
+class SparsePatchMerging(PatchMerging):
+    """The host's patch merging, a strip at a time, so that what it gathers stays in the cache."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2 C)."""
+        if runs_as_host() or torch.is_grad_enabled() or x.device.type != "cpu":
+            return super().forward(x)
+        batch, height, width, channels = x.shape
+        if height % 2 or width % 2:
+            x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
+        rows, cols = -(-height // 2), -(-width // 2)
+        fours = x.reshape(batch * rows, 2, cols, 2, channels).transpose(1, 2).transpose(2, 3)
+        merged = [
+            self.reduction(self.norm(strip.flatten(2)))
+            for strip in fours.tensor_split(-(-fours.shape[0] * cols // CHUNK_TOKENS))
+        ]
+        return torch.cat(merged).view(batch, rows, cols, -1)
+
+
 class SparsePatchEmbed(PatchEmbed):
     """The host's patch embedding in channels-last order, so that tokens come out in place."""
 
@@ -205,6 +225,7 @@ class SparsePatchEmbed(PatchEmbed):
 SPARSE_CLASSES: dict[type[nn.Module], type[nn.Module]] = {
     SwinTransformerBlock: SparseSwinBlock,
     SwinTransformerStage: SparseSwinStage,
+    PatchMerging: SparsePatchMerging,
     PatchEmbed: SparsePatchEmbed,
 }
 
@@ -221,7 +242,7 @@ def find_swappable(model: nn.Module) -> list[nn.Module]:
         if isinstance(getattr(module, "patch_embed", None), PatchEmbed)
         and any(isinstance(child, SwinTransformerStage) for child in module.modules())
     ]
-    swin = (SwinTransformerBlock, SwinTransformerStage)
+    swin = (SwinTransformerBlock, SwinTransformerStage, PatchMerging)
     return [*embeds[-1:], *(module for module in model.modules() if isinstance(module, swin))]
 
 
