@@ -115,7 +115,7 @@ class Handlers:
 
     def measure_memory(self, session: Session) -> Iterator[Changes]:
         """Measure the memory of the current result, once it is timed."""
-        request, result = session.requests, self._result(session)
+        moment, result = session.moment, self._result(session)
         if result.analysis.latency is None or result.peak_mb:
             return
         try:
@@ -123,17 +123,17 @@ class Handlers:
         except Exception as error:
             self._warn(explain(error, self._engine.device))
             return
-        if session.requests == request:
+        if session.moment == moment:
             session.result = replace(self._result(session), peak_mb=measured.peak_mb)
             yield {"latency": show_latency(session.result, self._engine.config.first_runs)}
 
     def compare_sizes(self, session: Session) -> Iterator[Changes]:
         """Hold the current result against the dense network at lower resolutions."""
-        request, result = session.requests, self._result(session)
+        moment, result = session.moment, self._result(session)
         rounds = self._engine.config.compare_rounds
         try:
             for comparison in self._engine.compare_sizes(
-                result, rounds, lambda: session.requests == request
+                result, rounds, lambda: session.moment == moment
             ):
                 session.comparison = comparison
                 yield {"sizes": show_sizes(result, comparison)}
@@ -250,20 +250,21 @@ class Handlers:
         return {"photo": str(photo.path)}
 
     def _measure(self, session: Session, runs: int) -> Iterator[Changes]:
-        request, result = session.requests, self._result(session)
+        moment, result = session.moment, self._result(session)
         latency = result.analysis.latency
         if latency is not None and len(latency.sparse.samples_ms) >= runs:
             return
         try:
-            for measured in self._engine.measure(result, runs, lambda: session.requests == request):
-                if session.requests != request:
+            for measured in self._engine.measure(result, runs, lambda: session.moment == moment):
+                if session.moment != moment:
                     return
                 session.result = measured
                 session.note_try(measured)
                 yield draw_numbers(session, measured, runs)
         except Exception as error:
             self._warn(explain(error, self._engine.device))
-            yield draw_numbers(session, self._result(session), 0)
+            if session.moment == moment:
+                yield draw_numbers(session, self._result(session), 0)
             return
         if session.tab == "latency":
             yield from self.measure_memory(session)

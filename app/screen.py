@@ -75,8 +75,9 @@ def draw_result(
     if panel != make_panel(replace(before, settings=result.settings), moves):
         changes["panel"] = panel  # another network or size: other windows
     if result.settings.model != before.settings.model:
-        choices = list_choices(engine.list_models(), result.settings.model)
-        changes["model"] = gr.update(choices=choices)  # it may have been downloaded
+        name = result.settings.model
+        choices = list_choices(engine.list_models(), name)  # it may have been downloaded
+        changes["model"] = gr.update(value=name, choices=choices)
     if result.note:
         changes["short_side"] = _draw_side(engine.config, result)
     return changes

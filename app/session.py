@@ -31,6 +31,7 @@ class Session:
         tab: the open tab.
         learn_block: the block that the tab Learn explains; None for the first that prunes.
         requests: number of requests so far; a run that is not the latest is dropped.
+        results: number of results shown so far.
         history: settings tried, oldest first.
         comparison: sparse against dense at lower resolutions, of the current result.
         folder: this user's own files, made when first needed.
@@ -43,6 +44,7 @@ class Session:
     tab: str = TABS[0]
     learn_block: int | None = None
     requests: int = 0
+    results: int = 0
     history: list[Try] = field(default_factory=list)
     comparison: SizeComparison | None = None
     folder: Path | None = None
@@ -58,8 +60,18 @@ class Session:
         pixels = {photo.key: photo.pixels.nbytes for photo in photos if photo.example is None}
         return images + sum(pixels.values())
 
+    @property
+    def moment(self) -> tuple[int, int]:
+        """Changes as soon as anything newer is asked for or shown.
+
+        A request that is under way has been counted, but what it replaces is still on the screen:
+        the number of requests alone does not tell whether a measuring is of what is shown.
+        """
+        return self.requests, self.results
+
     def set_result(self, result: Result) -> None:
         """Put another result on the screen."""
+        self.results += 1
         self.result = result
         self.comparison = None
 

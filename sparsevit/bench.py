@@ -26,12 +26,16 @@ from sparsevit.latency import (
 from sparsevit.memory import peak_extra_mb
 from sparsevit.patch import densify, get_depths, set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule, read_schedule
+from sparsevit.trace import capture
 
 #: Other processes using more than this share of the CPUs spoil a measurement.
 MAX_OTHER_LOAD = 0.05
 
 #: C library settings that keep large temporaries from going back to the kernel each time.
 ALLOCATOR_VARIABLES = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
+
+#: Mark of the row whose masks and scores are recorded meanwhile, to show what that costs.
+_RECORDED = ", recorded"
 
 _DENSE_NAMES = {
     "host default": "host",
@@ -169,6 +173,8 @@ def run_bench(
         images = torch.randn(batch, 3, size, size, generator=generator).to(device, DTYPES[dtype])
         runs = make_runs(model, images, schedules)
         runs = {_DENSE_NAMES.get(key, key): run for key, run in runs.items()}
+        for key in list(schedules)[:1]:
+            runs[key + _RECORDED] = _record(model, runs[key])
         if compile_host:
             runs = {"host, fused, compiled": _compile_host(model, images), **runs}
         with torch.inference_mode():
@@ -204,12 +210,13 @@ def _list_rows(
     ops: Mapping[str, dict[str, float]],
 ) -> list[BenchRow]:
     """What was measured at one size and batch, by the name of each form."""
-    fastest = min(stat.median_ms for key, stat in stats.items() if key not in schedules)
+    of = {key: schedules.get(key.removesuffix(_RECORDED)) for key in stats}
+    fastest = min(stat.median_ms for key, stat in stats.items() if of[key] is None)
     fixed_macs = count_fixed_macs(model, (size, size))
     dense = SparsitySchedule.parse(0.0, get_depths(model))
     rows = []
     for key, stat in stats.items():
-        schedule = schedules.get(key, dense)
+        schedule = of[key] or dense
         cost = count_macs(model, (size, size), schedule, fixed_macs)
         rows.append(
             BenchRow(
@@ -295,6 +302,16 @@ def find_ops_ms(run: Callable[[], Any], device: torch.device | str = "cpu") -> d
         for event in recorder.key_averages()
     }
     return {key: round(ms, 3) for key, ms in sorted(times.items(), key=lambda t: -t[1]) if ms > 0}
+
+
+def _record(model: nn.Module, run: Callable[[], Any]) -> Callable[[], Any]:
+    """The same run with its masks and scores captured."""
+
+    def recorded() -> None:
+        with capture(model):
+            run()
+
+    return recorded
 
 
 def _compile_host(model: nn.Module, images: torch.Tensor) -> Callable[[], Any]:

@@ -133,7 +133,7 @@ class PruningStage:
         settings = self.pruning
         blocks = list(self.blocks)
         traces = active_traces(self)
-        workspace = Workspace(not torch.is_grad_enabled() and not _any_hooked(blocks))
+        workspace = Workspace(not torch.is_grad_enabled() and not any(map(is_hooked, blocks)))
         ranker = WindowRanker(settings)
         _, height, width, _ = x.shape
         for number, block in enumerate(blocks):
@@ -157,8 +157,11 @@ class PruningStage:
         return x
 
 
-def _any_hooked(blocks: list[nn.Module]) -> bool:
-    """True when somebody listens to a block and may hold on to the tensors that pass."""
-    if nn_module._global_forward_hooks or nn_module._global_forward_pre_hooks:
-        return True
-    return any(block._forward_hooks or block._forward_pre_hooks for block in blocks)
+def is_hooked(module: nn.Module) -> bool:
+    """True when somebody listens to a module and may hold on to the tensors that pass."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or nn_module._global_forward_hooks
+        or nn_module._global_forward_pre_hooks
+    )

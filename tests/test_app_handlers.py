@@ -165,6 +165,18 @@ def test_measuring_ends_when_the_result_is_replaced(page):
     assert newest.analysis.latency is None
 
 
+def test_measuring_of_what_is_shown_ends_when_a_run_under_way_is_done(page):
+    page.engine.config = replace(page.engine.config, first_runs=3)
+    page.run()
+    page.session.requests += 1  # a newer run has begun
+    measuring = page.handlers.measure(page.session)
+    next(measuring)
+    newest = replace(page.session.result)
+    page.session.set_result(newest)  # and is done
+    assert list(measuring) == []
+    assert page.session.result is newest
+
+
 def test_an_interrupted_measuring_is_taken_up_again(page, tmp_path):
     page.engine.config = replace(page.engine.config, first_runs=3)
     page.run(photo_path=str(write_photo(tmp_path / "good.png", 0)))
@@ -269,7 +281,7 @@ def test_a_menu_says_what_a_run_has_downloaded(page, engine):
     page.engine.list_models = lambda: infos
     menu = page.run(model="timm/swin_tiny")["model"]
     assert ("swin_tiny (downloaded)", "timm/swin_tiny") in menu["choices"]
-    assert "value" not in menu  # a newer choice stays
+    assert menu["value"] == "timm/swin_tiny"
     assert "model" not in page.run(model="timm/swin_tiny")
 
 

@@ -35,12 +35,13 @@ def report(home):
 
 
 def test_every_size_and_batch_has_every_form(report):
-    forms = ["host", "host, fused attention", "sparsevit 0", "sparsevit 0.5"]
+    sparse_forms = ["sparsevit 0.5", "sparsevit 0.5, recorded"]
+    forms = ["host", "host, fused attention", "sparsevit 0", *sparse_forms]
     order = [(form, size, batch) for size in (64, 96) for batch in (1, 2) for form in forms]
     assert sorted(row.key for row in report.rows) == sorted(order)
-    for start in range(0, len(order), 4):
-        rows = report.rows[start : start + 4]
-        fastest = min(row.median_ms for row in rows if row.name != "sparsevit 0.5")
+    for start in range(0, len(order), len(forms)):
+        rows = report.rows[start : start + len(forms)]
+        fastest = min(row.median_ms for row in rows if row.name not in sparse_forms)
         for row in rows:
             ratio = row.median_ms / fastest
             assert row.ratio_to_fastest_dense == pytest.approx(ratio, rel=0.02)
@@ -48,8 +49,9 @@ def test_every_size_and_batch_has_every_form(report):
             assert len(row.parts_ms) == 6  # embedding, four stages, head
             assert sum(row.parts_ms) <= 1.5 * row.p90_ms
             assert "aten::addmm" in row.ops_ms
-        sparse = next(row for row in rows if row.name == "sparsevit 0.5")
-        assert sparse.mac_ratio < 1 == rows[0].mac_ratio
+        sparse, recorded = (next(r for r in rows if r.name == name) for name in sparse_forms)
+        assert sparse.mac_ratio == recorded.mac_ratio < 1 == rows[0].mac_ratio
+        assert sparse.schedule == recorded.schedule
 
 
 def test_operators_are_counted_where_they_run():

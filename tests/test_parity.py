@@ -227,3 +227,65 @@ def test_any_grid(pair: tuple[Any, Any], rows: int, cols: int, batch: int) -> No
     with torch.no_grad():
         error = relative_error(sparse.forward_features(images), dense.forward_features(images))
     assert error <= TOLERANCE
+
+
+class _Doubling(torch.nn.Linear):
+    """Stands for whatever people put in the place of a linear layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+def _double(layer: torch.nn.Linear) -> torch.nn.Linear:
+    layer.__class__ = _Doubling
+    return layer
+
+
+def _hook(layer: torch.nn.Module) -> torch.nn.Module:
+    layer.register_forward_hook(lambda _, __, output: 2 * output)
+    return layer
+
+
+CHANGES = {
+    "approximate GELU": ("mlp.act", lambda _: torch.nn.GELU("tanh")),
+    "another activation": ("mlp.act", lambda _: torch.nn.ReLU()),
+    "a norm inside": ("mlp.norm", lambda _: torch.nn.LayerNorm(64)),
+    "no bias": ("mlp.fc2", lambda old: torch.nn.Linear(64, 16, bias=False)),
+    **{f"{name} replaced": (name, _double) for name in ("attn.proj", "mlp.fc1", "mlp.fc2")},
+    **{f"{name} hooked": (name, _hook) for name in ("attn.proj", "mlp.fc1", "mlp.act", "mlp.fc2")},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_parts_of_a_block_that_somebody_changed(change: str) -> None:
+    """What runs in place may do so only where nobody has put anything between."""
+    name, make = CHANGES[change]
+    model = timm.models.SwinTransformer(
+        img_size=48, embed_dim=16, depths=(2,), num_heads=(2,), window_size=4
+    ).eval()  # fmt: skip
+    for block in model.layers[0].blocks:
+        block.set_submodule(name, make(block.get_submodule(name)))
+    assert_same(model, torch.randn(2, 3, 48, 48), lambda model, images: model(images))
+
+
+def test_what_a_hook_holds_is_not_overwritten() -> None:
+    parts = ["fc1", "fc2", "proj", "norm1", "norm2", "act", "reduction", "drop1", "everything"]
+    for part in parts:
+        model = make_swin()
+        held: list[tuple[Tensor, Tensor]] = []
+
+        def hold(_: Any, given: tuple[Tensor, ...], output: Tensor) -> None:
+            held.extend((tensor, tensor.clone()) for tensor in (*given[:1], output))  # noqa: B023
+
+        for name, module in model.named_modules():
+            if name.endswith(f".{part}"):
+                module.register_forward_hook(hold)
+        sparsevit.sparsify(model, 0.5)
+        everywhere = torch.nn.modules.module.register_module_forward_hook(hold)
+        if part != "everything":
+            everywhere.remove()
+        with torch.no_grad():
+            model(torch.randn(1, 3, 112, 112))
+        everywhere.remove()
+        assert len(held) > 5
+        assert all(torch.equal(now, then) for now, then in held)

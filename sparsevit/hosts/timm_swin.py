@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sparsevit.pruning import CHUNK_TOKENS, BlockPlan, run_block
-from sparsevit.stage import PruningStage, announce_images, runs_as_host
+from sparsevit.stage import PruningStage, announce_images, is_hooked, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 
@@ -53,14 +53,15 @@ class SparseSwinBlock(SwinTransformerBlock):
         """See :class:`sparsevit.pruning.WindowBlock`."""
         attn = self.attn
         mixed = self._attend(tokens, real, bias)
-        if _is_plain(attn.proj, nn.Linear) and not _drops(attn.proj_drop):
+        plain = _is_plain(attn.proj, nn.Linear) and not _drops(attn.proj_drop)
+        if plain and not is_hooked(self.norm1):
             return _add_linear(tokens, mixed, attn.proj)
         return tokens + attn.proj_drop(attn.proj(mixed))
 
     def add_mlp(self, tokens: Tensor) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; GELU overwrites the hidden activation."""
         mlp = self.mlp
-        if not _is_plain_mlp(mlp):
+        if not _is_plain_mlp(mlp) or is_hooked(self.norm2):
             return tokens + self.mlp_branch(tokens)
         return _add_linear(tokens, torch.ops.aten.gelu_(mlp.fc1(self.norm2(tokens))), mlp.fc2)
 
@@ -150,12 +151,7 @@ def _drops(module: nn.Module) -> bool:
 
 def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     """True when a call of ``module`` does just what its class says and nobody listens."""
-    return (
-        type(module) is kind
-        and not module._forward_hooks
-        and not module._forward_pre_hooks
-        and "forward" not in module.__dict__
-    )
+    return type(module) is kind and not is_hooked(module) and "forward" not in module.__dict__
 
 
 def _token_macs(module: nn.Module) -> int:
