@@ -107,11 +107,6 @@ class BenchReport:
     other_load: float | None
     rows: tuple[BenchRow, ...]
 
-    @property
-    def is_quiet(self) -> bool:
-        """True when other processes were measured and left the machine alone."""
-        return self.other_load is not None and self.other_load <= MAX_OTHER_LOAD
-
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from sparsevit.analysis import Analysis
-from sparsevit.bench import BenchChange, BenchReport, BenchRow
+from sparsevit.bench import MAX_OTHER_LOAD, BenchChange, BenchReport, BenchRow
 from sparsevit.end_to_end import PhotoBench
 from sparsevit.tasks import Task
 from sparsevit.vis import (
@@ -86,8 +86,7 @@ def print_bench(report: BenchReport, with_profile: bool = False) -> None:
     if with_profile:
         for row in report.rows:
             _print_profile(row)
-    if not report.is_quiet:
-        typer.echo("Warning: the machine was not quiet; do not quote these numbers.", err=True)
+    _warn_unless_quiet(report.other_load)
 
 
 def _print_profile(row: BenchRow) -> None:
@@ -133,3 +132,9 @@ def print_photo_bench(result: PhotoBench) -> None:
     ):
         words = ", ".join(f"{step} {ms:.0f}" for step, ms in steps.items())
         typer.echo(f"{name:6}  {total:6.0f} ms  ({words})")
+    _warn_unless_quiet(result.other_load)
+
+
+def _warn_unless_quiet(other_load: float | None) -> None:
+    if other_load is None or other_load > MAX_OTHER_LOAD:
+        typer.echo("Warning: the machine was not quiet; do not quote these numbers.", err=True)

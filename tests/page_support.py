@@ -95,18 +95,12 @@ class Page:
         return self.run(panel=json.dumps(panel))
 
 
-class Tab:
-    """One page as its server sees it: what its controls say, and the sentences it was told."""
-
-    def __init__(self, engine):
-        self.told = []
-        self.handlers = Handlers(engine, warn=self.told.append)
-        self.session = Session()
-        self.engine = engine
+class Tab(Page):
+    """The same over a real engine, with one sparsity for all layers."""
 
     def run(self, photo=None, model="small", sparsity=None):
         panel = json.loads(make_panel(self.engine.first))
         for stage in panel["stages"] if sparsity is not None else []:
             stage["sparsities"] = [sparsity] * len(stage["sparsities"])
         path = None if photo is None else str(photo)
-        return self.handlers.run(self.session, path, model, 256, json.dumps(panel))
+        return super().run(photo_path=path, model=model, panel=json.dumps(panel))

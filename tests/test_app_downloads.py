@@ -109,7 +109,7 @@ def test_a_download_that_fails_is_one_sentence_and_loses_nothing(
     before = tab.session.result
     hub.mood = mood
     changes = tab.run(photo, SWIN)
-    (sentence,) = tab.told
+    (sentence,) = tab.messages
     assert sentence == (
         f"{SWIN} needs 113 MB from the Hugging Face hub, "
         f"{'but ' if 'broke' in says else 'which '}{says}; these work offline: other, small."
@@ -125,7 +125,7 @@ def test_a_download_that_fails_is_one_sentence_and_loses_nothing(
     hub.mood = "works"
     tab.run(photo, SWIN)
     assert tab.session.result.task.name == "classification"
-    assert len(tab.told) == 1
+    assert len(tab.messages) == 1
     hub.mood = 503  # kept on the disk from now on
     assert zoo.load_model(SWIN).name == SWIN
 

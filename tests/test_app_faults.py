@@ -69,14 +69,14 @@ def test_a_run_that_dies_is_one_sentence_and_the_next_is_right(
     engine._prepared.clear()
     break_network(error, at)
     tab.run(sparsity=0.6)
-    (sentence,) = tab.told
+    (sentence,) = tab.messages
     assert says in sentence
     assert "secret" not in sentence
     assert tab.session.result is before
 
     other = Tab(engine)
     other.run(sparsity=0.5)
-    assert other.told == []
+    assert other.messages == []
     after = other.session.result.analysis
     assert np.array_equal(after.sparse, before.analysis.sparse)
     masks = zip(after.blocks, before.analysis.blocks, strict=True)
@@ -88,7 +88,7 @@ def test_a_tab_that_cannot_be_drawn_keeps_no_result_back(engine, tab, break_netw
     tab.run(sparsity=0.5)
     break_network(RuntimeError("secret detail"), at=2)  # the tab runs one block step by step
     changes = tab.run(sparsity=0.6)
-    (sentence,) = tab.told
+    (sentence,) = tab.messages
     assert "inside and was logged" in sentence
     assert "headline" in changes
     assert "learn" not in changes
@@ -101,7 +101,7 @@ def test_a_measuring_that_dies_leaves_the_stopwatch_to_the_next(engine, tab, bre
     tab.handlers.open_tab(tab.session, "latency")
     break_network(RuntimeError("secret detail"), at)
     *_, last = tab.handlers.measure(tab.session)
-    assert ["inside and was logged" in sentence for sentence in tab.told] == [True]
+    assert ["inside and was logged" in sentence for sentence in tab.messages] == [True]
     assert tab.session.result.analysis.blocks
     assert "measuring" not in last["headline"]
     assert "Timing dense" not in last["latency"]
@@ -113,7 +113,7 @@ def test_a_measuring_that_dies_leaves_the_stopwatch_to_the_next(engine, tab, bre
     latency = other.session.result.analysis.latency
     assert len(latency.sparse.samples_ms) == engine.config.first_runs
     assert other.session.result.peak_mb is not None
-    assert other.told == []
+    assert other.messages == []
 
 
 @pytest.mark.parametrize(("error", "says"), ERRORS)
@@ -142,7 +142,7 @@ def test_two_tabs_with_the_same_file_do_not_hang_on_each_other(engine, tmp_path)
     assert two.session.result.photo.path == photo
     assert "headline" in two.handlers.return_to(two.session, 0)
     assert two.session.result.settings.schedule.stages[0] == (0.7,)
-    assert two.told == []
+    assert two.messages == []
 
 
 def test_a_duplicated_tab_goes_its_own_way(engine, tmp_path):
@@ -163,14 +163,14 @@ def test_a_duplicated_tab_goes_its_own_way(engine, tmp_path):
     two.session.close()
     one.run(photo, sparsity=0.4)
     assert one.session.result.photo.path == photo
-    assert one.told == []
+    assert one.messages == []
 
 
 def test_a_photo_that_is_gone_is_one_sentence(tab, tmp_path):
     """Its session was forgotten, or the page asks another replica than before."""
     before = tab.session.result
     changes = tab.run(tmp_path / "gone.png", sparsity=0.3)
-    (sentence,) = tab.told
+    (sentence,) = tab.messages
     assert "gone.png" in sentence
     assert "does not exist" in sentence
     assert str(tmp_path) not in sentence

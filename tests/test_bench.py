@@ -97,6 +97,7 @@ def test_the_command_writes_compares_and_draws(home, tmp_path):
         (["--batch", "0"], "batch at least 1"),
         (["--compare", "none.json"], "none.json"),
         (["--photo", "none.jpg", "--size", "256"], "none.jpg"),
+        (["--photo", "none.jpg", "--size", "256", "--dtype", "bf16"], "in fp32; leave out --dtype"),
     ],
 )
 def test_a_bad_input_is_one_sentence(home, arguments, says):

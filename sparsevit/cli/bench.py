@@ -69,6 +69,11 @@ def bench(
         before = None if compare is None else _read_json(compare)
         loaded = load(model, device, None, not model.endswith(".safetensors"), seed)
         if photo is not None:
+            if dtype != "fp32" or batch != "1" or compile_host or profile or plot or compare:
+                raise ValueError(
+                    "--photo times one picture in fp32; leave out --dtype, --batch, --compile, "
+                    "--profile, --plot and --compare."
+                )
             schedules = [read_schedule(text, loaded.depths) for text in split_schedules(sparsity)]
             schedule = next((s for s in schedules if not s.is_dense), schedules[0])
             short_side = read_size(size)
