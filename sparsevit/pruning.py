@@ -49,17 +49,25 @@ class WindowBlock(Protocol):
 class Workspace:
     """The token stream one stage's blocks share, so that a block need not copy what it skips.
 
-    A block may overwrite its input only if the block before it, in the same forward of the same
-    stage, produced that very tensor and nobody else can hold it.
+    A block may overwrite its input only if nobody else can hold that very tensor: the block before
+    it in the same forward of the same stage produced it, or the stage itself did.
     """
 
-    def __init__(self, may_overwrite: bool) -> None:
+    def __init__(self, may_overwrite: bool, own: Tensor | None = None) -> None:
+        """Start a stage's forward.
+
+        Args:
+            may_overwrite: nobody looks at what passes between the blocks.
+            own: the stage's input (B, H, W, C), if the stage made it and nobody else holds it.
+        """
         self._may_overwrite = may_overwrite
         self._rows: Tensor | None = None
         self._stream: Tensor | None = None
+        if may_overwrite and own is not None and own.is_contiguous() and not _needs_sink(own):
+            self._rows, self._stream = own.view(-1, own.shape[-1]), own  # spares a copy of it all
 
     def claim(self, x: Tensor, fully_rewritten: bool) -> Tensor:
-        """Rows to write into: (B*H*W + 1, C), the last one a sink for padded slots.
+        """Rows to write into: (B*H*W, C), and off the CPU one more, a sink for padded slots.
 
         Args:
             x: (B, H, W, C) input of the block.
@@ -67,18 +75,23 @@ class Workspace:
         """
         if self._rows is not None and x is self._stream:
             return self._rows
-        batch, height, width, channels = x.shape
-        rows = x.new_empty(batch * height * width + 1, channels)
+        tokens = x.reshape(-1, x.shape[-1])
+        rows = x.new_empty(len(tokens) + _needs_sink(x), x.shape[-1])
         if not fully_rewritten:
-            rows[:-1] = x.reshape(-1, channels)
+            rows[: len(tokens)] = tokens
         return rows
 
     def publish(self, rows: Tensor, shape: torch.Size) -> Tensor:
         """The rows as the block's output (B, H, W, C), remembered if it may be overwritten."""
-        stream = rows[:-1].view(shape)
+        stream = rows[: shape[:-1].numel()].view(shape)
         if self._may_overwrite:
             self._rows, self._stream = rows, stream
         return stream
+
+
+def _needs_sink(x: Tensor) -> bool:
+    """True where padded slots are written too: finding out which they are would wait for a GPU."""
+    return x.device.type != "cpu"
 
 
 @dataclass(frozen=True)
@@ -151,11 +164,11 @@ def _run_in_chunks(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
         tokens = source.index_select(0, rows).view(*piece.index.shape, channels)
         tokens = block.add_attention(tokens, piece.real, piece.bias)
         tokens = tokens.flatten(0, 1)  # (n * N, C)
-        if piece.real is not None and rows.device.type == "cpu":  # the MLP needs no padded slots
+        if piece.real is not None and _needs_sink(x):
+            rows = rows.masked_fill(~piece.real.flatten(), source.shape[0])
+        elif piece.real is not None:  # the MLP needs no padded slots
             slots = piece.real.flatten().nonzero().squeeze(1)
             rows, tokens = rows[slots], tokens.index_select(0, slots)
-        elif piece.real is not None:  # counting them would wait for the device
-            rows = rows.masked_fill(~piece.real.flatten(), source.shape[0])
         tokens = block.add_mlp(tokens)
         out.index_copy_(0, rows, tokens)
     return plan.workspace.publish(out, x.shape)

@@ -128,12 +128,18 @@ class PruningStage:
         """Run one block of the host with its plan; without one it runs as the host's own."""
         return block(x, plan)
 
-    def run_blocks(self, x: Tensor) -> Tensor:
-        """Run the stage's blocks with its sparsities: (B, H, W, C) -> (B, H, W, C)."""
+    def run_blocks(self, x: Tensor, owns_input: bool = False) -> Tensor:
+        """Run the stage's blocks with its sparsities: (B, H, W, C) -> (B, H, W, C).
+
+        Args:
+            x: what the first block gets.
+            owns_input: the stage made x just now and nobody else holds it.
+        """
         settings = self.pruning
         blocks = list(self.blocks)
         traces = active_traces(self)
-        workspace = Workspace(not torch.is_grad_enabled() and not any(map(is_hooked, blocks)))
+        may_overwrite = not torch.is_grad_enabled() and not any(map(is_hooked, blocks))
+        workspace = Workspace(may_overwrite, x if owns_input else None)
         ranker = WindowRanker(settings)
         _, height, width, _ = x.shape
         for number, block in enumerate(blocks):

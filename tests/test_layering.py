@@ -38,12 +38,13 @@ LAYERS = (
     "plots",
     "training",
     "search",
+    "studies",
     "bench",
     "report",
     "cli",
     "__main__",
 )
-FOLDERS = ("hosts", "tasks", "data", "training", "cli")
+FOLDERS = ("hosts", "tasks", "data", "training", "search", "studies", "cli")
 
 #: What may name a host library's internals.
 HOST_LAYERS = {"hosts", "zoo", "segmenter"}

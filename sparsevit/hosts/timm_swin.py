@@ -175,7 +175,8 @@ class SparseSwinStage(PruningStage, SwinTransformerStage):
         """(B, H, W, C) of the stage before -> (B, H', W', C')."""
         if runs_as_host():
             return super().forward(x)
-        return self.run_blocks(self.downsample(x))
+        merges = _is_plain(self.downsample, SparsePatchMerging)
+        return self.run_blocks(self.downsample(x), owns_input=merges)
 
     def call_block(self, block: nn.Module, x: Tensor, plan: BlockPlan | None) -> Tensor:
         """Run one block through its hooks, and through a checkpoint where the host asks for one."""
