@@ -14,6 +14,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from sparsevit.cost import count_fixed_macs, count_macs
+from sparsevit.graphs import GraphedModel
 from sparsevit.hosts.timm_swin import use_fused_attention
 from sparsevit.latency import (
     WARMUP_RUNS,
@@ -36,6 +37,9 @@ ALLOCATOR_VARIABLES = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP
 
 #: Mark of the row whose masks and scores are recorded meanwhile, to show what that costs.
 _RECORDED = ", recorded"
+
+#: Mark of the rows that replay a CUDA graph.
+_GRAPHED = ", CUDA graph"
 
 _DENSE_NAMES = {
     "host default": "host",
@@ -171,7 +175,13 @@ def run_bench(
         for key in list(schedules)[:1]:
             runs[key + _RECORDED] = _record(model, runs[key])
         if compile_host:
-            runs = {"host, fused, compiled": _compile_host(model, images), **runs}
+            runs["host, fused, compiled"] = _compile_host(model, images)
+        if images.device.type == "cuda":
+            runs |= _replay_graphs(model, images, schedules)
+            if compile_host:
+                runs["host, fused, compiled" + _GRAPHED] = _compile_host(
+                    model, images, mode="reduce-overhead"
+                )
         with torch.inference_mode():
             with LoadMeter() as meter:
                 stats = time_interleaved(runs, repeats, device, on_round=tell, model=model)
@@ -205,7 +215,7 @@ def _list_rows(
     ops: Mapping[str, dict[str, float]],
 ) -> list[BenchRow]:
     """What was measured at one size and batch, by the name of each form."""
-    of = {key: schedules.get(key.removesuffix(_RECORDED)) for key in stats}
+    of = {key: schedules.get(key.removesuffix(_RECORDED).removesuffix(_GRAPHED)) for key in stats}
     fastest = min(stat.median_ms for key, stat in stats.items() if of[key] is None)
     fixed_macs = count_fixed_macs(model, (size, size))
     dense = SparsitySchedule.parse(0.0, get_depths(model))
@@ -309,10 +319,24 @@ def _record(model: nn.Module, run: Callable[[], Any]) -> Callable[[], Any]:
     return recorded
 
 
-def _compile_host(model: nn.Module, images: torch.Tensor) -> Callable[[], Any]:
+def _replay_graphs(
+    model: nn.Module, images: torch.Tensor, schedules: Mapping[str, SparsitySchedule]
+) -> dict[str, Callable[[], Any]]:
+    """Our forms as CUDA graphs, recorded once, outside the timing."""
+    graphed = GraphedModel(model, max_graphs=len(schedules) + 1)
+    runs = make_runs(model, images, schedules, forward=graphed)
+    names = {"sparsevit": _DENSE_NAMES["sparsevit"]} | {key: key for key in schedules}
+    for key in names:
+        runs[key]()
+    return {name + _GRAPHED: runs[key] for key, name in names.items()}
+
+
+def _compile_host(
+    model: nn.Module, images: torch.Tensor, mode: str | None = None
+) -> Callable[[], Any]:
     """The host with fused attention, compiled once, outside the timing."""
     host = densify(copy.deepcopy(model))
-    compiled = torch.compile(host)
+    compiled = torch.compile(host, mode=mode)
 
     def run() -> None:
         with use_fused_attention(host, True):

@@ -63,11 +63,11 @@ class Workspace:
         self._may_overwrite = may_overwrite
         self._rows: Tensor | None = None
         self._stream: Tensor | None = None
-        if may_overwrite and own is not None and own.is_contiguous() and not _needs_sink(own):
+        if may_overwrite and own is not None and own.is_contiguous() and can_look(own):
             self._rows, self._stream = own.view(-1, own.shape[-1]), own  # spares a copy of it all
 
     def claim(self, x: Tensor, fully_rewritten: bool) -> Tensor:
-        """Rows to write into: (B*H*W, C), and off the CPU one more, a sink for padded slots.
+        """Rows to write into: (B*H*W, C), and on a GPU one more, a sink for padded slots.
 
         Args:
             x: (B, H, W, C) input of the block.
@@ -76,7 +76,7 @@ class Workspace:
         if self._rows is not None and x is self._stream:
             return self._rows
         tokens = x.reshape(-1, x.shape[-1])
-        rows = x.new_empty(len(tokens) + _needs_sink(x), x.shape[-1])
+        rows = x.new_empty(len(tokens) + (not can_look(x)), x.shape[-1])
         if not fully_rewritten:
             rows[: len(tokens)] = tokens
         return rows
@@ -89,9 +89,14 @@ class Workspace:
         return stream
 
 
-def _needs_sink(x: Tensor) -> bool:
-    """True where padded slots are written too: finding out which they are would wait for a GPU."""
-    return x.device.type != "cpu"
+def can_look(x: Tensor) -> bool:
+    """True where Python may look at a tensor's values at no cost: on a CPU.
+
+    A GPU would have to be waited for, and while a CUDA graph, ``torch.export`` or ``torch.compile``
+    records, there is nothing to see. There every shape follows from the picture's size and the
+    schedule alone.
+    """
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 @dataclass(frozen=True)
@@ -164,11 +169,11 @@ def _run_in_chunks(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
         tokens = source.index_select(0, rows).view(*piece.index.shape, channels)
         tokens = block.add_attention(tokens, piece.real, piece.bias)
         tokens = tokens.flatten(0, 1)  # (n * N, C)
-        if piece.real is not None and _needs_sink(x):
-            rows = rows.masked_fill(~piece.real.flatten(), source.shape[0])
-        elif piece.real is not None:  # the MLP needs no padded slots
+        if piece.real is not None and can_look(x):  # the MLP needs no padded slots
             slots = piece.real.flatten().nonzero().squeeze(1)
             rows, tokens = rows[slots], tokens.index_select(0, slots)
+        elif piece.real is not None:
+            rows = rows.masked_fill(~piece.real.flatten(), source.shape[0])
         tokens = block.add_mlp(tokens)
         out.index_copy_(0, rows, tokens)
     return plan.workspace.publish(out, x.shape)
@@ -222,7 +227,7 @@ def _pieces(
 ) -> Iterator[_Piece]:
     """Which windows to run together; most are alike, with one bias for all and no padding."""
     classes = None if grid.mask_class is None else _classes(grid, keep_idx, batch)
-    if index.device.type != "cpu":  # one launch each, and nothing that waits for the device
+    if not can_look(index):  # all at once: a launch costs more than the cache saves
         yield _Piece(index, real, bias if classes is None else bias[classes])
         return
     count = -(-index.numel() // CHUNK_TOKENS)

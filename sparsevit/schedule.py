@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class ScheduleError(ValueError):
 def num_keep(num_windows: int, sparsity: float) -> int:
     """Windows kept of ``num_windows`` at ``sparsity``: floor(nW * (1 - s)), never fewer than one.
 
-    Computed in decimal arithmetic, so 0.8 of 100 windows keeps 20 and 0.9 of 10 keeps 1.
+    Computed in whole millionths, so 0.8 of 100 windows keeps 20 and 0.9 of 10 keeps 1.
 
     Args:
         num_windows: windows of one image, >= 1.
@@ -52,8 +52,8 @@ def num_keep(num_windows: int, sparsity: float) -> int:
     """
     if num_windows < 1:
         raise ValueError(f"num_windows must be at least 1, got {num_windows}.")
-    kept = num_windows * (1 - Decimal(str(_check_sparsity(sparsity))))
-    return max(1, int(kept.to_integral_value(rounding=ROUND_FLOOR)))
+    one = 10**_DECIMALS
+    return max(1, num_windows * (one - round(_check_sparsity(sparsity) * one)) // one)
 
 
 def num_pairs(depth: int) -> int:

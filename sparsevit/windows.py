@@ -106,7 +106,7 @@ def _build_window_grid(
             rows=rows,
             cols=cols,
             token_index=index.clamp(min=0).to(device),
-            real=None if bool(real.all()) else real.to(device),
+            real=real.to(device) if any(pad) else None,
             num_real=real.sum(dim=1).float().to(device),
             mask_class=_classify_windows(rows, cols).to(device) if any(shift) else None,
             class_masks=_build_class_masks(window, shift).to(device),

@@ -9,10 +9,12 @@ import torch
 from app_support import write_photo
 from typer.testing import CliRunner
 
+from sparsevit import bench
 from sparsevit.bench import compare_reports, find_ops_ms, run_bench
 from sparsevit.cli import cli
 from sparsevit.end_to_end import STEPS, time_photo
 from sparsevit.latency import WARMUP_RUNS
+from sparsevit.patch import get_depths, get_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.transforms import load_image
 from sparsevit.zoo import load_model
@@ -52,6 +54,37 @@ def test_every_size_and_batch_has_every_form(report):
         sparse, recorded = (next(r for r in rows if r.name == name) for name in sparse_forms)
         assert sparse.mac_ratio == recorded.mac_ratio < 1 == rows[0].mac_ratio
         assert sparse.schedule == recorded.schedule
+
+
+def test_our_forms_are_replayed_as_graphs_where_there_are_any(home, monkeypatch):
+    """Without a GPU: what would be recorded, and under which names."""
+    recorded = []
+
+    class FakeGraphs:
+        def __init__(self, model, max_graphs):
+            self.model, self.room = model, max_graphs
+
+        def __call__(self, images):
+            recorded.append(get_sparsity(self.model).to_list())
+
+    monkeypatch.setattr(bench, "GraphedModel", FakeGraphs)
+    model = sparsify(load_model("small").module)
+    half = SparsitySchedule.parse(0.5, get_depths(model))
+    runs = bench._replay_graphs(model, torch.zeros(1, 3, 64, 64), {"sparsevit 0.5": half})
+    assert list(runs) == ["sparsevit 0, CUDA graph", "sparsevit 0.5, CUDA graph"]
+    dense = SparsitySchedule.parse(0.0, get_depths(model))
+    assert recorded == [dense.to_list(), half.to_list()]  # before anything is timed
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_is_timed_with_graphs_too(home):
+    model = load_model("small").module
+    report = run_bench("small", model, [64], [1], ["0.5"], repeats=2, device="cuda")
+    names = [row.name for row in report.rows]
+    assert {"sparsevit 0, CUDA graph", "sparsevit 0.5, CUDA graph"} <= set(names)
+    sparse = next(row for row in report.rows if row.name == "sparsevit 0.5, CUDA graph")
+    assert sparse.mac_ratio < 1
 
 
 def test_operators_are_counted_where_they_run():

@@ -21,6 +21,7 @@ LAYERS = (
     "stage",
     "hosts",
     "patch",
+    "graphs",
     "cost",
     "latency",
     "memory",

@@ -22,7 +22,7 @@ from timm.models.swin_transformer import (
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sparsevit.pruning import CHUNK_TOKENS, BlockPlan, run_block
+from sparsevit.pruning import CHUNK_TOKENS, BlockPlan, can_look, run_block
 from sparsevit.stage import PruningStage, announce_images, is_hooked, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
 
@@ -87,14 +87,14 @@ class SparseSwinBlock(SwinTransformerBlock):
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; cached while the table stays the same."""
         table = self.attn.relative_position_bias_table
-        if torch.is_grad_enabled() or table.is_inference():
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or table.is_inference():
             return self._build_bias(grid)
         key = (table._version, table.data_ptr(), table.dtype, table.device, grid.window, grid.shift)
         cached = self.__dict__.get("_bias_cache")
         if cached is None or cached[0] != key or _changed_silently(table, cached[1]):
             with torch.inference_mode(False), torch.no_grad():
                 held = table.detach()  # holding the storage keeps its address from being reused
-                held = held.clone() if table.device.type == "cpu" else held
+                held = held.clone() if can_look(table) else held
                 cached = (key, held, self._build_bias(grid))
             self.__dict__["_bias_cache"] = cached
         return cached[2]
@@ -165,7 +165,7 @@ def _changed_silently(table: Tensor, copy: Tensor) -> bool:
 
     Only on CPU, where it takes microseconds; elsewhere it would wait for the device.
     """
-    return table.device.type == "cpu" and not torch.equal(table, copy)
+    return can_look(table) and not torch.equal(table, copy)
 
 
 class SparseSwinStage(PruningStage, SwinTransformerStage):
@@ -190,7 +190,7 @@ class SparsePatchMerging(PatchMerging):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2 C)."""
-        if runs_as_host() or torch.is_grad_enabled() or x.device.type != "cpu":
+        if runs_as_host() or torch.is_grad_enabled() or not can_look(x):
             return super().forward(x)
         batch, height, width, channels = x.shape
         if height % 2 or width % 2:
