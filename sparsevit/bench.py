@@ -15,7 +15,6 @@ from torch.profiler import ProfilerActivity, profile
 
 from sparsevit.cost import count_fixed_macs, count_macs
 from sparsevit.graphs import GraphedModel
-from sparsevit.hosts.timm_swin import use_fused_attention
 from sparsevit.latency import (
     WARMUP_RUNS,
     LatencyStats,
@@ -25,7 +24,7 @@ from sparsevit.latency import (
     time_interleaved,
 )
 from sparsevit.memory import peak_extra_mb
-from sparsevit.patch import densify, get_depths, set_sparsity, sparsify
+from sparsevit.patch import densify, get_depths, set_sparsity, sparsify, use_fused_attention
 from sparsevit.schedule import SparsitySchedule, read_schedule
 from sparsevit.trace import capture
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar, cast
 
 from torch import nn
 
-from sparsevit.hosts import timm_swin
+from sparsevit.hosts import timm_swin, timm_swinv2
+from sparsevit.hosts.base import Host
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.scoring import SCORES, Score
 from sparsevit.stage import PruningStage, StageSettings, run_as_host
 
-SUPPORTED_HOSTS = "timm SwinTransformer (every swin_* model)"
-
 Model = TypeVar("Model", bound=nn.Module)
 
-_HOSTS = (timm_swin,)
-_SPARSE_CLASSES = {old: new for host in _HOSTS for old, new in host.SPARSE_CLASSES.items()}
-_HOST_CLASSES = {new: old for old, new in _SPARSE_CLASSES.items()}
+_HOSTS: tuple[Host, ...] = (timm_swin.HOST, timm_swinv2.HOST)
+_HOST_CLASSES = {new: old for host in _HOSTS for old, new in host.sparse_classes.items()}
 
 
 class UnsupportedModelError(TypeError):
@@ -77,37 +75,48 @@ def sparsify(
     """
     if score is not None and score not in SCORES:
         raise ValueError(f"Unknown score {score!r}; scores are {', '.join(SCORES)}.")
-    modules = [module for host in _HOSTS for module in host.find_swappable(model)]
-    starts = sum(host.starts_backbone(module) for host in _HOSTS for module in modules)
-    if starts != 1:
-        found = f"{starts} backbones; sparsify one of them" if starts else "no supported blocks"
-        raise UnsupportedModelError(
-            f"Cannot sparsify {_host_class(type(model)).__name__}: it has {found}. "
-            f"Supported: {SUPPORTED_HOSTS}."
-        )
-    unknown = [module for host in _HOSTS for module in host.find_unknown(modules)]
+    host = _find_host(model)
+    modules = host.find_swappable(model)
+    unknown = host.find_unknown(modules)
     if unknown:
-        raise UnsupportedModelError(
-            f"Cannot sparsify {_host_class(type(model)).__name__}: its {type(unknown[0]).__name__} "
-            f"is not the host's own. Supported: {SUPPORTED_HOSTS}."
-        )
-    settings = _settle(modules, sparsity, score, rescore, seed)
+        raise _refuse(model, f"its {type(unknown[0]).__name__} is not the host's own")
+    stages = [module for module in modules if host.is_stage(module)]
+    settings = _settle(stages, sparsity, score, rescore, seed)
     for module in modules:
-        module.__class__ = _SPARSE_CLASSES.get(type(module), type(module))
+        module.__class__ = host.sparse_classes.get(type(module), type(module))
     for stage, setting in zip(find_stages(model), settings, strict=True):
         stage.pruning = setting
-    timm_swin.set_image_score(modules, settings[0].score == "gradient")
+    host.set_image_score(modules, settings[0].score == "gradient")
     if not isinstance(model, SparseModel):
         cls: Any = type(model)
         model.__class__ = _make_sparse_model_class(cls)
     return model
 
 
+def _find_host(model: nn.Module) -> Host:
+    """The host of the one backbone inside a network, sparsified or not."""
+    found = [
+        host
+        for host in _HOSTS
+        for module in model.modules()
+        if host.is_stage(module) and host.starts_backbone(module)
+    ]
+    if len(found) > 1:
+        raise _refuse(model, f"it has {len(found)} backbones; sparsify one of them")
+    if not found:
+        raise _refuse(model, "it has no supported blocks")
+    return found[0]
+
+
+def _refuse(model: nn.Module, reason: str) -> UnsupportedModelError:
+    name, supported = _host_class(type(model)).__name__, ", ".join(host.name for host in _HOSTS)
+    return UnsupportedModelError(f"Cannot sparsify {name}: {reason}. Supported: {supported}.")
+
+
 def _settle(
-    modules: list[Any], sparsity: Any, score: Score | None, rescore: bool | None, seed: int | None
+    stages: list[Any], sparsity: Any, score: Score | None, rescore: bool | None, seed: int | None
 ) -> list[StageSettings]:
     """What every stage will be told, new options over old; checked before anything changes."""
-    stages = [m for m in modules if _host_class(type(m)) is timm_swin.SwinTransformerStage]
     depths = [len(stage.blocks) for stage in stages]
     first = getattr(stages[0], "pruning", StageSettings(0, ()))
     if sparsity is None and hasattr(stages[0], "pruning"):
@@ -180,7 +189,7 @@ def get_depths(model: nn.Module) -> tuple[int, ...]:
 
 def get_token_grids(model: nn.Module, image_size: tuple[int, int]) -> list[tuple[int, int]]:
     """(H, W) tokens of every stage of a sparsified model for (img_h, img_w) pixels."""
-    return timm_swin.find_token_grids(model, image_size)
+    return _find_host(model).find_token_grids(model, image_size)
 
 
 @contextmanager
@@ -191,8 +200,13 @@ def host_form(model: nn.Module, fused: bool = True) -> Iterator[None]:
         model: a sparsified model.
         fused: let the host use its fused attention, its fastest form short of compiling.
     """
-    with run_as_host(), timm_swin.use_fused_attention(model, fused):
+    with run_as_host(), use_fused_attention(model, fused):
         yield
+
+
+def use_fused_attention(model: nn.Module, fused: bool) -> AbstractContextManager[None]:
+    """Make the host's own attention fused, or not, inside a ``with`` block, where it has both."""
+    return _find_host(model).use_fused_attention(model, fused)
 
 
 def _host_class(cls: type) -> type:

@@ -1,4 +1,4 @@
-"""Names of networks: our checkpoints first, then timm's pretrained Swin, then any file of ours."""
+"""Names of networks: our checkpoints, then timm's pretrained Swin and Swin V2; any file of ours."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ from huggingface_hub import (
 )
 from safetensors.torch import load_file
 from timm.data import ImageNetInfo
-from timm.models import PretrainedCfg, get_pretrained_cfg
-from timm.models.swin_transformer import checkpoint_filter_fn
+from timm.models import (
+    PretrainedCfg,
+    get_pretrained_cfg,
+    swin_transformer,
+    swin_transformer_v2,
+)
 from torch import nn
 
 from sparsevit.cost import count_fixed_macs
@@ -49,6 +53,18 @@ _TIMM_PARAMS = {
     "swin_s3_tiny_224": (27_559_674, 768),
     "swin_s3_small_224": (48_968_298, 768),
     "swin_s3_base_224": (70_356_762, 768),
+    "swinv2_tiny_window8_256": (27_578_154, 768),
+    "swinv2_tiny_window16_256": (27_578_154, 768),
+    "swinv2_small_window8_256": (48_959_418, 768),
+    "swinv2_small_window16_256": (48_959_418, 768),
+    "swinv2_base_window8_256": (86_893_816, 1024),
+    "swinv2_base_window16_256": (86_893_816, 1024),
+    "swinv2_base_window12_192": (86_893_816, 1024),
+    "swinv2_base_window12to16_192to256": (86_893_816, 1024),
+    "swinv2_base_window12to24_192to384": (86_893_816, 1024),
+    "swinv2_large_window12_192": (195_202_932, 1536),
+    "swinv2_large_window12to16_192to256": (195_202_932, 1536),
+    "swinv2_large_window12to24_192to384": (195_202_932, 1536),
 }
 _IMAGENET = {1000: "imagenet-1k", 21841: "imagenet-22k"}
 
@@ -132,7 +148,7 @@ def list_models() -> list[ModelInfo]:
     return own + sorted(
         (
             _describe_timm(name)
-            for name in timm.list_pretrained("swin_*")
+            for name in timm.list_pretrained(["swin_*", "swinv2_*"])
             if name.partition(".")[0] in _TIMM_PARAMS
         ),
         key=lambda info: (info.source != "cached", info.params_m, info.name),
@@ -149,8 +165,8 @@ def load_model(
     """Load a network by name or file and sparsify it (at sparsity 0).
 
     Args:
-        name: one of :func:`list_models`, "timm/NAME" or NAME of any timm Swin, or the path of a
-            .safetensors file that :func:`sparsevit.segmenter.save_segmenter` wrote.
+        name: one of :func:`list_models`, "timm/NAME" or NAME of a timm Swin or Swin V2, or the
+            path of a .safetensors file that :func:`sparsevit.segmenter.save_segmenter` wrote.
         device: where to put it.
         checkpoint: weights for a timm architecture, as .safetensors or a plain .pth state dict;
             they replace the download.
@@ -325,7 +341,10 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str | Path) -> None:
-    weights = checkpoint_filter_fn(weights, model)
+    is_v2 = isinstance(model, swin_transformer_v2.SwinTransformerV2)
+    weights = (swin_transformer_v2 if is_v2 else swin_transformer).checkpoint_filter_fn(
+        weights, model
+    )
     try:
         model.load_state_dict(weights, strict=True)
     except RuntimeError as error:

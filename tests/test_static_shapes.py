@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import (
 
 import sparsevit
 from sparsevit import pruning
-from sparsevit.hosts import timm_swin
+from sparsevit.hosts import base, timm_base
 
 #: (img_h, img_w), B: nothing padded, padded at odd places, smaller than a window.
 SIZES = (((112, 112), 1), ((100, 60), 3), ((36, 44), 2), ((24, 20), 2))
@@ -23,7 +23,7 @@ SCHEDULES = (0.0, 0.6, SCHEDULE)
 
 @pytest.fixture
 def as_on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (pruning, timm_swin):
+    for module in (pruning, base, timm_base):
         monkeypatch.setattr(module, "can_look", lambda tensor: False)
 
 

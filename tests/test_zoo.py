@@ -18,6 +18,12 @@ from sparsevit.zoo import ModelError, list_models, load_model
 TIMM = "swin_tiny_patch4_window7_224"
 
 
+def list_pretrained():
+    """timm's Swin and Swin V2; V2-CR is another network with a like name."""
+    names = timm.list_pretrained(["swin_*", "swinv2_*"])
+    return [name for name in names if not name.startswith("swinv2_cr")]
+
+
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path, monkeypatch):
     folder = tmp_path / "checkpoints"
@@ -48,7 +54,7 @@ def test_own_checkpoints_come_first_and_work_offline(small):
     assert (infos[0].name, infos[0].task, infos[0].source) == ("small", "semantic", "offline")
     assert infos[0].classes == 3
     names = {info.name for info in infos[1:]}
-    assert names == {f"timm/{name}" for name in timm.list_pretrained("swin_*")}
+    assert names == {f"timm/{name}" for name in list_pretrained()}
     tiny = next(info for info in infos if info.name == f"timm/{TIMM}.ms_in1k")
     assert tiny.params_m == pytest.approx(28.3, abs=0.1)  # timm's results table
 
@@ -62,9 +68,7 @@ def test_parameter_table_is_what_timm_builds(architecture):
 
 
 def test_table_covers_every_pretrained_swin():
-    assert {name.partition(".")[0] for name in timm.list_pretrained("swin_*")} == set(
-        zoo._TIMM_PARAMS
-    )
+    assert {name.partition(".")[0] for name in list_pretrained()} == set(zoo._TIMM_PARAMS)
 
 
 def test_an_unreadable_checkpoint_is_left_out_of_the_list(small):
@@ -102,17 +106,18 @@ def test_unknown_device_is_named(small):
         load_model("small", device="warp")
 
 
-def test_timm_with_a_checkpoint_gives_timms_own_output(tmp_path):
+@pytest.mark.parametrize("name", [TIMM, "swinv2_tiny_window8_256"])
+def test_timm_with_a_checkpoint_gives_timms_own_output(tmp_path, name):
     torch.manual_seed(3)
-    host = timm.create_model(TIMM, img_size=1024, strict_img_size=False).eval()
+    host = timm.create_model(name, img_size=1024, strict_img_size=False).eval()
     path = tmp_path / "weights.safetensors"
     save_file(host.state_dict(), path)
     images = torch.randn(1, 3, 96, 128)
-    loaded = load_model(f"timm/{TIMM}", checkpoint=path)
+    loaded = load_model(f"timm/{name}", checkpoint=path)
     with torch.no_grad():
         torch.testing.assert_close(loaded.module(images), host(images), rtol=1e-5, atol=1e-5)
     torch.save({"state_dict": host.state_dict()}, tmp_path / "weights.pth")
-    again = load_model(f"timm/{TIMM}", checkpoint=tmp_path / "weights.pth")
+    again = load_model(f"timm/{name}", checkpoint=tmp_path / "weights.pth")
     for key, value in again.module.state_dict().items():
         assert torch.equal(value, host.state_dict()[key])
 

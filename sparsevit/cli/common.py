@@ -32,7 +32,7 @@ def load(
     name: str, device: str | None, checkpoint: Path | None, random_weights: bool, seed: int
 ) -> LoadedModel:
     """Load what ``--model`` names; a timm architecture alone may have random weights."""
-    own = not name.startswith(("timm/", "swin_"))
+    own = not name.startswith(("timm/", "swin_", "swinv2_"))
     return load_model(
         name,
         device=device or default_device(),

@@ -1,0 +1,195 @@
+"""What every host adapter needs: how a block's bias is cached, what it costs, what may be fused."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import torch
+from timm.layers import Mlp
+from torch import Tensor, nn
+
+from sparsevit.pruning import BlockPlan, can_look, run_block
+from sparsevit.stage import is_hooked
+from sparsevit.windows import Size, WindowGrid, get_window_grid
+
+
+class Host(Protocol):
+    """A family of networks that can be sparsified."""
+
+    @property
+    def name(self) -> str:
+        """What a user reads in a list of what is supported."""
+
+    @property
+    def sparse_classes(self) -> dict[type[nn.Module], type[nn.Module]]:
+        """Host class -> the class that takes its place."""
+
+    def find_swappable(self, model: nn.Module) -> list[nn.Module]:
+        """The modules of ``model`` to adapt, in network order; empty when it is none of these."""
+
+    def find_unknown(self, modules: Sequence[nn.Module]) -> list[nn.Module]:
+        """Those of :meth:`find_swappable` that somebody changed, so that swapping would undo it."""
+
+    def is_stage(self, module: nn.Module) -> bool:
+        """True for a stage of this host, adapted or not."""
+
+    def starts_backbone(self, module: nn.Module) -> bool:
+        """True for the first stage of a network: the one that merges no patches."""
+
+    def set_image_score(self, modules: Sequence[nn.Module], needed: bool) -> None:
+        """Let the patch embedding hand the pictures to the stages, or not."""
+
+    def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
+        """(H, W) of every stage's token grid for an input of (img_h, img_w) pixels."""
+
+    def use_fused_attention(self, model: nn.Module, fused: bool) -> AbstractContextManager[None]:
+        """Make the host's own attention fused, or not, where it has both."""
+
+
+class SparseBlock:
+    """Mixin of a host's block: it runs on some of its windows; without a plan it is the host's own.
+
+    What it cannot know: :meth:`attention_branch`, :meth:`mlp_branch` and the position bias.
+    """
+
+    window_size: Size
+    shift_size: Size
+    attn: Any
+    mlp: Any
+    drop_path1: Any
+    drop_path2: Any
+
+    def forward(self, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows are computed."""
+        if torch.is_grad_enabled():
+            self.__dict__.pop("_bias_cache", None)  # an optimizer may be about to change the table
+        if plan is None:
+            return super().forward(x)  # type: ignore[misc]
+        return run_block(self, x, plan)  # type: ignore[arg-type]
+
+    @abstractmethod
+    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+
+    @abstractmethod
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+
+    @abstractmethod
+    def list_position_weights(self) -> list[Tensor]:
+        """The parameters that the position bias is made of."""
+
+    @abstractmethod
+    def build_position_bias(self) -> Tensor:
+        """(1, nH, N, N), what is added to the attention logits of every window."""
+
+    def add_attention(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return tokens + self.attention_branch(tokens, real, bias)
+
+    def add_mlp(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return tokens + self.mlp_branch(tokens)
+
+    def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return (self.drop_path2 if mlp else self.drop_path1)(branch)
+
+    def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
+        """The block's windows over an H x W token grid."""
+        return get_window_grid(height, width, self.window_size, self.shift_size, device)
+
+    def attention_bias(self, grid: WindowGrid) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`; cached while the weights stay the same."""
+        weights = self.list_position_weights()
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or weights[0].is_inference():
+            return self._build_bias(grid)
+        key = (grid.window, grid.shift, *(_identify(weight) for weight in weights))
+        cached = self.__dict__.get("_bias_cache")
+        if cached is None or cached[0] != key or _changed_silently(weights, cached[1]):
+            with torch.inference_mode(False), torch.no_grad():
+                # Holding the storage keeps its address from being reused.
+                held = [weight.detach() for weight in weights]
+                held = [weight.clone() if can_look(weight) else weight for weight in held]
+                cached = (key, held, self._build_bias(grid))
+            self.__dict__["_bias_cache"] = cached
+        return cached[2]
+
+    def count_macs(self, grid: WindowGrid, kept: int) -> int:
+        """Most multiply-accumulates of ``kept`` windows; attention runs on padded slots as well."""
+        slots = kept * grid.num_tokens
+        attention_dim = self.attn.qkv.out_features // 3
+        linears = [m for m in (self.attn.qkv, self.attn.proj)]
+        attention = slots * (_token_macs(linears) + 2 * grid.num_tokens * attention_dim)
+        return attention + min(slots, grid.grid[0] * grid.grid[1]) * _token_macs([self.mlp])
+
+    def _build_bias(self, grid: WindowGrid) -> Tensor:
+        bias = self.build_position_bias()
+        if grid.mask_class is None:
+            return bias
+        return bias + grid.class_masks.unsqueeze(1).to(bias.dtype)
+
+    def __getstate__(self) -> dict:
+        state = self.__dict__.copy()
+        state.pop("_bias_cache", None)
+        return state
+
+
+def add_linear(tokens: Tensor, x: Tensor, linear: Any) -> Tensor:
+    """``tokens + linear(x)`` written over tokens: the product is added as it is made."""
+    if torch.is_autocast_enabled(tokens.device.type) or linear.bias is None:
+        return tokens + linear(x)
+    flat = tokens.add_(linear.bias).flatten(0, -2)
+    torch.addmm(flat, x.flatten(0, -2), linear.weight.t(), out=flat)
+    return tokens
+
+
+def is_plain_mlp(mlp: Mlp) -> bool:
+    """True for linear, exact GELU, linear, unhooked and unchanged, so that nobody sees between."""
+    parts = (
+        (mlp, Mlp),
+        (mlp.fc1, nn.Linear),
+        (mlp.act, nn.GELU),
+        (mlp.norm, nn.Identity),
+        (mlp.fc2, nn.Linear),
+    )
+    return (
+        all(is_plain(module, kind) for module, kind in parts)
+        and mlp.act.approximate == "none"
+        and not drops(mlp.drop1)
+        and not drops(mlp.drop2)
+    )
+
+
+def drops(module: nn.Module) -> bool:
+    """True unless it is a dropout at rest."""
+    return not is_plain(module, nn.Dropout) or module.training
+
+
+def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """True when a call of ``module`` does just what its class says and nobody listens."""
+    return type(module) is kind and not is_hooked(module) and "forward" not in module.__dict__
+
+
+def _token_macs(modules: Sequence[nn.Module]) -> int:
+    """Multiply-accumulates of the linear layers of ``modules`` for one token."""
+    linears = [m for module in modules for m in module.modules() if isinstance(m, nn.Linear)]
+    return sum(linear.in_features * linear.out_features for linear in linears)
+
+
+def _identify(weight: Tensor) -> tuple[Any, ...]:
+    return weight._version, weight.data_ptr(), weight.dtype, weight.device
+
+
+def _changed_silently(weights: Sequence[Tensor], copies: Sequence[Tensor]) -> bool:
+    """Fused optimizers and writes to ``.data`` leave no mark on a tensor, so compare the values.
+
+    Only on CPU, where it takes microseconds; elsewhere it would wait for the device.
+    """
+    return any(
+        can_look(weight) and not torch.equal(weight, held)
+        for weight, held in zip(weights, copies, strict=True)
+    )

@@ -1,0 +1,94 @@
+"""timm's ``SwinTransformerV2``: cosine attention, and norms on the branches instead of before them.
+
+Liu et al. 2022, "Swin Transformer V2: Scaling Up Capacity and Resolution".
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from timm.models.swin_transformer_v2 import (
+    PatchMerging,
+    SwinTransformerV2Block,
+    SwinTransformerV2Stage,
+    WindowAttention,
+)
+from torch import Tensor
+
+from sparsevit.hosts.base import SparseBlock
+from sparsevit.hosts.timm_base import StripMerging, TimmHost, TimmStage
+
+_MAX_LOGIT_SCALE = math.log(100)  # temperatures below 0.01 are cut off (section 3.3)
+
+
+class SparseSwinV2Block(SparseBlock, SwinTransformerV2Block):
+    """A Swin V2 block: attention, norm, residual, MLP, norm, residual."""
+
+    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        attn = self.attn
+        x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
+        n, num_tokens, _ = x.shape
+        qkv = self._project(x).view(n, num_tokens, 3, attn.num_heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (n, nH, N, head_dim) each
+        temperature = attn.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()  # (nH, 1, 1)
+        q = (F.normalize(q, dim=-1) * temperature).to(v.dtype)
+        k = F.normalize(k, dim=-1).to(v.dtype)
+        dropout = attn.attn_drop.p if self.training else 0.0
+        x = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=bias.to(v.dtype), dropout_p=dropout, scale=1.0
+        )
+        x = x.transpose(1, 2).reshape(n, num_tokens, -1)
+        return self.norm1(attn.proj_drop(attn.proj(x)))
+
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return self.norm2(self.mlp(tokens))
+
+    def list_position_weights(self) -> list[Tensor]:
+        """The small network that turns relative coordinates into biases, and the coordinates."""
+        return [*self.attn.cpb_mlp.parameters(), self.attn.relative_coords_table]
+
+    def build_position_bias(self) -> Tensor:
+        """(1, nH, N, N): 16 sigmoid(MLP(log-spaced coordinates)), section 3.4."""
+        attn = self.attn
+        table = attn.cpb_mlp(attn.relative_coords_table).view(-1, attn.num_heads)
+        num_tokens = self.window_size[0] * self.window_size[1]
+        bias = table[attn.relative_position_index.view(-1)].view(num_tokens, num_tokens, -1)
+        return 16 * torch.sigmoid(bias.permute(2, 0, 1)).unsqueeze(0)
+
+    def _project(self, x: Tensor) -> Tensor:
+        """(n, N, C) -> (n, N, 3 C); keys have no bias, or a buffer of zeros for one."""
+        attn = self.attn
+        if attn.q_bias is None:
+            return attn.qkv(x)
+        bias = torch.cat((attn.q_bias, attn.k_bias, attn.v_bias))
+        if attn.qkv_bias_separate:
+            return attn.qkv(x) + bias
+        return F.linear(x, attn.qkv.weight, bias)
+
+
+class SparseSwinV2Stage(TimmStage, SwinTransformerV2Stage):
+    """A Swin V2 stage that ranks its windows once."""
+
+
+class SparseV2PatchMerging(StripMerging, PatchMerging):
+    """Four neighbours, linear, norm."""
+
+    def merge(self, fours: Tensor) -> Tensor:
+        """(n, m, 4 C) -> (n, m, 2 C)."""
+        return self.norm(self.reduction(fours))
+
+
+HOST = TimmHost(
+    name="timm SwinTransformerV2 (every swinv2_* model)",
+    block=SwinTransformerV2Block,
+    stage=SwinTransformerV2Stage,
+    merging=PatchMerging,
+    attention=WindowAttention,
+    sparse_block=SparseSwinV2Block,
+    sparse_stage=SparseSwinV2Stage,
+    sparse_merging=SparseV2PatchMerging,
+)
