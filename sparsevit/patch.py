@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 from torch import nn
@@ -18,8 +20,8 @@ from sparsevit.stage import PruningStage, StageSettings, run_as_host
 
 Model = TypeVar("Model", bound=nn.Module)
 
-_HOSTS: tuple[Host, ...] = (timm_swin.HOST, timm_swinv2.HOST)
-_HOST_CLASSES = {new: old for host in _HOSTS for old, new in host.sparse_classes.items()}
+#: A host library's module -> the adapter of its networks, imported once that module is.
+_ADAPTERS = {"transformers.models.swin.modeling_swin": "sparsevit.hosts.hf_swin"}
 
 
 class UnsupportedModelError(TypeError):
@@ -93,11 +95,17 @@ def sparsify(
     return model
 
 
+def _list_hosts() -> list[Host]:
+    """The hosts whose networks can exist: those of libraries that are imported."""
+    adapters = [import_module(name) for module, name in _ADAPTERS.items() if module in sys.modules]
+    return [timm_swin.HOST, timm_swinv2.HOST, *(adapter.HOST for adapter in adapters)]
+
+
 def _find_host(model: nn.Module) -> Host:
     """The host of the one backbone inside a network, sparsified or not."""
     found = [
         host
-        for host in _HOSTS
+        for host in _list_hosts()
         for module in model.modules()
         if host.is_stage(module) and host.starts_backbone(module)
     ]
@@ -109,7 +117,10 @@ def _find_host(model: nn.Module) -> Host:
 
 
 def _refuse(model: nn.Module, reason: str) -> UnsupportedModelError:
-    name, supported = _host_class(type(model)).__name__, ", ".join(host.name for host in _HOSTS)
+    name, supported = (
+        _host_class(type(model)).__name__,
+        ", ".join(host.name for host in _list_hosts()),
+    )
     return UnsupportedModelError(f"Cannot sparsify {name}: {reason}. Supported: {supported}.")
 
 
@@ -210,8 +221,10 @@ def use_fused_attention(model: nn.Module, fused: bool) -> AbstractContextManager
 
 
 def _host_class(cls: type) -> type:
-    if cls in _HOST_CLASSES:
-        return _HOST_CLASSES[cls]
+    for host in _list_hosts():
+        for old, new in host.sparse_classes.items():
+            if cls is new:
+                return old
     return cls.__bases__[1] if SparseModel in cls.__bases__ else cls
 
 

@@ -218,7 +218,7 @@ def run_oracle(
                     rank(score_windows(_magnitudes(image, pixels, score), windows, score))[:count]
                     for image, pixels in zip(scored, images, strict=True)
                 ]
-            x = torch.where(_mask_tokens(grid, windows, chosen[s, b]), block(x), x)
+            x = torch.where(mask_tokens(grid, windows, chosen[s, b]), block(x), x)
     return OracleResult(model.norm(x), chosen)
 
 
@@ -243,7 +243,8 @@ def _magnitudes(x: Tensor, pixels: Tensor, score: str) -> Tensor:
     return x.float().abs().mean(dim=-1)
 
 
-def _mask_tokens(grid: Size, windows: list[Window], kept: list[list[int]]) -> Tensor:
+def mask_tokens(grid: Size, windows: list[Window], kept: list[list[int]]) -> Tensor:
+    """(B, H, W, 1) bool: the tokens of the kept windows of every image."""
     mask = torch.zeros(len(kept), *grid, 1, dtype=torch.bool)
     for image, indices in enumerate(kept):
         for index in indices:

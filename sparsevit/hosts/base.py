@@ -1,19 +1,20 @@
-"""What every host adapter needs: how a block's bias is cached, what it costs, what may be fused."""
+"""What host adapters share: a block's cached bias and its cost, merging, and what may be fused."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from timm.layers import Mlp
 from torch import Tensor, nn
 
-from sparsevit.pruning import BlockPlan, can_look, run_block
+from sparsevit.pruning import CHUNK_TOKENS, can_look
 from sparsevit.stage import is_hooked
-from sparsevit.windows import Size, WindowGrid, get_window_grid
+from sparsevit.windows import Size, WindowGrid
 
 
 class Host(Protocol):
@@ -50,25 +51,12 @@ class Host(Protocol):
 
 
 class SparseBlock:
-    """Mixin of a host's block: it runs on some of its windows; without a plan it is the host's own.
+    """Mixin of a host's block, which says what its branches are and where its position bias is.
 
-    What it cannot know: :meth:`attention_branch`, :meth:`mlp_branch` and the position bias.
+    Its ``forward`` takes a plan as well, and runs as the host's own without one.
     """
 
-    window_size: Size
-    shift_size: Size
-    attn: Any
     mlp: Any
-    drop_path1: Any
-    drop_path2: Any
-
-    def forward(self, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows are computed."""
-        if torch.is_grad_enabled():
-            self.__dict__.pop("_bias_cache", None)  # an optimizer may be about to change the table
-        if plan is None:
-            return super().forward(x)  # type: ignore[misc]
-        return run_block(self, x, plan)  # type: ignore[arg-type]
 
     @abstractmethod
     def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
@@ -86,6 +74,10 @@ class SparseBlock:
     def build_position_bias(self) -> Tensor:
         """(1, nH, N, N), what is added to the attention logits of every window."""
 
+    @abstractmethod
+    def list_attention_linears(self) -> list[Any]:
+        """The projections of the attention, the one out of it last."""
+
     def add_attention(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`."""
         return tokens + self.attention_branch(tokens, real, bias)
@@ -93,14 +85,6 @@ class SparseBlock:
     def add_mlp(self, tokens: Tensor) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`."""
         return tokens + self.mlp_branch(tokens)
-
-    def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return (self.drop_path2 if mlp else self.drop_path1)(branch)
-
-    def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
-        """The block's windows over an H x W token grid."""
-        return get_window_grid(height, width, self.window_size, self.shift_size, device)
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; cached while the weights stay the same."""
@@ -118,11 +102,15 @@ class SparseBlock:
             self.__dict__["_bias_cache"] = cached
         return cached[2]
 
+    def drop_bias_cache(self) -> None:
+        """Forget the bias: an optimizer may be about to change what it is made of."""
+        self.__dict__.pop("_bias_cache", None)
+
     def count_macs(self, grid: WindowGrid, kept: int) -> int:
         """Most multiply-accumulates of ``kept`` windows; attention runs on padded slots as well."""
         slots = kept * grid.num_tokens
-        attention_dim = self.attn.qkv.out_features // 3
-        linears = [m for m in (self.attn.qkv, self.attn.proj)]
+        linears = self.list_attention_linears()
+        attention_dim: int = linears[-1].in_features
         attention = slots * (_token_macs(linears) + 2 * grid.num_tokens * attention_dim)
         return attention + min(slots, grid.grid[0] * grid.grid[1]) * _token_macs([self.mlp])
 
@@ -136,6 +124,26 @@ class SparseBlock:
         state = self.__dict__.copy()
         state.pop("_bias_cache", None)
         return state
+
+
+def merge_in_strips(x: Tensor, merge: Callable[[Tensor], Tensor]) -> Tensor:
+    """Swin's patch merging a strip at a time, so that what it gathers stays in the cache.
+
+    Args:
+        x: (B, H, W, C).
+        merge: (n, m, 4 C), four neighbours each, column by column -> (n, m, D).
+
+    Returns:
+        (B, ceil(H / 2), ceil(W / 2), D).
+    """
+    batch, height, width, channels = x.shape
+    if height % 2 or width % 2:
+        x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
+    rows, cols = -(-height // 2), -(-width // 2)
+    fours = x.reshape(batch * rows, 2, cols, 2, channels).transpose(1, 2).transpose(2, 3)
+    strips = fours.tensor_split(-(-fours.shape[0] * cols // CHUNK_TOKENS))
+    merged = [merge(strip.flatten(2)) for strip in strips]
+    return torch.cat(merged).view(batch, rows, cols, -1)
 
 
 def add_linear(tokens: Tensor, x: Tensor, linear: Any) -> Tensor:

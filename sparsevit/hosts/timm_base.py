@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from timm.layers import PatchEmbed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sparsevit.hosts.base import is_plain
-from sparsevit.pruning import CHUNK_TOKENS, BlockPlan, can_look
+from sparsevit.hosts.base import SparseBlock, is_plain, merge_in_strips
+from sparsevit.pruning import BlockPlan, can_look, run_block
 from sparsevit.stage import PruningStage, announce_images, runs_as_host
-from sparsevit.windows import Size
+from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 
 class SparsePatchEmbed(PatchEmbed):
@@ -44,14 +43,37 @@ class StripMerging:
         """(B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2 C)."""
         if runs_as_host() or torch.is_grad_enabled() or not can_look(x):
             return super().forward(x)  # type: ignore[misc]
-        batch, height, width, channels = x.shape
-        if height % 2 or width % 2:
-            x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
-        rows, cols = -(-height // 2), -(-width // 2)
-        fours = x.reshape(batch * rows, 2, cols, 2, channels).transpose(1, 2).transpose(2, 3)
-        strips = fours.tensor_split(-(-fours.shape[0] * cols // CHUNK_TOKENS))
-        merged = [self.merge(strip.flatten(2)) for strip in strips]
-        return torch.cat(merged).view(batch, rows, cols, -1)
+        return merge_in_strips(x, self.merge)
+
+
+class TimmBlock(SparseBlock):
+    """Mixin of a block: it can run on some of its windows; without a plan it is the host's own."""
+
+    window_size: Size
+    shift_size: Size
+    attn: Any
+    drop_path1: Any
+    drop_path2: Any
+
+    def forward(self, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows are computed."""
+        if torch.is_grad_enabled():
+            self.drop_bias_cache()
+        if plan is None:
+            return super().forward(x)  # type: ignore[misc]
+        return run_block(self, x, plan)  # type: ignore[arg-type]
+
+    def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return (self.drop_path2 if mlp else self.drop_path1)(branch)
+
+    def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
+        """The block's windows over an H x W token grid."""
+        return get_window_grid(height, width, self.window_size, self.shift_size, device)
+
+    def list_attention_linears(self) -> list[nn.Module]:
+        """The projections of the attention, the one out of it last."""
+        return [self.attn.qkv, self.attn.proj]
 
 
 class TimmStage(PruningStage):

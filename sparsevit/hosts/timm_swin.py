@@ -16,12 +16,12 @@ from timm.models.swin_transformer import (
 )
 from torch import Tensor, nn
 
-from sparsevit.hosts.base import SparseBlock, add_linear, drops, is_plain, is_plain_mlp
-from sparsevit.hosts.timm_base import StripMerging, TimmHost, TimmStage
+from sparsevit.hosts.base import add_linear, drops, is_plain, is_plain_mlp
+from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
 from sparsevit.stage import is_hooked
 
 
-class SparseSwinBlock(SparseBlock, SwinTransformerBlock):
+class SparseSwinBlock(TimmBlock, SwinTransformerBlock):
     """A Swin block: norm, attention, residual, norm, MLP, residual."""
 
     def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:

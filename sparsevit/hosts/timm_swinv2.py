@@ -17,13 +17,12 @@ from timm.models.swin_transformer_v2 import (
 )
 from torch import Tensor
 
-from sparsevit.hosts.base import SparseBlock
-from sparsevit.hosts.timm_base import StripMerging, TimmHost, TimmStage
+from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
 
 _MAX_LOGIT_SCALE = math.log(100)  # temperatures below 0.01 are cut off (section 3.3)
 
 
-class SparseSwinV2Block(SparseBlock, SwinTransformerV2Block):
+class SparseSwinV2Block(TimmBlock, SwinTransformerV2Block):
     """A Swin V2 block: attention, norm, residual, MLP, norm, residual."""
 
     def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
