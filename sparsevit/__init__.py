@@ -4,7 +4,14 @@ Letters in shapes: B batch; H, W tokens of a stage's grid; img_h, img_w pixels; 
 Wh, Ww window; N = Wh * Ww; nW windows of an image; K kept windows; nH heads; n windows at hand.
 """
 
-from sparsevit.patch import UnsupportedModelError, densify, get_depths, is_sparse, sparsify
+from sparsevit.patch import (
+    UnsupportedModelError,
+    densify,
+    get_depths,
+    is_sparse,
+    register_host,
+    sparsify,
+)
 from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, num_keep
 from sparsevit.scoring import SCORES
 from sparsevit.trace import BlockTrace, Trace, capture
@@ -24,5 +31,6 @@ __all__ = [
     "get_depths",
     "is_sparse",
     "num_keep",
+    "register_host",
     "sparsify",
 ]

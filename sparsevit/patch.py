@@ -23,6 +23,8 @@ Model = TypeVar("Model", bound=nn.Module)
 #: A host library's module -> the adapter of its networks, imported once that module is.
 _ADAPTERS = {"transformers.models.swin.modeling_swin": "sparsevit.hosts.hf_swin"}
 
+_registered: list[Host] = []
+
 
 class UnsupportedModelError(TypeError):
     """The network has no blocks that a host adapter knows."""
@@ -84,6 +86,8 @@ def sparsify(
         raise _refuse(model, f"its {type(unknown[0]).__name__} is not the host's own")
     stages = [module for module in modules if host.is_stage(module)]
     settings = _settle(stages, sparsity, score, rescore, seed)
+    if settings[0].score == "gradient" and not host.sees_images:
+        raise ValueError(f"The gradient score does not work for {host.name}.")
     for module in modules:
         module.__class__ = host.sparse_classes.get(type(module), type(module))
     for stage, setting in zip(find_stages(model), settings, strict=True):
@@ -95,10 +99,21 @@ def sparsify(
     return model
 
 
+def register_host(host: Host) -> None:
+    """Teach :func:`sparsify` another family of networks; see ``docs/custom_host.md``.
+
+    Args:
+        host: where the family's stages, blocks and branches are.
+    """
+    if host not in _registered:
+        _registered.append(host)
+
+
 def _list_hosts() -> list[Host]:
     """The hosts whose networks can exist: those of libraries that are imported."""
     adapters = [import_module(name) for module, name in _ADAPTERS.items() if module in sys.modules]
-    return [timm_swin.HOST, timm_swinv2.HOST, *(adapter.HOST for adapter in adapters)]
+    known = [timm_swin.HOST, timm_swinv2.HOST, *(adapter.HOST for adapter in adapters)]
+    return known + _registered
 
 
 def _find_host(model: nn.Module) -> Host:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,37 +17,53 @@ from sparsevit.stage import is_hooked
 from sparsevit.windows import Size, WindowGrid
 
 
-class Host(Protocol):
-    """A family of networks that can be sparsified."""
+class Host(ABC):
+    """A family of networks that can be sparsified; ``sparsevit.register_host`` adds one.
 
-    @property
-    def name(self) -> str:
-        """What a user reads in a list of what is supported."""
+    Attributes:
+        name: what a user reads in a list of what is supported.
+        stage_class: the host's stage, a module with ``blocks`` in their order.
+        sparse_classes: host class -> the class that takes its place: a stage that is a
+            :class:`sparsevit.stage.PruningStage`, a block that is a :class:`SparseBlock`, and
+            whatever else runs otherwise when sparsified.
+        sees_images: a patch embedding can announce the pictures, which the "gradient" score needs.
+    """
 
-    @property
-    def sparse_classes(self) -> dict[type[nn.Module], type[nn.Module]]:
-        """Host class -> the class that takes its place."""
+    name: str
+    stage_class: type[nn.Module]
+    sparse_classes: Mapping[type[nn.Module], type[nn.Module]]
+    sees_images = False
 
-    def find_swappable(self, model: nn.Module) -> list[nn.Module]:
-        """The modules of ``model`` to adapt, in network order; empty when it is none of these."""
-
-    def find_unknown(self, modules: Sequence[nn.Module]) -> list[nn.Module]:
-        """Those of :meth:`find_swappable` that somebody changed, so that swapping would undo it."""
-
-    def is_stage(self, module: nn.Module) -> bool:
-        """True for a stage of this host, adapted or not."""
-
-    def starts_backbone(self, module: nn.Module) -> bool:
+    @abstractmethod
+    def starts_backbone(self, stage: Any) -> bool:
         """True for the first stage of a network: the one that merges no patches."""
 
-    def set_image_score(self, modules: Sequence[nn.Module], needed: bool) -> None:
-        """Let the patch embedding hand the pictures to the stages, or not."""
-
+    @abstractmethod
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
         """(H, W) of every stage's token grid for an input of (img_h, img_w) pixels."""
 
+    def find_swappable(self, model: nn.Module) -> list[nn.Module]:
+        """The modules of ``model`` to adapt, in network order; empty when it is none of these."""
+        return [m for m in model.modules() if isinstance(m, tuple(self.sparse_classes))]
+
+    def find_unknown(self, modules: Sequence[nn.Module]) -> list[nn.Module]:
+        """Those of :meth:`find_swappable` that somebody changed, so that swapping would undo it."""
+        known = {*self.sparse_classes, *self.sparse_classes.values()}
+        return [module for module in modules if type(module) not in known]
+
+    def is_stage(self, module: nn.Module) -> bool:
+        """True for a stage of this host, adapted or not."""
+        return isinstance(module, self.stage_class)
+
+    def set_image_score(self, modules: Sequence[nn.Module], needed: bool) -> None:
+        """Let a patch embedding that can announce the pictures to the stages do so, or not."""
+        for module in modules:
+            if hasattr(type(module), "announces_images"):
+                module.announces_images = needed  # type: ignore[assignment]
+
     def use_fused_attention(self, model: nn.Module, fused: bool) -> AbstractContextManager[None]:
         """Make the host's own attention fused, or not, where it has both."""
+        return nullcontext()
 
 
 class SparseBlock:
@@ -89,7 +105,7 @@ class SparseBlock:
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; cached while the weights stay the same."""
         weights = self.list_position_weights()
-        if torch.is_grad_enabled() or torch.compiler.is_compiling() or weights[0].is_inference():
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or _is_any_inference(weights):
             return self._build_bias(grid)
         key = (grid.window, grid.shift, *(_identify(weight) for weight in weights))
         cached = self.__dict__.get("_bias_cache")
@@ -186,6 +202,10 @@ def _token_macs(modules: Sequence[nn.Module]) -> int:
     """Multiply-accumulates of the linear layers of ``modules`` for one token."""
     linears = [m for module in modules for m in module.modules() if isinstance(m, nn.Linear)]
     return sum(linear.in_features * linear.out_features for linear in linears)
+
+
+def _is_any_inference(weights: Sequence[Tensor]) -> bool:
+    return any(weight.is_inference() for weight in weights)
 
 
 def _identify(weight: Tensor) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from transformers.models.swin.modeling_swin import (
     SwinStage,
 )
 
-from sparsevit.hosts.base import SparseBlock, merge_in_strips
+from sparsevit.hosts.base import Host, SparseBlock, merge_in_strips
 from sparsevit.pruning import BlockPlan, can_look, run_block
 from sparsevit.stage import PruningStage, announce_images, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
@@ -162,48 +163,24 @@ class SparseHfPatchEmbeddings(SwinPatchEmbeddings):
         return super().forward(pixel_values.contiguous(memory_format=torch.channels_last))
 
 
-class HfSwinHost:
-    """See :class:`sparsevit.hosts.base.Host`."""
+class HfSwinHost(Host):
+    """Hugging Face's Swin."""
 
     name = "Hugging Face Swin, and networks on it"
-
-    @property
-    def sparse_classes(self) -> dict[type[nn.Module], type[nn.Module]]:
-        """Host class -> the class that takes its place."""
-        return {
+    stage_class = SwinStage
+    sees_images = True
+    sparse_classes = MappingProxyType(
+        {
             SwinLayer: SparseHfSwinLayer,
             SwinStage: SparseHfSwinStage,
             SwinPatchMerging: SparseHfPatchMerging,
             SwinPatchEmbeddings: SparseHfPatchEmbeddings,
         }
+    )
 
-    def find_swappable(self, model: nn.Module) -> list[nn.Module]:
-        """The modules to adapt, in network order."""
-        return [
-            module for module in model.modules() if isinstance(module, tuple(self.sparse_classes))
-        ]
-
-    def find_unknown(self, modules: Sequence[nn.Module]) -> list[nn.Module]:
-        """Those that somebody changed, so that swapping would undo it."""
-        known = (*self.sparse_classes, *self.sparse_classes.values())
-        return [module for module in modules if type(module) not in known]
-
-    def is_stage(self, module: nn.Module) -> bool:
-        """True for a stage, adapted or not."""
-        return isinstance(module, SwinStage)
-
-    def starts_backbone(self, module: nn.Module) -> bool:
-        """True for the stage with the fewest channels."""
-        if not isinstance(module, SwinStage):
-            return False
-        norm: Any = module.blocks[0].layernorm_before
-        return norm.normalized_shape[0] == module.config.embed_dim
-
-    def set_image_score(self, modules: Sequence[nn.Module], needed: bool) -> None:
-        """Let the patch embedding hand the pictures to the stages, or not."""
-        for module in modules:
-            if isinstance(module, SparseHfPatchEmbeddings):
-                module.announces_images = needed
+    def starts_backbone(self, stage: Any) -> bool:
+        """True for the stage with the channels of the patch embedding."""
+        return stage.blocks[0].layernorm_before.normalized_shape[0] == stage.config.embed_dim
 
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
         """(H, W) of every stage's token grid for (img_h, img_w) pixels."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from timm.layers import PatchEmbed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sparsevit.hosts.base import SparseBlock, is_plain, merge_in_strips
+from sparsevit.hosts.base import Host, SparseBlock, is_plain, merge_in_strips
 from sparsevit.pruning import BlockPlan, can_look, run_block
 from sparsevit.stage import PruningStage, announce_images, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
@@ -98,34 +97,23 @@ class TimmStage(PruningStage):
         return block(x, plan=plan)
 
 
-@dataclass(frozen=True)
-class TimmHost:
-    """A Swin of timm's; see :class:`sparsevit.hosts.base.Host`.
+class TimmHost(Host):
+    """A Swin of timm's."""
 
-    Attributes:
-        name: what is supported, in words.
-        block, stage, merging, attention: the host's classes.
-        sparse_block, sparse_stage, sparse_merging: the classes that take their places.
-    """
+    sees_images = True
 
-    name: str
-    block: type[nn.Module]
-    stage: type[nn.Module]
-    merging: type[nn.Module]
-    attention: type[nn.Module]
-    sparse_block: type[nn.Module]
-    sparse_stage: type[nn.Module]
-    sparse_merging: type[nn.Module]
-
-    @property
-    def sparse_classes(self) -> dict[type[nn.Module], type[nn.Module]]:
-        """Host class -> the class that takes its place."""
-        return {
-            self.block: self.sparse_block,
-            self.stage: self.sparse_stage,
-            self.merging: self.sparse_merging,
-            PatchEmbed: SparsePatchEmbed,
-        }
+    def __init__(
+        self,
+        name: str,
+        stage_class: type[nn.Module],
+        attention_class: type[nn.Module],
+        sparse_classes: Mapping[type[nn.Module], type[nn.Module]],
+    ) -> None:
+        """Describe one; its patch embedding is timm's, as is what swaps it."""
+        self.name = name
+        self.stage_class = stage_class
+        self.sparse_classes = {**sparse_classes, PatchEmbed: SparsePatchEmbed}
+        self._attention_class = attention_class
 
     def find_swappable(self, model: nn.Module) -> list[nn.Module]:
         """The modules to adapt: stages wherever they are, and the embedding nearest to them."""
@@ -135,27 +123,16 @@ class TimmHost:
             if isinstance(getattr(module, "patch_embed", None), PatchEmbed)
             and any(self.is_stage(child) for child in module.modules())
         ]
-        swin = (self.block, self.stage, self.merging)
-        return [*embeds[-1:], *(module for module in model.modules() if isinstance(module, swin))]
+        others = [m for m in super().find_swappable(model) if not isinstance(m, PatchEmbed)]
+        return [*embeds[-1:], *others]
 
     def find_unknown(self, modules: Sequence[nn.Module]) -> list[nn.Module]:
-        """Those that somebody changed, so that swapping would undo it."""
-        known = (*self.sparse_classes, *self.sparse_classes.values())
-        return [m for m in modules if type(m) not in known and not isinstance(m, PatchEmbed)]
+        """As any host's; another patch embedding than timm's stays what it is."""
+        return [m for m in super().find_unknown(modules) if not isinstance(m, PatchEmbed)]
 
-    def is_stage(self, module: nn.Module) -> bool:
-        """True for a stage, adapted or not."""
-        return isinstance(module, self.stage)
-
-    def starts_backbone(self, module: nn.Module) -> bool:
+    def starts_backbone(self, stage: Any) -> bool:
         """True for the stage that merges no patches."""
-        return self.is_stage(module) and isinstance(module.downsample, nn.Identity)
-
-    def set_image_score(self, modules: Sequence[nn.Module], needed: bool) -> None:
-        """Let the patch embedding hand the pictures to the stages, or not."""
-        for module in modules:
-            if isinstance(module, SparsePatchEmbed):
-                module.announces_images = needed
+        return isinstance(stage.downsample, nn.Identity)
 
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
         """(H, W) of every stage's token grid for (img_h, img_w) pixels."""
@@ -172,7 +149,9 @@ class TimmHost:
     def use_fused_attention(self, model: nn.Module, fused: bool) -> Iterator[None]:
         """Make the host's own attention fused, or not, inside the ``with`` block."""
         modules: list[Any] = [
-            m for m in model.modules() if isinstance(m, self.attention) and hasattr(m, "fused_attn")
+            m
+            for m in model.modules()
+            if isinstance(m, self._attention_class) and hasattr(m, "fused_attn")
         ]
         before = [module.fused_attn for module in modules]
         try:

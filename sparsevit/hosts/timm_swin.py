@@ -87,11 +87,11 @@ class SparsePatchMerging(StripMerging, PatchMerging):
 
 HOST = TimmHost(
     name="timm SwinTransformer (every swin_* model)",
-    block=SwinTransformerBlock,
-    stage=SwinTransformerStage,
-    merging=PatchMerging,
-    attention=WindowAttention,
-    sparse_block=SparseSwinBlock,
-    sparse_stage=SparseSwinStage,
-    sparse_merging=SparsePatchMerging,
+    stage_class=SwinTransformerStage,
+    attention_class=WindowAttention,
+    sparse_classes={
+        SwinTransformerBlock: SparseSwinBlock,
+        SwinTransformerStage: SparseSwinStage,
+        PatchMerging: SparsePatchMerging,
+    },
 )

@@ -83,11 +83,11 @@ class SparseV2PatchMerging(StripMerging, PatchMerging):
 
 HOST = TimmHost(
     name="timm SwinTransformerV2 (every swinv2_* model)",
-    block=SwinTransformerV2Block,
-    stage=SwinTransformerV2Stage,
-    merging=PatchMerging,
-    attention=WindowAttention,
-    sparse_block=SparseSwinV2Block,
-    sparse_stage=SparseSwinV2Stage,
-    sparse_merging=SparseV2PatchMerging,
+    stage_class=SwinTransformerV2Stage,
+    attention_class=WindowAttention,
+    sparse_classes={
+        SwinTransformerV2Block: SparseSwinV2Block,
+        SwinTransformerV2Stage: SparseSwinV2Stage,
+        PatchMerging: SparseV2PatchMerging,
+    },
 )
