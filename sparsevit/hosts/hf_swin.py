@@ -7,7 +7,7 @@ Needs transformers, and is imported only when a network of theirs is sparsified.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
