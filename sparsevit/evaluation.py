@@ -143,14 +143,14 @@ def evaluate_sizes(
         ScheduleError: an impossible schedule.
     """
     config = model.config
-    _check_classes(data, config)
+    check_classes(data, config)
     parsed = [SparsitySchedule.parse(s, config.depths).check_linked() for s in schedules]
     model = sparsify(deepcopy(model)).eval()
     device = _find_device(model)
     tallies = [{s: _Tally(config.num_classes, device) for s in parsed} for _ in sizes]
     count = len(data) if limit is None else min(limit, len(data))
     indices = (number * len(data) // count for number in range(count))
-    for done, sample in enumerate(_read_ahead(data, indices), start=1):
+    for done, sample in enumerate(read_ahead(data, indices), start=1):
         for size, row in zip(sizes, tallies, strict=True):
             _measure_picture(model, sample, size, row)
         if report is not None:
@@ -255,7 +255,7 @@ def _measure_picture(
     device = _find_device(model)
     height, width = sample.labels.shape
     truth = torch.from_numpy(sample.labels).to(device)
-    images = _prepare(sample.image, size, model.config).to(device)
+    images = prepare_picture(sample.image, size, model.config).to(device)
 
     def predict(schedule: Any) -> Tensor:
         set_sparsity(model, schedule)
@@ -266,7 +266,7 @@ def _measure_picture(
         tally.add(truth, dense, dense if schedule.is_dense else predict(schedule))
 
 
-def _prepare(image: np.ndarray, size: int | None, config: SegmenterConfig) -> Tensor:
+def prepare_picture(image: np.ndarray, size: int | None, config: SegmenterConfig) -> Tensor:
     """(1, 3, h, w) float32 of a picture, as the network wants it."""
     wanted = choose_size(image.shape[0], image.shape[1], size, max_pixels=_NO_LIMIT)
     return to_tensor(resize_image(image, wanted), config.mean, config.std)
@@ -277,7 +277,7 @@ def _plan_runs(
 ) -> dict[str, Callable[[], Any]]:
     """The forwards to time: each sparse schedule by its number, and the dense forms if asked."""
     size = None if report["size"] == "native" else report["size"]
-    images = _prepare(image, size, model.config).to(_find_device(model))
+    images = prepare_picture(image, size, model.config).to(_find_device(model))
     schedules = [
         SparsitySchedule.parse(r["schedule"], model.config.depths) for r in report["results"]
     ]
@@ -287,7 +287,7 @@ def _plan_runs(
     return {name: runs[name] for name in (*dense_forms, *sparse)}
 
 
-def _read_ahead(data: LabelledData, indices: Iterable[int]) -> Iterator[Sample]:
+def read_ahead(data: LabelledData, indices: Iterable[int]) -> Iterator[Sample]:
     """The pictures in order, while threads decode or draw the next ones."""
     waiting: deque[Future[Sample]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
@@ -299,7 +299,8 @@ def _read_ahead(data: LabelledData, indices: Iterable[int]) -> Iterator[Sample]:
             yield waiting.popleft().result()
 
 
-def _check_classes(data: LabelledData, config: SegmenterConfig) -> None:
+def check_classes(data: LabelledData, config: SegmenterConfig) -> None:
+    """Raise DataError unless the data has the network's classes."""
     found, expected = data.class_names[:-1], config.class_names
     if found != expected:
         raise DataError(

@@ -12,12 +12,12 @@ from typing import Any, Literal
 Axis = Literal["sparsity", "latency"]
 
 #: Okabe and Ito's colours, told apart by every kind of colour vision, darkest first.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = "os^vPX"
-_DENSE_COLOUR = "#555555"
-_GRID_COLOUR = "#E5E5E5"
-_SIZE = (6.4, 4.2)  # inches: 640x420 at 100 dots an inch
-_DPI = 200
+DENSE_COLOUR = "#555555"
+GRID_COLOUR = "#E5E5E5"
+SIZE_INCHES = (6.4, 4.2)  # inches: 640x420 at 100 dots an inch
+DPI = 200
 _LEAST_SPAN = 8.0  # points of mIoU on the y axis, so that noise does not look like a cliff
 
 
@@ -150,10 +150,10 @@ def draw_plot(plot: Plot) -> bytes:
     Args:
         plot: from :func:`plan_plot`.
     """
-    figure, axes = _start()
-    styles = zip(cycle(_COLOURS), cycle(_MARKERS))
+    figure, axes = start_figure()
+    styles = zip(cycle(COLOURS), cycle(_MARKERS))
     for line in plot.lines:
-        colour, marker = (_DENSE_COLOUR, "D") if line.is_dense else next(styles)
+        colour, marker = (DENSE_COLOUR, "D") if line.is_dense else next(styles)
         axes.plot(
             [point.x for point in line.points],
             [point.miou for point in line.points],
@@ -181,7 +181,7 @@ def draw_plot(plot: Plot) -> bytes:
     axes.set_xlabel(
         "sparsity: share of windows pruned" if plot.axis == "sparsity" else "latency, ms"
     )
-    return _finish(figure, axes, plot.title, plot.device, has_legend=len(plot.lines) > 1)
+    return finish_figure(figure, axes, plot.title, plot.device, has_legend=len(plot.lines) > 1)
 
 
 def draw_bench(document: Any) -> bytes:
@@ -193,10 +193,10 @@ def draw_bench(document: Any) -> bytes:
     Args:
         document: the parsed JSON of ``sparsevit bench``.
     """
-    figure, axes = _start()
+    figure, axes = start_figure()
     rows = [row for row in document["rows"] if row["schedule"] is not None]
     end = 1.05 * max(max(row["mac_ratio"], row["ratio_to_fastest_dense"]) for row in rows)
-    axes.plot([0, end], [0, end], color=_DENSE_COLOUR, linestyle="--", label="time = arithmetic")
+    axes.plot([0, end], [0, end], color=DENSE_COLOUR, linestyle="--", label="time = arithmetic")
     groups: dict[tuple[int, int], list[Any]] = {}
     for row in rows:
         groups.setdefault((row["size"], row["batch"]), []).append(row)
@@ -208,28 +208,30 @@ def draw_bench(document: Any) -> bytes:
     axes.set_xlabel("multiply-accumulates left")
     axes.set_ylabel("latency over the fastest dense form")
     title = f"{document['model']}: latency against arithmetic"
-    return _finish(figure, axes, title, f"{document['device']}, {document['dtype']}")
+    return finish_figure(figure, axes, title, f"{document['device']}, {document['dtype']}")
 
 
-def _start() -> tuple[Any, Any]:
+def start_figure() -> tuple[Any, Any]:
     """A figure and its axes."""
     from matplotlib.figure import Figure  # a second to import
 
-    figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained", facecolor="white")
+    figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
-    axes.set_prop_cycle(color=_COLOURS)
+    axes.set_prop_cycle(color=COLOURS)
     return figure, axes
 
 
-def _finish(figure: Any, axes: Any, title: str, footer: str, has_legend: bool = True) -> bytes:
+def finish_figure(
+    figure: Any, axes: Any, title: str, footer: str, has_legend: bool = True
+) -> bytes:
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=10)
-    axes.grid(color=_GRID_COLOUR, linewidth=0.8)
+    axes.grid(color=GRID_COLOUR, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     if has_legend:
         axes.legend(frameon=False, fontsize=9)
     if footer:
-        figure.supxlabel(footer, fontsize=8, color=_DENSE_COLOUR)
+        figure.supxlabel(footer, fontsize=8, color=DENSE_COLOUR)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

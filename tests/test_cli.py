@@ -292,3 +292,10 @@ def test_every_command_has_help(home):
 
 def test_schedules_split_outside_brackets():
     assert split_schedules("0, 0.6,[[.1],[0]] ,a") == ["0", "0.6", "[[.1],[0]]", "a"]
+
+
+def test_help_shows_what_happens_by_default():
+    """Rich took "[default: ...]" for markup and dropped it."""
+    text = _run("eval", "--help").output
+    assert "[default: val where there is one, else all]" in text
+    assert "[default: a GPU if any]" in text

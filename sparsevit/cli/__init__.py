@@ -12,6 +12,8 @@ from sparsevit.cli.evaluate import eval_
 from sparsevit.cli.inspect import app, models, run
 from sparsevit.cli.plot import plot
 from sparsevit.cli.scenes import scenes
+from sparsevit.cli.search import search
+from sparsevit.cli.study import study
 from sparsevit.cli.train import train_
 
 cli = typer.Typer(
@@ -20,6 +22,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # else "[default: ...]" is read as markup and lost
 )
 
 
@@ -39,4 +42,6 @@ cli.command(name="eval")(eval_)
 cli.command()(plot)
 cli.command(name="train")(train_)
 cli.command()(scenes)
+cli.command()(search)
+cli.command()(study)
 cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(app)

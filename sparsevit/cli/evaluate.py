@@ -15,6 +15,7 @@ from sparsevit.cli.common import (
     JsonFlag,
     ModelName,
     load,
+    name_data,
     read_size,
     report_errors,
     split_schedules,
@@ -80,7 +81,7 @@ def eval_(
                 [read_schedule(text, loaded.depths) for text in texts],
                 sizes,
                 model_name=model,
-                data_name=_name_data(data),
+                data_name=name_data(data),
                 split=split,
                 limit=limit,
                 report=show,
@@ -108,14 +109,6 @@ def _time(
     if other_load is None or other_load > MAX_OTHER_LOAD:
         typer.echo("Warning: the machine was not quiet; do not quote these latencies.", err=True)
     return timed
-
-
-def _name_data(spec: str) -> str:
-    """The data without the place it lies at: "camvid", "streets:0:200", or the folder's name."""
-    if spec.startswith("streets:"):
-        return spec
-    kind, mark, _ = spec.partition(":")
-    return kind if mark else Path(spec).resolve().name
 
 
 def _print(report: dict[str, Any], schedules: list[str]) -> None:

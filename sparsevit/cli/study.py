@@ -1,0 +1,215 @@
+"""The command that makes one of the paper's comparisons."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+from sparsevit.bench import MAX_OTHER_LOAD
+from sparsevit.cli.common import (
+    Device,
+    JsonFlag,
+    ModelName,
+    load,
+    name_data,
+    read_size,
+    report_errors,
+)
+from sparsevit.data.labelled import choose_split, open_data
+from sparsevit.segmenter import Segmenter
+from sparsevit.studies.registry import STUDIES, Study, StudyName, run_study
+from sparsevit.studies.subject import StudyError, make_subject
+from sparsevit.zoo import DEFAULT_MODEL
+
+_ROUNDS = 10
+_SEEDS = "0,1,2"
+
+
+def study(
+    name: Annotated[
+        StudyName,
+        typer.Argument(
+            help=" ".join(f"{name}: {study.summary}" for name, study in STUDIES.items()),
+            show_choices=False,
+        ),
+    ],
+    model: ModelName = DEFAULT_MODEL,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="camvid:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder of images/ + labels/. "
+            "By default drawn scenes that nothing was trained on."
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Short sides in pixels fed to the network, or 'native'; with commas. "
+            "Scores takes a second one, at which grids are padded."
+        ),
+    ] = None,
+    pictures: Annotated[
+        int | None, typer.Option(min=2, help="How many, spread over the data; 4 to 16 by default.")
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Timed rounds, where latency counts; 10 by default.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Of samplers and scores, with commas; 0,1,2 by default.")
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=2, help="Of samplers: schedules of each search; 150 by default."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Of samplers: latency such as 120ms or, by default, 0.6x of dense."),
+    ] = None,
+    frontier: Annotated[
+        Path | None,
+        typer.Option(help="Of uniform: a file of 'sparsevit search', by default the shipped one."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of adaptation: the .safetensors that was not adapted; of tokens: of a narrower "
+            "network."
+        ),
+    ] = None,
+    device: Device = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for study-NAME.json and study-NAME.png.")
+    ] = Path("."),
+    as_json: JsonFlag = False,
+) -> None:
+    """Make one of the paper's comparisons: a finding, a plot and the figures as JSON."""
+    chosen = STUDIES[name]
+    sizes = chosen.sizes
+    if size is not None:
+        sizes = tuple(read_size(text) for text in dict.fromkeys(map(str.strip, size.split(","))))
+    given = {
+        "rounds": rounds,
+        "seeds": seeds,
+        "trials": trials,
+        "budget": budget,
+        "frontier": frontier,
+        "against": against,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    with report_errors():
+        _check_options(name, chosen, given, len(sizes))
+        out.mkdir(parents=True, exist_ok=True)
+        spec = data or chosen.data
+        loaded = load(model, device, None, True, 0)  # no download: timm has no segmenter
+        class_names = (
+            loaded.module.config.class_names if isinstance(loaded.module, Segmenter) else None
+        )
+        bars = _Bars()
+        subject = make_subject(
+            loaded,
+            open_data(spec, choose_split(spec), class_names=class_names),
+            pictures=pictures or chosen.pictures,
+            short_sides=sizes,
+            rounds=rounds or _ROUNDS,
+            seeds=_read_seeds(seeds or _SEEDS),
+            report=bars.show,
+        )
+        shared = {"model": model, "data": data, "size": size, "pictures": pictures}
+        options = {key: value for key, value in given.items() if key not in ("rounds", "seeds")}
+        try:
+            document = run_study(
+                name, subject, name_data(spec), _describe_command(name, shared | given), **options
+            )
+        finally:
+            bars.close()
+        text = json.dumps(document, indent=2)
+        paths = [out / f"study-{name}.json", out / f"study-{name}.png"]
+        paths[0].write_text(text + "\n", encoding="utf-8")
+        paths[1].write_bytes(chosen.draw(document))
+    if "other_load" in document:
+        _warn_of_load(document["other_load"])
+    if as_json:
+        typer.echo(text)
+        return
+    _print(document)
+    typer.echo(f"Wrote {paths[0]} and {paths[1].name}")
+
+
+class _Bars:
+    """A progress bar for whatever is done just now."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+        self._phase = ""
+
+    def show(self, phase: str, done: int, total: int) -> None:
+        if self._bar is None or phase != self._phase:
+            self.close()
+            self._bar, self._phase = tqdm(total=total, desc=phase), phase
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _check_options(name: StudyName, chosen: Study, given: dict[str, Any], num_sizes: int) -> None:
+    """Refuse what would be ignored, and ask for what is missing.
+
+    Raises:
+        StudyError: an option that the study does not have or needs.
+    """
+    foreign = [f"--{key}" for key in given if key not in chosen.options]
+    if foreign:
+        raise StudyError(f"The study {name} has no {', '.join(foreign)}.")
+    if num_sizes > chosen.max_sizes:
+        raise StudyError(f"The study {name} takes {chosen.max_sizes} --size, not {num_sizes}.")
+    if name == "adaptation" and "against" not in given:
+        raise StudyError("Name the network before it was adapted: --against FILE.safetensors.")
+
+
+def _read_seeds(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise StudyError(f"--seeds takes whole numbers with commas, not {text!r}.")
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
+def _describe_command(name: StudyName, options: dict[str, Any]) -> str:
+    """What repeats the study, without the places files lie at."""
+    words = ["sparsevit", "study", name]
+    for key, value in options.items():
+        if value is not None:
+            is_file = isinstance(value, Path) or str(value).endswith(".safetensors")
+            short = name_data(value) if key == "data" else value
+            words += [f"--{key}", Path(value).name if is_file else str(short)]
+    return shlex.join(words)
+
+
+def _warn_of_load(other_load: float | None) -> None:
+    if other_load is None or other_load > MAX_OTHER_LOAD:
+        typer.echo("Warning: the machine was not quiet; do not quote these latencies.", err=True)
+
+
+def _print(document: dict[str, Any]) -> None:
+    """The rows as a table, and the finding."""
+    sizes = ", ".join(f"{height}x{width}" for height, width in document["size"])
+    typer.echo(
+        f"{document['model']} on {document['pictures']} pictures of {document['data']}, at {sizes}"
+    )
+    rows = document["rows"]
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        miou = "-" if row["miou"] is None else f"{row['miou']:.2%}"
+        cells = [row["name"].ljust(width), miou.rjust(8)]
+        if "latency_ms" in row:
+            cells.append(f"{row['latency_ms']:9.1f} ms")
+        typer.echo("".join(cells))
+    if "other_load" in document:
+        typer.echo(f"latency on {document['device']}, {document['dtype']}, batch 1")
+    typer.echo(document["finding"])

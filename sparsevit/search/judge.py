@@ -1,0 +1,314 @@
+"""How accurate a network is at a schedule, on a fixed set of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sparsevit.data.labelled import DataError, LabelledData
+from sparsevit.evaluation import check_classes, make_iou_metric, read_ahead, read_score
+from sparsevit.patch import get_sparsity, set_sparsity
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.search.prefix import PrefixCache, reuse_stages
+from sparsevit.segmenter import Segmenter
+from sparsevit.tasks.semantic import read_classes
+from sparsevit.transforms import (
+    ImageError,
+    ImageSource,
+    choose_size,
+    load_image,
+    resize_image,
+    to_tensor,
+)
+from sparsevit.zoo import LoadedModel
+
+T = TypeVar("T")
+
+
+class Judge(Protocol):
+    """Scores schedules of one network, on the same pictures every time."""
+
+    @property
+    def metric(self) -> str:
+        """ "mIoU", "agreement" or "top-1"."""
+
+    @property
+    def data(self) -> str:
+        """Which pictures, in words."""
+
+    @property
+    def pictures(self) -> int:
+        """How many."""
+
+    @property
+    def key(self) -> str:
+        """A digest that differs where the pictures, their truth or their size differ."""
+
+    @property
+    def images(self) -> Tensor:
+        """(1, 3, img_h, img_w): the input that latency is measured on."""
+
+    @property
+    def dense_accuracy(self) -> float:
+        """Of the dense network, 0 to 1."""
+
+    def score(self, schedule: SparsitySchedule) -> float:
+        """Accuracy at a schedule, 0 to 1; the network's own schedule is left as it was."""
+
+    def enlarge(self, times: int) -> Judge:
+        """The same on up to ``times`` as many pictures, these among them."""
+
+
+class LabelledJudge:
+    """mIoU of a segmenter against the truth, at the labels' own resolution.
+
+    Attributes:
+        metric: "mIoU".
+        data: the name given.
+    """
+
+    metric = "mIoU"
+
+    def __init__(
+        self,
+        model: Segmenter,
+        data: LabelledData,
+        size: int | None = None,
+        pictures: int = 16,
+        seed: int = 0,
+        data_name: str = "",
+    ) -> None:
+        """Decode the pictures and keep them.
+
+        Args:
+            model: a sparsified segmenter in evaluation mode, on any device.
+            data: pictures with labels.
+            size: short side given to the network, pixels; None for a picture's own.
+            pictures: how many, >= 1; all if there are fewer.
+            seed: of their choice. More pictures with one seed hold the fewer ones.
+            data_name: the data in words.
+
+        Raises:
+            DataError: classes other than the network's, a file that cannot be read, or only void.
+            ValueError: no pictures asked for.
+        """
+        check_classes(data, model.config)
+        chosen = _choose(len(data), pictures, seed)
+        self.data = data_name
+        self._model = model
+        self._args = (data, size, len(chosen), seed)
+        samples = list(read_ahead(data, chosen))
+        self._truths = [sample.labels for sample in samples]
+        if all(labels.min() >= model.config.num_classes for labels in self._truths):
+            raise DataError("Nothing but void is labelled in the pictures.")
+        images = [sample.image for sample in samples]
+        self._runner = _Runner(model, model.config.mean, model.config.std, images, size)
+
+    @property
+    def pictures(self) -> int:
+        """How many."""
+        return len(self._truths)
+
+    @cached_property
+    def key(self) -> str:
+        """See :class:`Judge`."""
+        return _digest(self._runner.images + self._truths)
+
+    @property
+    def images(self) -> Tensor:
+        """(1, 3, img_h, img_w) of the first picture."""
+        return self._runner.prepare(0)
+
+    @cached_property
+    def dense_accuracy(self) -> float:
+        """mIoU of the dense network."""
+        return self.score(SparsitySchedule.parse(0.0, self._model.config.depths))
+
+    def score(self, schedule: SparsitySchedule) -> float:
+        """mIoU at a schedule.
+
+        Raises:
+            ScheduleError: a schedule of another network, or one that falls inside a stage.
+        """
+        metric = make_iou_metric(self._model.config.num_classes).to(self._runner.device)
+
+        def count(number: int, logits: Tensor) -> None:
+            truth = self._truths[number]
+            predicted = read_classes(logits, (truth.shape[0], truth.shape[1]))
+            metric.update(predicted, torch.from_numpy(truth).to(predicted.device))
+
+        self._runner.run(schedule, count)
+        return read_score(metric).miou
+
+    def enlarge(self, times: int) -> LabelledJudge:
+        """See :class:`Judge`; the judge itself where there are no more pictures."""
+        data, size, pictures, seed = self._args
+        if pictures == len(data):
+            return self
+        self._runner.forget()
+        return LabelledJudge(self._model, data, size, times * pictures, seed, self.data)
+
+
+class AgreementJudge:
+    """Mean agreement with the dense network on photos without truth; any network.
+
+    Attributes:
+        metric: "agreement".
+        data: the name given.
+        dense_accuracy: 1.
+    """
+
+    metric = "agreement"
+    dense_accuracy = 1.0
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        photos: Sequence[ImageSource],
+        short_side: int | None = None,
+        pictures: int | None = None,
+        seed: int = 0,
+        data_name: str = "",
+    ) -> None:
+        """Decode the photos and keep them at the network's size.
+
+        Args:
+            loaded: the network.
+            photos: files, or (img_h, img_w, 3) uint8 RGB arrays.
+            short_side: given to the network, pixels; None for a photo's own.
+            pictures: how many photos to take; all if None.
+            seed: of their choice. More photos with one seed hold the fewer ones.
+            data_name: the photos in words; their number if empty.
+
+        Raises:
+            ImageError: no photos, or one that cannot be read.
+            ValueError: no pictures asked for.
+        """
+        if not photos:
+            raise ImageError("There are no photos to compare dense and sparse on.")
+        chosen = _choose(len(photos), len(photos) if pictures is None else pictures, seed)
+        self.data = data_name or f"{len(photos)} photos"
+        self.pictures = len(chosen)
+        self._loaded = loaded
+        self._args = (photos, short_side, seed)
+        images = [load_image(photos[index]) for index in chosen]
+        self._runner = _Runner(loaded.module, loaded.mean, loaded.std, images, short_side)
+
+    @cached_property
+    def key(self) -> str:
+        """See :class:`Judge`."""
+        return _digest(self._runner.images)
+
+    @property
+    def images(self) -> Tensor:
+        """(1, 3, img_h, img_w) of the first photo."""
+        return self._runner.prepare(0)
+
+    @cached_property
+    def _dense(self) -> list[Any]:
+        return self._predict(SparsitySchedule.parse(0.0, self._loaded.depths))
+
+    def score(self, schedule: SparsitySchedule) -> float:
+        """Mean agreement at a schedule.
+
+        Raises:
+            ScheduleError: a schedule of another network, or one that falls inside a stage.
+        """
+        pairs = zip(self._dense, self._predict(schedule), strict=True)
+        compare = self._loaded.task.compare
+        return float(np.mean([compare(dense, sparse)["agreement"] for dense, sparse in pairs]))
+
+    def enlarge(self, times: int) -> AgreementJudge:
+        """See :class:`Judge`; the judge itself where there are no more photos."""
+        photos, short_side, seed = self._args
+        if self.pictures == len(photos):
+            return self
+        self._runner.forget()
+        more = times * self.pictures
+        return AgreementJudge(self._loaded, photos, short_side, more, seed, self.data)
+
+    def _predict(self, schedule: SparsitySchedule) -> list[Any]:
+        def interpret(number: int, output: Tensor) -> Any:
+            height, width = self._runner.images[number].shape[:2]
+            return self._loaded.task.interpret(output, (height, width))
+
+        return self._runner.run(schedule, interpret)
+
+
+class _Runner:
+    """Runs a network on the same pictures again and again.
+
+    Attributes:
+        images: (img_h, img_w, 3) uint8 RGB each, at the network's size.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        mean: Sequence[float],
+        std: Sequence[float],
+        images: Sequence[np.ndarray],
+        short_side: int | None,
+    ) -> None:
+        self.images = [
+            resize_image(image, choose_size(image.shape[0], image.shape[1], short_side))
+            for image in images
+        ]
+        self._model = model
+        self._normalisation = (mean, std)
+        self._cache = PrefixCache()
+
+    @property
+    def device(self) -> torch.device:
+        return next(self._model.parameters()).device
+
+    def prepare(self, number: int) -> Tensor:
+        """(1, 3, img_h, img_w), normalised, on the network's device in its dtype."""
+        weights = next(self._model.parameters())
+        return to_tensor(self.images[number], *self._normalisation).to(
+            weights.device, weights.dtype
+        )
+
+    def forget(self) -> None:
+        """Free what is kept for the next schedule; another judge goes on."""
+        self._cache = PrefixCache()
+
+    def run(self, schedule: SparsitySchedule, read: Callable[[int, Tensor], T]) -> list[T]:
+        """What ``read(number, output)`` makes of the output for every picture."""
+        before = get_sparsity(self._model)
+        found = []
+        try:
+            set_sparsity(self._model, schedule)
+            with torch.inference_mode():
+                for number in range(len(self.images)):
+                    images = self.prepare(number)
+                    with reuse_stages(self._model, self._cache, number):
+                        output = self._model(images)
+                    found.append(read(number, output))
+        finally:
+            set_sparsity(self._model, before)
+        return found
+
+
+def _choose(available: int, wanted: int, seed: int) -> list[int]:
+    """Which of the pictures to take: a start of one shuffled order."""
+    if wanted < 1:
+        raise ValueError(f"At least 1 picture is needed, not {wanted}.")
+    order = list(range(available))
+    random.Random(seed).shuffle(order)
+    return order[:wanted]
+
+
+def _digest(arrays: Sequence[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(str(array.shape).encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""The paper's comparisons on networks of our own: each a measurement, a finding and a plot."""

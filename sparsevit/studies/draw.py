@@ -1,0 +1,185 @@
+"""Plots of studies, each a PNG drawn from the study's JSON."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from sparsevit.plots import (
+    COLOURS,
+    DENSE_COLOUR,
+    DPI,
+    GRID_COLOUR,
+    SIZE_INCHES,
+    Axis,
+    Line,
+    Plot,
+    Point,
+    draw_plot,
+)
+
+_MARKERS = "osD^v"
+
+
+def draw_curves(document: dict[str, Any], axis: Axis, title: str) -> bytes:
+    """A curve for every group of rows: mIoU over latency or over sparsity.
+
+    Args:
+        document: of a study whose rows have latencies, or whose notes are sparsities.
+        axis: what x is.
+        title: above the curves.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in document["rows"]:
+        groups.setdefault(row["group"], []).append(row)
+    lines = []
+    for group, rows in groups.items():
+        if axis == "latency":
+            points = [Point(row["latency_ms"], 100 * row["miou"], row["note"]) for row in rows]
+        else:
+            points = [Point(float(row["note"]), 100 * row["miou"]) for row in rows]
+        points.sort(key=lambda point: point.x)
+        lines.append(Line(group, tuple(points), is_dense="dense" in group))
+    return draw_plot(Plot(tuple(lines), axis, title, _describe(document)))
+
+
+def draw_dots(document: dict[str, Any], title: str) -> bytes:
+    """A line for every group, a dot for every row, a colour for every note: mIoU across.
+
+    Args:
+        document: of a study; its groups and notes in the order of the legend.
+        title: above.
+    """
+    rows = document["rows"]
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    notes = list(dict.fromkeys(row["note"] for row in rows))
+    figure = _start(0.36 * len(groups) + 1.8)
+    axes = figure.add_subplot()
+    for note, colour, marker in zip(notes, COLOURS, _MARKERS, strict=False):
+        dots = [(100 * row["miou"], row["group"]) for row in rows if row["note"] == note]
+        axes.plot(
+            [x for x, _ in dots],
+            [groups.index(group) for _, group in dots],
+            marker,
+            color=colour,
+            markersize=6,
+            alpha=0.8,
+            label=f"sparsity {note}",
+        )
+    axes.set_yticks(range(len(groups)), groups)
+    axes.set_ylim(len(groups) - 0.5, -0.5)
+    axes.margins(x=0.05)
+    axes.set_xlabel("mIoU, %")
+    _tidy(axes)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=len(notes),
+        frameon=False,
+        fontsize=9,
+        handletextpad=0.1,
+        columnspacing=1.2,
+    )
+    return _finish(figure, title, _describe(document))
+
+
+def draw_sensitivity(document: dict[str, Any]) -> bytes:
+    """A heat map: points of mIoU lost, a row for every pair, a column for every sparsity."""
+    lost = np.array(document["lost_points"])
+    gains = np.array([gain["interval_points"] for gain in document["gains"]])
+    is_sure = (gains.prod(axis=1) > 0).reshape(lost.shape)  # both ends on one side of 0
+    pairs, sparsities = document["pairs"], document["sparsities"]
+    figure = _start(0.36 * len(pairs) + 1.6)
+    axes = figure.add_subplot()
+    top = max(1.0, float(np.abs(lost).max()))  # so that noise does not look like a loss
+    picture = axes.imshow(lost, cmap="PuOr_r", vmin=-top, vmax=top, aspect="auto")
+    for (row, column), value in np.ndenumerate(lost):
+        axes.text(
+            column,
+            row,
+            f"{value + 0.0:.1f}",
+            ha="center",
+            va="center",
+            fontsize=9,
+            fontweight="bold" if is_sure[row, column] else "normal",
+            color="white" if abs(value) > 0.7 * top else "black",
+        )
+    axes.set_xticks(range(len(sparsities)), [f"{s:g}" for s in sparsities])
+    axes.set_yticks(range(len(pairs)), pairs)
+    axes.set_xlabel("sparsity of this pair alone (bold: these pictures tell it from 0)")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    bar = figure.colorbar(picture, ax=axes, pad=0.02)
+    bar.set_label("mIoU lost, points", fontsize=9)
+    bar.outline.set_visible(False)
+    return _finish(figure, "What each pair of blocks costs when pruned alone", _describe(document))
+
+
+def draw_samplers(document: dict[str, Any]) -> bytes:
+    """Best mIoU and hypervolume over trials: a thin line for every seed, a thick one for the mean.
+
+    Where all curves rise from nothing, at the start, they are cut off.
+    """
+    figure = _start(SIZE_INCHES[1])
+    panels = {
+        "best_miou": f"best mIoU within {document['budget_ms']:.0f} ms, %",
+        "hypervolume": "hypervolume, % of what is possible",
+    }
+    for number, (key, words) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(1, len(panels), number)
+        shown = []
+        for (group, found), colour, style in zip(
+            document["curves"].items(), COLOURS, ("-", "--"), strict=False
+        ):
+            curves = 100 * np.array(found[key], dtype=float)  # (seeds, trials), NaN for None
+            trials = np.arange(1, curves.shape[1] + 1)
+            axes.step(trials, curves.T, style, color=colour, lw=0.8, alpha=0.45, where="post")
+            mean = curves.mean(axis=0)
+            axes.step(trials, mean, style, color=colour, lw=2.2, where="post", label=group)
+            shown.append(curves[:, curves.shape[1] // 5 :])
+        low, high = np.nanmin(shown), np.nanmax(shown)
+        axes.set_ylim(low - 0.05 * (high - low) - 0.01, high + 0.05 * (high - low) + 0.01)
+        axes.set_xlim(1, None)
+        axes.set_xlabel("trials")
+        axes.set_ylabel(words)
+        _tidy(axes)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    seeds = len(document["seeds"])
+    title = f"Evolutionary against random search: {seeds} seed{'s' if seeds > 1 else ''} and mean"
+    return _finish(figure, title, _describe(document))
+
+
+def _start(height: float) -> Any:
+    """A figure of the usual width, and of some inches of height."""
+    from matplotlib.figure import Figure  # a second to import
+
+    return Figure(
+        figsize=(SIZE_INCHES[0], height), dpi=DPI, layout="constrained", facecolor="white"
+    )
+
+
+def _tidy(axes: Any) -> None:
+    axes.grid(color=GRID_COLOUR, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _finish(figure: Any, title: str, footer: str) -> bytes:
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure.supxlabel(footer, fontsize=8, color=DENSE_COLOUR)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _describe(document: dict[str, Any]) -> str:
+    """What was measured on what, under the plot."""
+    words = f"{document['model']}, {document['pictures']} pictures of {document['data']}"
+    size = document["size"]
+    if len(size) == 1:
+        words += f", {size[0][0]}x{size[0][1]}"
+    if "other_load" in document:
+        words += f"\n{document['device']}, {document['dtype']}, batch 1"
+    return words

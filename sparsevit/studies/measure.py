@@ -1,0 +1,133 @@
+"""Accuracy and latency of variants: every picture and every round meets all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparsevit.evaluation import make_iou_metric
+from sparsevit.latency import WARMUP_RUNS, LoadMeter, time_interleaved
+from sparsevit.studies.subject import Run, Subject, Variant
+from sparsevit.tasks.semantic import read_classes
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of one variant.
+
+    Attributes:
+        variant: which.
+        confusions: (pictures, classes, classes) int64 pixels, row = truth.
+        latency_ms: median of the timed rounds; None where it was not timed.
+    """
+
+    variant: Variant
+    confusions: np.ndarray
+    latency_ms: float | None = None
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU over all pixels of all pictures, 0..1."""
+        return float(compute_miou(self.confusions.sum(axis=0)))
+
+    def to_row(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        variant = self.variant
+        row: dict[str, Any] = {"group": variant.group, "name": variant.name, "note": variant.note}
+        if variant.schedule is not None:
+            row["schedule"] = variant.schedule.to_list()
+        row["miou"] = round(self.miou, 6)
+        if self.latency_ms is not None:
+            row["latency_ms"] = round(self.latency_ms, 2)
+        return row
+
+
+def compute_miou(confusions: np.ndarray) -> np.ndarray:
+    """Mean IoU over the classes that occur in the truth or in the prediction.
+
+    Args:
+        confusions: (..., classes, classes) counts of pixels, row = truth.
+
+    Returns:
+        (...) float64, NaN where nothing was counted.
+    """
+    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
+    union = confusions.sum(-1) + confusions.sum(-2) - hits  # (..., classes)
+    occurs = union > 0
+    iou = np.divide(hits, union, out=np.zeros(hits.shape), where=occurs)
+    count = occurs.sum(-1)
+    return np.divide(iou.sum(-1), count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
+@torch.inference_mode()
+def score_variants(subject: Subject, variants: Sequence[Variant]) -> list[Measured]:
+    """Run every variant on every picture and count its pixels at the labels' own resolution.
+
+    Args:
+        subject: network and pictures.
+        variants: with different names.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    device = subject.loaded.device
+    metric = make_iou_metric(subject.model.config.num_classes).to(device)
+    counts: list[list[np.ndarray]] = [[] for _ in variants]
+    indices = subject.list_indices()
+    for done, index in enumerate(indices, start=1):
+        sample = subject.data[index]
+        truth = torch.from_numpy(sample.labels).to(device)
+        sides = {variant.short_side for variant in variants}
+        images = {side: subject.prepare(sample.image, side) for side in sides}
+        for variant, confusions in zip(variants, counts, strict=True):
+            logits = variant.run(images[variant.short_side])
+            metric.reset()
+            metric.update(read_classes(logits, sample.labels.shape), truth)
+            confusions.append(metric.confmat.cpu().numpy().copy())
+        subject.report("scoring", done, len(indices))
+    return [
+        Measured(variant, np.stack(confusions))
+        for variant, confusions in zip(variants, counts, strict=True)
+    ]
+
+
+def time_measured(
+    subject: Subject, measured: Sequence[Measured]
+) -> tuple[list[Measured], float | None]:
+    """Time every variant on the first picture, interleaved, in this process.
+
+    Args:
+        subject: network and pictures.
+        measured: the variants.
+
+    Returns:
+        The same with their latency, and the share of the CPUs that other processes used meanwhile,
+        None if unknown.
+    """
+    image = subject.data[0].image
+    variants = [one.variant for one in measured]
+    images = {v.short_side: subject.prepare(image, v.short_side) for v in variants}
+    runs: dict[str, Callable[[], Tensor]] = {}
+    for number, variant in enumerate(variants):
+        forms: tuple[Run, ...] = (variant.run, *variant.rivals)
+        for form, run in enumerate(forms):
+            runs[f"{number} {form}"] = partial(run, images[variant.short_side])
+    total = subject.rounds + WARMUP_RUNS
+    with torch.inference_mode(), LoadMeter() as meter:
+        stats = time_interleaved(
+            runs,
+            subject.rounds,
+            subject.loaded.device,
+            on_round=lambda done: subject.report("timing", done, total),
+        )
+    timed = []
+    for number, one in enumerate(measured):
+        forms_ms = [stats[f"{number} {f}"].median_ms for f in range(1 + len(one.variant.rivals))]
+        timed.append(replace(one, latency_ms=min(forms_ms)))
+    return timed, meter.other_load

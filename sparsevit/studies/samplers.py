@@ -1,0 +1,193 @@
+"""Evolutionary against random search at the same number of trials (SparseViT, section 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.search import (
+    FrontierPoint,
+    LabelledJudge,
+    LatencyPredictor,
+    SearchSettings,
+    find_pareto,
+    search_steps,
+)
+from sparsevit.search.predictor import build_predictor
+from sparsevit.search.settings import Sampler
+from sparsevit.studies.subject import StudyError, Subject
+
+SAMPLERS: tuple[Sampler, ...] = ("evolutionary", "random")
+
+
+class MemoJudge(LabelledJudge):
+    """A judge that looks at a schedule once, however many searches ask for it."""
+
+    def __init__(self, subject: Subject) -> None:
+        """Take the subject's pictures.
+
+        Args:
+            subject: network and pictures.
+        """
+        super().__init__(
+            subject.model, subject.data, subject.short_side, subject.pictures, data_name="study"
+        )
+        self._known: dict[SparsitySchedule, float] = {}
+
+    @property
+    def num_known(self) -> int:
+        """Schedules looked at."""
+        return len(self._known)
+
+    def score(self, schedule: SparsitySchedule) -> float:
+        """See :class:`LabelledJudge`."""
+        if schedule not in self._known:
+            self._known[schedule] = super().score(schedule)
+        return self._known[schedule]
+
+
+def compare_samplers(subject: Subject, trials: int = 150, budget: str = "0.6x") -> dict[str, Any]:
+    """Search with either sampler once for each seed, all by one latency predictor.
+
+    Accuracies are on the pictures searched with: what a search finds there is what is compared.
+
+    Args:
+        subject: network, pictures, seeds, and timed rounds for the predictor.
+        trials: schedules that each search evaluates.
+        budget: latency not to exceed, as in :class:`sparsevit.search.SearchSettings`.
+
+    Returns:
+        ``{rows, curves, budget_ms, dense_ms, dense_miou, trials, population, evaluated,
+        predictor_error_percent, other_load, finding}``. ``curves {sampler: {best_miou,
+        hypervolume}}`` hold a list for each seed with a value for each trial, ``best_miou`` None
+        before a schedule is fast enough; ``evaluated`` counts different schedules of all searches.
+
+    Raises:
+        SearchError: an impossible budget.
+        StudyError: fewer than two trials.
+    """
+    if trials < 2:
+        raise StudyError(f"Searches are compared over at least 2 trials, not {trials}.")
+    judge = MemoJudge(subject)
+    predictor = _build_predictor(subject, judge)
+    total = len(SAMPLERS) * len(subject.seeds) * trials
+    curves: dict[str, dict[str, list[Any]]] = {}
+    rows = []
+    done = 0
+    for sampler in SAMPLERS:
+        curves[sampler] = {"best_miou": [], "hypervolume": []}
+        for seed in subject.seeds:
+            settings = SearchSettings(trials=trials, budget=budget, sampler=sampler, seed=seed)
+            tried, budget_ms = _search(subject, judge, predictor, settings, done, total)
+            done += trials
+            tried += tried[-1:] * (trials - len(tried))  # where nothing new was left to try
+            best = list_best(tried, budget_ms)
+            volumes = list_hypervolumes(tried, budget_ms)
+            curves[sampler]["best_miou"].append(best)
+            curves[sampler]["hypervolume"].append(volumes)
+            rows.append(
+                {
+                    "group": sampler,
+                    "name": f"{sampler}, seed {seed}",
+                    "miou": best[-1],
+                    "hypervolume": volumes[-1],
+                }
+            )
+    return {
+        "rows": rows,
+        "curves": curves,
+        "budget_ms": round(budget_ms, 2),
+        "dense_ms": round(predictor.dense_ms, 2),
+        "dense_miou": round(judge.dense_accuracy, 6),
+        "trials": trials,
+        "population": settings.population_used,
+        "evaluated": judge.num_known,
+        "predictor_error_percent": predictor.error_percent,
+        "other_load": predictor.other_load,
+        "finding": _describe(curves, trials, budget),
+    }
+
+
+def list_best(tried: Sequence[FrontierPoint], budget_ms: float) -> list[float | None]:
+    """The best accuracy within a budget after every trial; None before there is one."""
+    best: list[float | None] = []
+    highest = None
+    for point in tried:
+        if point.predicted_ms <= budget_ms:
+            highest = point.accuracy if highest is None else max(highest, point.accuracy)
+        best.append(None if highest is None else round(highest, 6))
+    return best
+
+
+def list_hypervolumes(tried: Sequence[FrontierPoint], budget_ms: float) -> list[float]:
+    """The hypervolume after every trial, as a share of all there is.
+
+    All there is goes from 0 ms to the budget and from accuracy 0 to 1; what counts is where some
+    tried schedule is at least as fast and at least as accurate.
+    """
+    volumes = []
+    frontier: list[FrontierPoint] = []
+    for point in tried:
+        if point.predicted_ms < budget_ms:
+            frontier = find_pareto([*frontier, point])
+        ends = [*(p.predicted_ms for p in frontier), budget_ms]
+        areas = (
+            (end - start) * p.accuracy
+            for p, (start, end) in zip(frontier, pairwise(ends), strict=True)
+        )
+        volumes.append(round(sum(areas) / budget_ms, 6))
+    return volumes
+
+
+def _build_predictor(subject: Subject, judge: LabelledJudge) -> LatencyPredictor:
+    """The latency of every schedule, measured once."""
+    steps = build_predictor(subject.loaded, judge.images, subject.rounds)
+    found: LatencyPredictor | None = None
+    for done, total, step in steps:
+        subject.report("timing", done, total)
+        found = step
+    assert found is not None  # the last step gives it
+    return found
+
+
+def _search(
+    subject: Subject,
+    judge: LabelledJudge,
+    predictor: LatencyPredictor,
+    settings: SearchSettings,
+    done: int,
+    total: int,
+) -> tuple[tuple[FrontierPoint, ...], float]:
+    """Everything one search tries, in order, and its budget in ms; finalists are not looked at."""
+    for progress in search_steps(subject.loaded, judge, settings, predictor=predictor):
+        subject.report("searching", done + progress.done, total)
+        if progress.done == progress.total or progress.note:  # nothing new is left to try
+            break
+    assert progress.budget_ms is not None
+    return progress.tried, progress.budget_ms
+
+
+def _describe(curves: dict[str, dict[str, list[Any]]], trials: int, budget: str) -> str:
+    """One sentence on what both end at."""
+    last = {sampler: [run[-1] for run in found["best_miou"]] for sampler, found in curves.items()}
+    if any(value is None for values in last.values() for value in values):
+        return (
+            f"With a latency budget of {budget} some search found no schedule in {trials} trials."
+        )
+    evolved, drawn = (100 * np.array(last[sampler]) for sampler in SAMPLERS)
+    points = float(evolved.mean() - drawn.mean())
+    apart = evolved.min() > drawn.max() or evolved.max() < drawn.min()
+    doubt = "" if apart else ", whose ranges overlap"
+    volumes = [np.mean([run[-1] for run in curves[sampler]["hypervolume"]]) for sampler in SAMPLERS]
+    return (
+        f"After {trials} trials with a latency budget of {budget}, evolutionary search ends "
+        f"{abs(points):.2f} points of mIoU {'above' if points >= 0 else 'below'} random search "
+        f"(evolutionary {evolved.min():.1f} to {evolved.max():.1f} %, random {drawn.min():.1f} to "
+        f"{drawn.max():.1f} % over {len(evolved)} seeds{doubt}), and its hypervolume is "
+        f"{100 * abs(volumes[0] / volumes[1] - 1):.1f} % "
+        f"{'larger' if volumes[0] >= volumes[1] else 'smaller'}."
+    )

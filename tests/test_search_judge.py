@@ -1,0 +1,148 @@
+"""How schedules are judged: accuracy on fixed pictures, and stages that need not run again."""
+
+from __future__ import annotations
+
+import random
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from search_support import (
+    DEPTHS,
+    make_loaded,
+)
+from test_evaluation import VOID, Pictures, make_labels
+from training_support import MODEL
+
+from sparsevit import SparsitySchedule, sparsify
+from sparsevit.data.labelled import DataError
+from sparsevit.evaluation import evaluate
+from sparsevit.patch import get_sparsity, set_sparsity
+from sparsevit.schedule import ScheduleError
+from sparsevit.search import (
+    AgreementJudge,
+    LabelledJudge,
+)
+from sparsevit.search.prefix import PrefixCache, reuse_stages
+from sparsevit.segmenter import Segmenter
+from sparsevit.transforms import ImageError
+
+
+def parse(value: object) -> SparsitySchedule:
+    return SparsitySchedule.parse(value, DEPTHS)
+
+
+@pytest.mark.parametrize(
+    ("size", "score"),
+    [((64, 96), "rms"), ((72, 104), "rms"), ((36, 52), "gradient"), ((36, 52), "random")],
+)
+def test_reused_stages_change_not_a_bit(size, score):
+    model = sparsify(deepcopy(make_loaded().module), score=score)
+    rng = random.Random(0)
+    # Each schedule begins as the one before, up to another stage.
+    schedules = [SparsitySchedule.random(DEPTHS, rng) for _ in range(3)]
+    for schedule in tuple(schedules):
+        for stage in range(1, len(DEPTHS)):
+            tail = SparsitySchedule.random(DEPTHS, rng).stages[stage:]
+            schedules.append(SparsitySchedule(schedule.stages[:stage] + tail))
+    pictures = torch.randn(2, 1, 3, *size)
+    caches = [PrefixCache(), PrefixCache(limit_bytes=80_000)]
+    with torch.inference_mode():
+        for schedule in schedules:
+            set_sparsity(model, schedule)
+            for number, images in enumerate(pictures):
+                expected = model(images)
+                for cache in caches:
+                    with reuse_stages(model, cache, number):
+                        assert torch.equal(model(images), expected)
+    # Beginnings in common: one stage nine times, two six times, three three times, of 2 pictures.
+    embeddings = 0 if score == "gradient" else 2 * (len(schedules) - 1)
+    assert caches[0].hits >= embeddings + 2 * (9 + 6 + 3)
+    assert 0 < caches[1].hits <= caches[0].hits
+
+
+def test_reuse_ends_and_stays_away_from_training():
+    model = make_loaded().module
+    cache = PrefixCache()
+    images = torch.randn(1, 3, 64, 64)
+    with reuse_stages(model, cache, 0):
+        model(images)  # gradients are on
+    assert cache.hits == cache.misses == 0
+    assert not [m for m in model.modules() if "forward" in vars(m)]
+    with pytest.raises(RuntimeError), reuse_stages(model, cache, 0), torch.no_grad():
+        model(images[:, :2])
+    assert not [m for m in model.modules() if "forward" in vars(m)]
+
+
+@pytest.fixture
+def segmenter() -> Segmenter:
+    model = make_loaded().module
+    assert isinstance(model, Segmenter)
+    return model
+
+
+class Streets(Pictures):
+    class_names = (*MODEL.class_names, "Void")
+
+
+@pytest.mark.parametrize("size", [None, 64])
+def test_the_judge_scores_as_evaluation_does(segmenter, size):
+    rng = np.random.default_rng(0)
+    data = Streets(*(rng.integers(0, 4, (70, 100 + 8 * n), dtype=np.uint8) for n in range(3)))
+    set_sparsity(segmenter, 0.2)
+    judge = LabelledJudge(segmenter, data, size, 5, data_name="toy")
+    schedules = [parse(0.0), parse([[0.7], [0.3], [0.1, 0.8], [0.5]])]
+    expected = [r["miou"] for r in evaluate(segmenter, data, schedules, size)["results"]]
+    found = [judge.score(schedule) for schedule in schedules]
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert judge.dense_accuracy == found[0]
+    assert found[0] != found[1]
+    assert get_sparsity(segmenter) == parse(0.2)
+    assert (judge.metric, judge.data, judge.pictures) == ("mIoU", "toy", 3)
+    assert judge.enlarge(4) is judge
+
+
+def test_more_pictures_hold_the_fewer_ones(segmenter):
+    data = Streets(*(make_labels(64, 64) for _ in range(8)))
+    small = LabelledJudge(segmenter, data, None, 2, seed=3)
+    few = set(data.read)
+    data.read.clear()
+    large = small.enlarge(3)
+    assert large.pictures == 6
+    assert len(few) == 2
+    assert few < set(data.read)
+    assert large.key != small.key == LabelledJudge(segmenter, data, None, 2, seed=3).key
+    assert small.key != LabelledJudge(segmenter, data, None, 2, seed=4).key
+    assert small.images.shape == (1, 3, 64, 64)
+
+
+def test_a_judge_needs_something_to_judge_by(segmenter):
+    with pytest.raises(DataError, match="void"):
+        LabelledJudge(segmenter, Streets(np.full((64, 64), VOID, np.uint8)))
+    with pytest.raises(DataError, match="classes"):
+        LabelledJudge(segmenter, Pictures(make_labels()))
+    with pytest.raises(ValueError, match="At least 1"):
+        LabelledJudge(segmenter, Streets(make_labels()), pictures=0)
+    with pytest.raises(ImageError, match="no photos"):
+        AgreementJudge(make_loaded(), [])
+
+
+def test_agreement_is_the_mean_over_photos():
+    loaded = make_loaded()
+    rng = np.random.default_rng(0)
+    photos = [rng.integers(0, 255, (64, 96 + 32 * n, 3), dtype=np.uint8) for n in range(2)]
+    judge = AgreementJudge(loaded, photos)
+    schedule = parse(0.7)
+    singles = [AgreementJudge(loaded, [photo]).score(schedule) for photo in photos]
+    assert judge.score(schedule) == pytest.approx(np.mean(singles))
+    assert 0 < judge.score(schedule) < 1
+    assert judge.score(parse(0.0)) == judge.dense_accuracy == 1
+    assert judge.enlarge(4) is judge
+    few = AgreementJudge(loaded, photos, 64, pictures=1)
+    assert few.enlarge(4).pictures == 2
+    assert (few.metric, few.data) == ("agreement", "2 photos")
+    with pytest.raises(ScheduleError):
+        judge.score(SparsitySchedule.parse(0.5, (2, 2)))
+    assert replace(loaded, name="x").depths == DEPTHS  # the network itself is as it was
