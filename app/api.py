@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
@@ -10,7 +11,8 @@ import numpy as np
 
 from app.engine import Engine
 from app.errors import explain
-from app.records import Result, Settings
+from app.records import Photo, Result, Settings
+from app.search import make_storage, read_search
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 from sparsevit.tradeoff import SizePoint
 from sparsevit.transforms import ImageError
@@ -133,6 +135,39 @@ class Api:
             "device": result.analysis.device,
         }
 
+    def search(
+        self, photo: str, model: str, short_side: int, budget: str, trials: int, seed: int
+    ) -> dict[str, Any]:
+        """Find the sparsities that keep most of a network's output on a photo in less time.
+
+        Takes a minute or more: every trial runs the network.
+
+        Args:
+            photo: an uploaded picture.
+            model: a name that the endpoint models lists.
+            short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
+            budget: latency not to exceed, as 0.6x of dense or 120ms; empty for the whole trade-off.
+            trials: schedules to try, 1 to 300.
+            seed: of everything random in the search, at least 0.
+
+        Returns:
+            As ``frontier.json`` of the command line: "schedule" is the best within the budget,
+            "points" are those that nothing tried beats, each with schedule, accuracy (agreement
+            with dense), predicted_ms and latency_ms; dense_ms, device, size and dtype.
+        """
+        try:
+            settings = self.read_settings(model, short_side, "0")
+            asked = read_search(budget, trials, seed)
+            picture = self._read_photo(photo)
+            with TemporaryDirectory() as folder:
+                *_, last = self._engine.search(
+                    picture, settings, asked, make_storage(), Path(folder)
+                )
+        except Exception as error:
+            raise self._refuse(error) from None
+        assert last.result is not None
+        return last.result.to_dict()
+
     def read_settings(self, model: str, short_side: int, sparsity: str) -> Settings:
         """Settings as a program sends them.
 
@@ -149,10 +184,13 @@ class Api:
         return Settings(model, schedule, short_side=short_side or None)
 
     def _run(self, photo: str, model: str, short_side: int, sparsity: str) -> Result:
-        if not photo:
-            raise ImageError("A photo is needed; upload one with handle_file().")
         settings = self.read_settings(model, short_side, sparsity)
-        return self._engine.analyze(self._engine.read_photo(photo), settings)
+        return self._engine.analyze(self._read_photo(photo), settings)
+
+    def _read_photo(self, path: str) -> Photo:
+        if not path:
+            raise ImageError("A photo is needed; upload one with handle_file().")
+        return self._engine.read_photo(path)
 
     def _refuse(self, error: Exception) -> gr.Error:
         return gr.Error(explain(error, self._engine.device), print_exception=False)

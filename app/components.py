@@ -50,6 +50,17 @@ def add_view(name: str, value: str | None, **options: Any) -> gr.HTML:
     )
 
 
+def add_figure(value: str, elem_id: str) -> gr.HTML:
+    """A part of the page that Python draws as HTML; what has a data-index in it can be pressed.
+
+    Args:
+        value: HTML.
+        elem_id: of the element.
+    """
+    script = load_script("figure")
+    return gr.HTML(value, js_on_load=script, apply_default_css=False, elem_id=elem_id)
+
+
 def _take_file(self: gr.Image, payload: ImageData | None) -> Any:
     """The uploaded file as it came, so that our own reader judges it and not gradio's.
 

@@ -6,7 +6,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,21 +16,23 @@ from torch import Tensor
 
 from app.config import Config
 from app.examples import read_examples, read_photo
+from app.frames import time_frame
 from app.newest import Superseded, always, stop_when_stale
 from app.records import FrameResult, Photo, Result, Settings, fit_schedule
+from app.search import search_photo
+from app.turns import TurnLock
 from sparsevit.analysis import PreparedImage, analyze, prepare_image
 from sparsevit.latency import (
     describe_device,
     find_dense_form,
     make_runs,
     refine_latency,
-    time_interleaved,
 )
 from sparsevit.memory import is_out_of_memory, peak_extra_mb
-from sparsevit.patch import host_form, set_sparsity, sparsify
+from sparsevit.patch import sparsify
 from sparsevit.schedule import SparsitySchedule
+from sparsevit.search import SearchProgress, SearchSettings
 from sparsevit.steps import BlockSteps, trace_block
-from sparsevit.trace import capture
 from sparsevit.tradeoff import SizeComparison, compare_sizes
 from sparsevit.transforms import ImageError, choose_size, resize_image, to_tensor
 from sparsevit.zoo import (
@@ -63,7 +64,7 @@ class Engine:
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
         self.config = config
         self.examples = read_examples(config.assets)
-        self._run_lock = threading.Lock()
+        self._run_lock = TurnLock()
         self._load_lock = threading.Lock()
         self._download_lock = threading.Lock()
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
@@ -203,7 +204,8 @@ class Engine:
         images, schedule = result.analysis.prepared.images, result.settings.schedule
         form = self._choose_dense_form(loaded, result)
         rounds = refine_latency(loaded.module, images, schedule, runs, form, warmup)
-        for report in self._take_turns(loaded, result, rounds, is_current):
+        linked = result.settings.linked
+        for report in self._take_turns(loaded, linked, rounds, is_current):
             self._dense_ms[loaded.name, images.shape] = report.dense.median_ms
             yield replace(result, analysis=replace(result.analysis, latency=report))
 
@@ -240,56 +242,9 @@ class Engine:
             if not is_current():
                 raise Superseded
             sparsify(loaded.module, 0.0, rescore=not settings.linked)
-            return self._time_frame(loaded, pixels, settings, images, order, warmup)
-
-    def _time_frame(
-        self,
-        loaded: LoadedModel,
-        pixels: np.ndarray,
-        settings: Settings,
-        images: Tensor,
-        order: Sequence[str],
-        warmup: int,
-    ) -> FrameResult:
-        size = (images.shape[-2], images.shape[-1])
-        images = images.to(loaded.device, loaded.dtype)
-        form = self._find_dense_form(loaded, images)
-        outputs: dict[str, Any] = {}
-
-        def run_dense() -> None:
-            set_sparsity(loaded.module, 0.0)
-            with host_form(loaded.module) if form == "host" else nullcontext():
-                outputs["dense"] = loaded.module(images)
-
-        def run_sparse() -> None:
-            set_sparsity(loaded.module, settings.schedule)
-            with capture(loaded.module) as outputs["trace"]:
-                outputs["sparse"] = loaded.module(images)
-
-        runs = {"dense": run_dense, "sparse": run_sparse}
-        with torch.inference_mode():
-            stats = time_interleaved({name: runs[name] for name in order}, 1, loaded.device, warmup)
-            predictions = {name: loaded.task.interpret(outputs[name], size) for name in order}
-        dense_ms = agreement = None
-        if "dense" in order:
-            dense_ms = stats["dense"].median_ms
-            compared = loaded.task.compare(predictions["dense"], predictions["sparse"])
-            agreement = compared["agreement"]
-        blocks = tuple(outputs["trace"].blocks)
-        return FrameResult(
-            pixels=pixels,
-            settings=settings,
-            size=size,
-            blocks=blocks,
-            windows=(sum(b.kept for b in blocks), sum(b.total for b in blocks)),
-            prediction=predictions["sparse"],
-            task=loaded.task,
-            sparse_ms=stats["sparse"].median_ms,
-            dense_ms=dense_ms,
-            agreement=agreement,
-            device=describe_device(loaded.device),
-            dtype=str(loaded.dtype).removeprefix("torch."),
-        )
+            images = images.to(loaded.device, loaded.dtype)
+            form = self._find_dense_form(loaded, images)
+            return time_frame(loaded, pixels, settings, images, form, order, warmup)
 
     def measure_memory(self, result: Result) -> Result:
         """The result with the memory a dense and a sparse forward need at their worst moment."""
@@ -316,7 +271,37 @@ class Engine:
             self._choose_dense_form(loaded, result),
             rounds,
         )
-        yield from self._take_turns(loaded, result, steps, is_current)
+        yield from self._take_turns(loaded, result.settings.linked, steps, is_current)
+
+    def search(
+        self,
+        photo: Photo,
+        settings: Settings,
+        search: SearchSettings,
+        storage: Any,
+        folder: Path,
+        is_current: Callable[[], bool] = always,
+    ) -> Iterator[SearchProgress]:
+        """Search for sparsities on a photo, step after step; others may run between two steps.
+
+        Args:
+            photo: the picture.
+            settings: network and resolution.
+            search: what to search.
+            storage: optuna's; what it knows of an earlier search is used.
+            folder: where the latency predictor is kept.
+            is_current: asked after every step; False ends the search.
+
+        Raises:
+            ModelError: the network cannot be had.
+            SearchError: a budget that cannot be met.
+        """
+        loaded = self._get_model(settings.model)
+        steps = search_photo(loaded, photo, settings, search, storage, folder)
+        for progress in self._take_turns(loaded, True, steps):
+            yield progress
+            if not is_current():
+                return
 
     def trace_block(self, result: Result, index: int) -> BlockSteps:
         """The real tensors of block ``index`` of a result, for the tab that explains."""
@@ -330,16 +315,16 @@ class Engine:
     def _take_turns(
         self,
         loaded: LoadedModel,
-        result: Result,
+        linked: bool,
         steps: Iterator[Outcome],
-        is_current: Callable[[], bool],
+        is_current: Callable[[], bool] = always,
     ) -> Iterator[Outcome]:
         """Go through steps that run a network, with the lock held for one step at a time."""
         while True:
             with self._run_lock:
                 if not is_current():
                     return
-                sparsify(loaded.module, 0.0, rescore=not result.settings.linked)
+                sparsify(loaded.module, 0.0, rescore=not linked)
                 try:
                     with stop_when_stale(loaded.module, is_current):
                         outcome = next(steps, None)

@@ -7,13 +7,21 @@ import logging
 from sparsevit.memory import is_out_of_memory
 from sparsevit.patch import UnsupportedModelError
 from sparsevit.schedule import ScheduleError
+from sparsevit.search import SearchError
 from sparsevit.segmenter import CheckpointError
 from sparsevit.transforms import ImageError
 from sparsevit.zoo import ModelError
 
 _log = logging.getLogger(__name__)
 
-_EXPECTED = (ImageError, ModelError, ScheduleError, CheckpointError, UnsupportedModelError)
+_EXPECTED = (
+    ImageError,
+    ModelError,
+    ScheduleError,
+    CheckpointError,
+    UnsupportedModelError,
+    SearchError,
+)
 
 
 def explain(error: Exception, device: str) -> str:

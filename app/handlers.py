@@ -19,19 +19,22 @@ from app.engine import Engine
 from app.errors import explain
 from app.newest import Superseded
 from app.panel import read_panel
-from app.records import Photo, Result, Settings
+from app.records import Photo, Result, Settings, Try
 from app.screen import (
     Changes,
     draw_controls,
+    draw_history,
     draw_learn,
     draw_numbers,
     draw_result,
     draw_tab,
 )
+from app.search import find_shipped, list_curves, place_frontier
 from app.session import TABS, Session, Visitors
 from app.views.latency import show_latency
 from app.views.takeaway import names_state, read_query, write_zip
 from app.views.tradeoff import show_sizes
+from sparsevit.schedule import SparsitySchedule
 from sparsevit.zoo import ModelError
 
 
@@ -68,6 +71,14 @@ class Handlers:
         """A page was closed."""
         self._visitors.leave(key)
 
+    def note_use(self, session: Session) -> None:
+        """A session is about to run a network."""
+        self._visitors.note_use(session)
+
+    def tell(self, error: Exception) -> None:
+        """Say in one sentence what went wrong."""
+        self._warn(explain(error, self._engine.device))
+
     def run(
         self, session: Session, photo_path: str | None, model: str, short_side: int, panel: str
     ) -> Changes:
@@ -96,7 +107,7 @@ class Handlers:
         except Superseded:
             return {}
         except Exception as error:
-            self._warn(explain(error, self._engine.device))
+            self.tell(error)
             return self._restore(session, photo_path, moves)
         session.photo_path = photo_path
         return self._draw(session, result, before, moves)
@@ -121,7 +132,7 @@ class Handlers:
         try:
             measured = self._engine.measure_memory(result)
         except Exception as error:
-            self._warn(explain(error, self._engine.device))
+            self.tell(error)
             return
         if session.moment == moment:
             session.result = replace(self._result(session), peak_mb=measured.peak_mb)
@@ -138,7 +149,28 @@ class Handlers:
                 session.comparison = comparison
                 yield {"sizes": show_sizes(result, comparison)}
         except Exception as error:
-            self._warn(explain(error, self._engine.device))
+            self.tell(error)
+
+    def place_frontier(self, session: Session) -> Iterator[Changes]:
+        """Run the frontier that ships with the network on the photo, to be drawn behind it."""
+        moment, result = session.moment, self._result(session)
+        shipped = find_shipped(result.settings.model)
+        if shipped is None or session.tab != "tradeoff" or result.analysis.latency is None:
+            return
+        try:
+            for placed in place_frontier(
+                self._engine, result, shipped, session.placed, lambda: session.moment == moment
+            ):
+                session.placed = placed
+                yield {"history": draw_history(session, self._result(session))}
+        except Exception as error:
+            self.tell(error)
+
+    def use_schedule(self, session: Session, schedule: SparsitySchedule) -> Changes:
+        """Put a schedule on the sliders, as if they had been moved there."""
+        result = self._result(session)
+        settings = replace(result.settings, schedule=schedule, linked=True)
+        return self._open(session, result.photo, settings, result)
 
     def open_tab(self, session: Session, tab: str) -> Changes:
         """Draw what a tab shows; only the open one is drawn while sliders move."""
@@ -151,16 +183,23 @@ class Handlers:
         try:
             return {"learn": draw_learn(self._engine, session, self._result(session))}
         except Exception as error:
-            self._warn(explain(error, self._engine.device))
+            self.tell(error)
             return {}
 
     def return_to(self, session: Session, index: int) -> Changes:
-        """Go back to an entry of the history: its photo, network, size and sparsities."""
-        if not 0 <= index < len(session.history):
+        """Go back to an entry of the history: its photo, network, size and sparsities.
+
+        Args:
+            session: of the user; updated.
+            index: of the entry; -1, -2, ... are the points of the frontiers drawn behind.
+        """
+        if index < 0:
+            curves = list_curves(session.search, session.placed, self._result(session))
+            points = [point for curve in curves for point in curve.points]
+            return self._return_to(session, points[-1 - index]) if -index <= len(points) else {}
+        if index >= len(session.history):
             return {}
-        entry = session.history[index]
-        changes = self._open(session, entry.photo, entry.settings, self._result(session))
-        return changes | self._show_photo(session, entry.photo)
+        return self._return_to(session, session.history[index])
 
     def open_link(self, session: Session, query: Mapping[str, str]) -> Changes:
         """Open the state that an address names, if it names one; see ``make_address``."""
@@ -171,7 +210,7 @@ class Handlers:
             settings = read_query(query, before.settings)
             self._check_model(session, settings.model)
         except Exception as error:
-            self._warn(explain(error, self._engine.device))
+            self.tell(error)
             return {}
         photo = self._engine.examples.get(query.get("photo", ""), before.photo)
         changes = self._open(session, photo, settings, first, moves=0)
@@ -195,7 +234,7 @@ class Handlers:
             folder = session.get_folder(get_upload_folder())
             path = write_zip(self._result(session), folder)
         except Exception as error:
-            self._warn(explain(error, self._engine.device))
+            self.tell(error)
             return {}
         return {"zip": gr.update(value=str(path), visible=True)}
 
@@ -223,7 +262,7 @@ class Handlers:
         except Superseded:
             return {}
         except Exception as error:
-            self._warn(explain(error, self._engine.device))
+            self.tell(error)
             return {}
         return self._draw(session, result, before) | draw_controls(
             self._engine.config, result, moves
@@ -240,8 +279,12 @@ class Handlers:
         try:
             return draw_tab(self._engine, session, self._result(session))
         except Exception as error:
-            self._warn(explain(error, self._engine.device))
+            self.tell(error)
             return {}
+
+    def _return_to(self, session: Session, entry: Try) -> Changes:
+        changes = self._open(session, entry.photo, entry.settings, self._result(session))
+        return changes | self._show_photo(session, entry.photo)
 
     def _show_photo(self, session: Session, photo: Photo) -> Changes:
         if self._result(session).photo is not photo or not photo.path.exists():
@@ -262,12 +305,13 @@ class Handlers:
                 session.note_try(measured)
                 yield draw_numbers(session, measured, runs)
         except Exception as error:
-            self._warn(explain(error, self._engine.device))
+            self.tell(error)
             if session.moment == moment:
                 yield draw_numbers(session, self._result(session), 0)
             return
         if session.tab == "latency":
             yield from self.measure_memory(session)
+        yield from self.place_frontier(session)
 
     def _result(self, session: Session) -> Result:
         return session.result or self._engine.first

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from app.records import Result
+from app.search import list_ours
 from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, preset
 
 _UNIFORM = (("Dense", 0.0), ("30 %", 0.3), ("60 %", 0.6))
@@ -39,13 +41,20 @@ def make_panel(result: Result, moves: int | None = None) -> str:
             "linked": result.settings.linked,
             "moves": moves,
             "stages": stages,
-            "presets": list_presets(result.depths),
+            "presets": list_presets(result.depths, list_ours(result.settings.model)),
         }
     )
 
 
-def list_presets(depths: tuple[int, ...]) -> list[dict[str, Any]]:
-    """Schedules a user can pick with one click, for a network with these depths."""
+def list_presets(
+    depths: tuple[int, ...], ours: Sequence[tuple[float, SparsitySchedule]] = ()
+) -> list[dict[str, Any]]:
+    """Schedules a user can pick with one click, for a network with these depths.
+
+    Args:
+        depths: blocks per stage.
+        ours: (share of dense latency, schedule) found by search for this network.
+    """
     presets = [
         {
             "label": label,
@@ -63,6 +72,14 @@ def list_presets(depths: tuple[int, ...]) -> list[dict[str, Any]]:
             }
             for name in PAPER_SCHEDULES
         ]
+    presets += [
+        {
+            "label": f"ours {share:g}×",
+            "title": f"Ours by search: the most accurate within {share:g} of dense latency",
+            "stages": schedule.to_list(),
+        }
+        for share, schedule in ours
+    ]
     return presets
 
 

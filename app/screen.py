@@ -12,8 +12,10 @@ from app.config import SHORT_SIDES, Config
 from app.engine import Engine
 from app.panel import make_panel
 from app.records import Result
+from app.search import list_curves
 from app.session import Session
 from app.views.common import photo_key
+from app.views.frontier import show_search
 from app.views.headline import show_fed, show_headline
 from app.views.latency import show_latency
 from app.views.learn import choose_block, make_learn
@@ -39,6 +41,11 @@ OUTPUTS = (
     "latency",
     "history",
     "sizes",
+    "search",
+    "search_start",
+    "search_stop",
+    "search_apply",
+    "search_file",
     "learn",
     "json",
     "snippet",
@@ -140,7 +147,9 @@ def draw_numbers(session: Session, result: Result, runs: int) -> Changes:
     if session.tab == "latency":
         changes["latency"] = show_latency(result, runs)
     if session.tab == "tradeoff":
-        changes["history"] = show_history(result, session.history)
+        changes["history"] = draw_history(session, result)
+    if session.tab == "search":
+        changes["search"] = show_search(session.search, result)
     if session.tab == "takeaway":
         changes["json"] = make_json(result)
     return changes
@@ -155,9 +164,11 @@ def draw_tab(engine: Engine, session: Session, result: Result) -> Changes:
             return {"latency": show_latency(result, engine.config.first_runs)}
         case "tradeoff":
             return {
-                "history": show_history(result, session.history),
+                "history": draw_history(session, result),
                 "sizes": show_sizes(result, session.comparison),
             }
+        case "search":
+            return draw_search(session, result)
         case "learn":
             return {"learn": draw_learn(engine, session, result)}
         case "takeaway":
@@ -170,6 +181,29 @@ def draw_tab(engine: Engine, session: Session, result: Result) -> Changes:
         case "windows":
             return {"windows": make_windows(result)}
     return {}
+
+
+def draw_history(session: Session, result: Result) -> str:
+    """Everything tried, with the frontiers behind it."""
+    curves = list_curves(session.search, session.placed, result)
+    return show_history(result, session.history, curves)
+
+
+def draw_search(session: Session, result: Result) -> Changes:
+    """The tab Search: its buttons and how far the search has come."""
+    search = session.search
+    is_running = search is not None and search.is_running
+    words = "Start"
+    if search is not None:
+        words = "Resume" if search.tried and search.found is None else "Search again"
+    file = search.file if search is not None else None
+    return {
+        "search": show_search(search, result),
+        "search_start": gr.update(value=words, visible=not is_running),
+        "search_stop": gr.update(visible=is_running),
+        "search_apply": gr.update(interactive=search is not None and search.best is not None),
+        "search_file": gr.update(value=file and str(file), visible=file is not None),
+    }
 
 
 def draw_learn(engine: Engine, session: Session, result: Result) -> str:

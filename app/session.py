@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.records import Result, Try, make_try
+from app.search import PhotoSearch
 from sparsevit.tradeoff import SizeComparison
 
 #: Ids of the tabs, in order.
-TABS = ("windows", "outputs", "latency", "tradeoff", "learn", "video", "takeaway")
+TABS = ("windows", "outputs", "latency", "tradeoff", "search", "learn", "video", "takeaway")
 
 _MOST_TRIES = 60
 _MOST_PHOTOS = 4  # whose pixels the history holds
@@ -34,6 +35,8 @@ class Session:
         results: number of results shown so far.
         history: settings tried, oldest first.
         comparison: sparse against dense at lower resolutions, of the current result.
+        search: the latest search for sparsities; another takes its place.
+        placed: schedules of the shipped frontier, tried on the current photo.
         folder: this user's own files, made when first needed.
     """
 
@@ -47,12 +50,16 @@ class Session:
     results: int = 0
     history: list[Try] = field(default_factory=list)
     comparison: SizeComparison | None = None
+    search: PhotoSearch | None = None
+    placed: list[Try] = field(default_factory=list)
     folder: Path | None = None
 
     @property
     def num_bytes(self) -> int:
         """What the photos and the result take, all but the examples."""
         photos = [known.photo for known in self.history]
+        if self.search is not None:
+            photos.append(self.search.photo)
         images = 0
         if self.result is not None:
             photos.append(self.result.photo)
@@ -74,6 +81,7 @@ class Session:
         self.results += 1
         self.result = result
         self.comparison = None
+        self.placed = [entry for entry in self.placed if entry.is_like(result)]
 
     def note_try(self, result: Result) -> None:
         """Remember a measured result; the same setting again takes the place of its entry."""
@@ -92,6 +100,9 @@ class Session:
         uploads, folder = earlier.uploads, earlier.folder
         earlier.uploads, earlier.folder = set(), None
         self.__dict__.update(vars(earlier))
+        earlier.search = None  # nobody looks at it any more
+        if self.search is not None:
+            self.search.is_running = False
         self.history, self.uploads, self.folder = list(earlier.history), uploads, folder
         self.tab = TABS[0]
 

@@ -6,18 +6,19 @@ from typing import Any
 
 import gradio as gr
 
-from app.components import STATIC_FOLDER, ModelInput, PhotoInput, add_view, load_script
+from app.components import STATIC_FOLDER, ModelInput, PhotoInput, add_figure, add_view, load_script
 from app.engine import Engine
 from app.handlers import Handlers
 from app.panel import make_panel
 from app.screen import list_choices, list_sides
 from app.session import Session
+from app.tabs_search import SearchHandlers, add_search_tab
 from app.tabs_video import add_video_tab
 from app.theme import build_theme
 from app.views.headline import show_fed, show_headline
 from app.views.photo import make_photo, show_examples
 from app.views.windows import make_windows
-from app.wiring import wire_api, wire_looks, wire_runs
+from app.wiring import wire_api, wire_looks, wire_runs, wire_search
 
 TITLE = "SparseViT: window pruning"
 
@@ -49,6 +50,7 @@ def build_demo(engine: Engine) -> gr.Blocks:
             with gr.Column(scale=1, min_width=300, elem_classes="sv-results"):
                 parts |= _add_results(engine, parts | {"session": session})
         wire_runs(demo, handlers, session, parts)
+        wire_search(SearchHandlers(engine, handlers), handlers, session, parts)
         wire_looks(handlers, session, parts)
         wire_api(engine)
     return demo
@@ -86,7 +88,7 @@ def _add_controls(engine: Engine) -> dict[str, Any]:
         elem_id="sv-upload",
     )
     pictures = [(name, photo.pixels) for name, photo in engine.examples.items()]
-    parts["examples"] = _show_html(show_examples(pictures), "sv-examples")
+    parts["examples"] = add_figure(show_examples(pictures), "sv-examples")
     with gr.Row(elem_classes="sv-choices"):
         parts["model"] = gr.Dropdown(
             list_choices(engine.list_models(), first.settings.model),
@@ -106,7 +108,7 @@ def _add_controls(engine: Engine) -> dict[str, Any]:
             min_width=100,
             elem_id="sv-size",
         )
-    parts["fed"] = _show_html(show_fed(first), "sv-fed")
+    parts["fed"] = add_figure(show_fed(first), "sv-fed")
     parts["panel"] = gr.HTML(
         make_panel(first),
         html_template='<div class="sv-panel"></div>',
@@ -127,7 +129,7 @@ def _add_results(engine: Engine, controls: dict[str, Any]) -> dict[str, Any]:
     """The right column: the two numbers and the tabs; what a tab shows comes when it is opened."""
     first, config = engine.first, engine.config
     parts: dict[str, Any] = {}
-    parts["headline"] = _show_html(show_headline(first, config.start_runs), "sv-headline")
+    parts["headline"] = add_figure(show_headline(first, config.start_runs), "sv-headline")
     parts["picture"] = add_view("photo", make_photo(first), visible="hidden")
     parts["place"] = add_view("place", None, visible="hidden")
     parts["visit"] = gr.Textbox(visible="hidden", elem_id="sv-visit")
@@ -138,14 +140,16 @@ def _add_results(engine: Engine, controls: dict[str, Any]) -> dict[str, Any]:
         with gr.Tab("Outputs", id="outputs"):
             parts["outputs"] = add_view("outputs", None)
         with gr.Tab("Latency", id="latency") as parts["latency_tab"]:
-            parts["latency"] = _show_html("", "sv-latency")
+            parts["latency"] = add_figure("", "sv-latency")
             parts["again"] = gr.Button(f"Measure again ({config.more_runs} runs)", size="sm")
-        with gr.Tab("Trade-off", id="tradeoff"):
-            parts["history"] = _show_html("", "sv-history")
+        with gr.Tab("Trade-off", id="tradeoff") as parts["tradeoff_tab"]:
+            parts["history"] = add_figure("", "sv-history")
             parts["compare"] = gr.Button(
                 "Compare with dense at lower resolutions on this photo", size="sm"
             )
-            parts["sizes"] = _show_html("", "sv-sizes")
+            parts["sizes"] = add_figure("", "sv-sizes")
+        with gr.Tab("Search", id="search"):
+            parts |= add_search_tab()
         with gr.Tab("Learn", id="learn"):
             parts["learn"] = add_view("learn", None)
         with gr.Tab("Video", id="video"):
@@ -164,8 +168,3 @@ def _add_takeaway() -> dict[str, Any]:
     with gr.Accordion("All numbers as JSON", open=False):
         parts["json"] = gr.Code(language="json", label="result.json")
     return parts
-
-
-def _show_html(value: str, elem_id: str) -> Any:
-    script = load_script("figure")
-    return gr.HTML(value, js_on_load=script, apply_default_css=False, elem_id=elem_id)

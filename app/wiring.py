@@ -13,10 +13,13 @@ from app.engine import Engine
 from app.handlers import Handlers
 from app.screen import OUTPUTS, Changes
 from app.session import TABS, Session
+from app.tabs_search import SearchHandlers
 
 # The engine runs one network at a time; with two at its door, others pass a download.
 _RUNS: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "network"}
 _TIMINGS: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "latency"}
+# Each holds as much as it likes to use again; more wait.
+_SEARCHES: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "search"}
 _LOOKS: dict[str, Any] = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
 _HIDDEN: dict[str, Any] = {"api_visibility": "undocumented"}
 
@@ -24,9 +27,11 @@ _HIDDEN: dict[str, Any] = {"api_visibility": "undocumented"}
 _NAME_VISIT = """(session) => [session, (sessionStorage.sparsevit ??= Array.from(
   crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("-"))]"""
 
-_NUMBERS = ("headline", "latency", "history", "json")
+_NUMBERS = ("headline", "latency", "history", "search", "json")
+_SEARCH = ("search", "search_start", "search_stop", "search_apply", "search_file")
 _DRAWN = (
     *("windows", "outputs", "latency", "history", "sizes", "learn"),
+    *_SEARCH,
     *("json", "snippet", "address", "zip"),
 )
 
@@ -53,16 +58,11 @@ def wire_runs(
         **_RUNS,
         **_HIDDEN,
     }
-    measure: dict[str, Any] = {
-        "inputs": session,
-        "outputs": [parts[name] for name in _NUMBERS],
-        "show_progress": "hidden",
-        "trigger_mode": "multiple",
-        **_TIMINGS,
-        **_HIDDEN,
-    }
-    follow = measure | {"fn": _spread_all(handlers.measure, _NUMBERS)}
-    again = measure | {"fn": _spread_all(handlers.measure_again, _NUMBERS)}
+    again = _describe_measuring(session, parts)
+    again |= {"fn": _spread_all(handlers.measure_again, _NUMBERS)}
+
+    def follow(run: Any, name: str) -> None:
+        _follow(run, name, handlers, session, parts)
 
     def pick_example(event: gr.SelectData) -> str:
         return handlers.pick_example(event.index)
@@ -78,31 +78,31 @@ def wire_runs(
         handlers.leave(str(request.session_hash))
 
     controls = [parts[name].input for name in ("photo", "model", "short_side", "panel")]
-    gr.on(controls, api_name="run", **run).then(api_name="measure", **follow)
-    parts["examples"].select(
+    follow(gr.on(controls, api_name="run", **run), "")
+    picked = parts["examples"].select(
         pick_example, None, parts["photo"], api_name="pick_example", **_LOOKS, **_HIDDEN
-    ).then(api_name="run_example", **run).then(api_name="measure_example", **follow)
-    parts["model_file"].upload(
+    )
+    follow(picked.then(api_name="run_example", **run), "_example")
+    uploaded = parts["model_file"].upload(
         handlers.upload_model,
         [session, parts["model_file"]],
         parts["model"],
         api_name="upload_model",
         **_LOOKS,
         **_HIDDEN,
-    ).then(api_name="run_uploaded", **run).then(api_name="measure_uploaded", **follow)
-    parts["history"].select(
-        return_to, session, result, api_name="return_to", **busy, **_RUNS, **_HIDDEN
-    ).then(api_name="measure_returned", **follow)
-    demo.load(
+    )
+    follow(uploaded.then(api_name="run_uploaded", **run), "_uploaded")
+    returns: dict[str, Any] = {"outputs": result, **busy, **_RUNS, **_HIDDEN}
+    returned = parts["history"].select(return_to, session, api_name="return_to", **returns)
+    follow(returned, "_returned")
+    entered = demo.load(
         enter,
         [session, parts["visit"]],
-        result,
         js=_NAME_VISIT,
         api_name="enter",
-        **busy,
-        **_RUNS,
-        **_HIDDEN,
-    ).then(api_name="measure_linked", **follow)
+        **returns,
+    )
+    follow(entered, "_linked")
     demo.unload(leave)
     parts["again"].click(api_name="measure_again", **again)
     parts["compare"].click(
@@ -113,6 +113,62 @@ def wire_runs(
         **_TIMINGS,
         **_HIDDEN,
     )
+
+
+def wire_search(
+    search: SearchHandlers, handlers: Handlers, session: gr.State, parts: dict[str, Any]
+) -> None:
+    """The tab Search.
+
+    Args:
+        search: what its own controls call.
+        handlers, session, parts: see :func:`wire_runs`.
+    """
+    drawn = [parts[name] for name in _SEARCH]
+    asked = [session, *(parts[f"search_{n}"] for n in ("share", "free", "trials", "seed"))]
+    begun = parts["search_start"].click(
+        _spread(search.begin, _SEARCH), asked, drawn, api_name="begin_search", **_LOOKS, **_HIDDEN
+    )
+    begun.then(
+        _spread_all(search.go_on, _SEARCH),
+        session,
+        drawn,
+        api_name="go_on_searching",
+        show_progress="hidden",
+        trigger_mode="multiple",
+        **_SEARCHES,
+        **_HIDDEN,
+    )
+    parts["search_stop"].click(
+        _spread(search.stop, _SEARCH), session, drawn, api_name="stop_search", **_LOOKS, **_HIDDEN
+    )
+    parts["search_free"].change(
+        lambda is_free: gr.update(interactive=not is_free),
+        parts["search_free"],
+        parts["search_share"],
+        **_LOOKS,
+        api_visibility="private",
+    )
+
+    def use_point(state: Session, event: gr.SelectData) -> Any:
+        return _spread(search.use_point, OUTPUTS)(state, int(event.index))
+
+    result = [parts[name] for name in OUTPUTS]
+    busy: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": parts["headline"]}
+    best = parts["search_apply"].click(
+        _spread(search.use_best, OUTPUTS),
+        session,
+        result,
+        api_name="use_best",
+        **busy,
+        **_RUNS,
+        **_HIDDEN,
+    )
+    _follow(best, "_best", handlers, session, parts)
+    point = parts["search"].select(
+        use_point, session, result, api_name="use_point", **busy, **_RUNS, **_HIDDEN
+    )
+    _follow(point, "_point", handlers, session, parts)
 
 
 def wire_looks(handlers: Handlers, session: gr.State, parts: dict[str, Any]) -> None:
@@ -146,6 +202,16 @@ def wire_looks(handlers: Handlers, session: gr.State, parts: dict[str, Any]) -> 
         **_TIMINGS,
         **_HIDDEN,
     )
+    parts["tradeoff_tab"].select(
+        _spread_all(handlers.place_frontier, ("history",)),
+        session,
+        parts["history"],
+        api_name="place_frontier",
+        show_progress="hidden",
+        trigger_mode="multiple",
+        **_TIMINGS,
+        **_HIDDEN,
+    )
     parts["learn"].select(
         explain_block, session, parts["learn"], api_name="explain_block", **_LOOKS, **_HIDDEN
     )
@@ -174,6 +240,38 @@ def wire_api(engine: Engine) -> None:
             (api.draw_outputs, setting, picture),
         ):
             gr.Button().click(function, inputs, output, api_name=function.__name__, **_RUNS)
+        asked = [
+            gr.Textbox("0.6x", label="budget"),
+            gr.Number(60, precision=0, label="trials"),
+            gr.Number(0, precision=0, label="seed"),
+        ]
+        inputs = [photo, model, short_side, *asked]
+        gr.Button().click(api.search, inputs, answer, api_name="search", **_SEARCHES)
+
+
+def _follow(
+    run: Any, name: str, handlers: Handlers, session: gr.State, parts: dict[str, Any]
+) -> None:
+    """Once a run is done, time it.
+
+    Args:
+        run: an event.
+        name: end of the name of what follows.
+        handlers, session, parts: see :func:`wire_runs`.
+    """
+    measure = _describe_measuring(session, parts)
+    run.then(_spread_all(handlers.measure, _NUMBERS), api_name=f"measure{name}", **measure)
+
+
+def _describe_measuring(session: gr.State, parts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "inputs": session,
+        "outputs": [parts[name] for name in _NUMBERS],
+        "show_progress": "hidden",
+        "trigger_mode": "multiple",
+        **_TIMINGS,
+        **_HIDDEN,
+    }
 
 
 def _spread(handler: Callable[..., Changes], names: Sequence[str]) -> Callable[..., Any]:

@@ -188,7 +188,8 @@ def refine_latency(
                 )
         finally:
             set_sparsity(model, before)
-        dense, sparse = _join(dense, stats["dense"]), _join(sparse, stats["sparse"])
+        dense = join_stats(dense, stats["dense"])
+        sparse = join_stats(sparse, stats["sparse"])
         yield LatencyReport(
             dense=dense,
             sparse=sparse,
@@ -219,7 +220,8 @@ def find_dense_form(model: nn.Module, images: Tensor) -> str:
     return min(trial, key=lambda form: min(trial[form].samples_ms))
 
 
-def _join(first: LatencyStats, second: LatencyStats) -> LatencyStats:
+def join_stats(first: LatencyStats, second: LatencyStats) -> LatencyStats:
+    """All runs of both, in order."""
     return LatencyStats(first.samples_ms + second.samples_ms, first.parts_ms + second.parts_ms)
 
 

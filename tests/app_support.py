@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,15 @@ from app.engine import Engine
 from sparsevit import zoo
 from sparsevit.data.streets import CLASS_NAMES, PALETTE
 from sparsevit.schedule import SparsitySchedule
+from sparsevit.search import (
+    Frontier,
+    FrontierPoint,
+    SearchProgress,
+    SearchSettings,
+    find_pareto,
+)
+from sparsevit.search.frontier import find_winner
+from sparsevit.search.run import FRONTIER_FILE
 from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
 from sparsevit.zoo import ModelInfo
 
@@ -108,3 +118,66 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert is_so()
+
+
+def make_frontier(
+    trials: int = 4, size: tuple[int, int] = (256, 512), **changes: object
+) -> Frontier:
+    """A frontier of the network "small": the faster a schedule, the less it agrees."""
+    points = tuple(
+        FrontierPoint(
+            schedule(sparsity), 1 - sparsity / 5, 100 - 90 * sparsity, 101 - 90 * sparsity
+        )
+        for sparsity in (0.8, 0.5, 0.2)
+    )
+    fields: dict[str, Any] = {
+        "model": "small",
+        "device": "a <fine> CPU",
+        "size": size,
+        "batch": 1,
+        "dtype": "float32",
+        "metric": "agreement",
+        "data": "1 photo",
+        "pictures": 1,
+        "dense_ms": 100.0,
+        "dense_accuracy": 1.0,
+        "seed": 0,
+        "trials": trials,
+        "other_load": None,
+        "points": points,
+    }
+    return Frontier(**fields | changes)
+
+
+def search_slowly(pause_s: float = 0.0) -> Callable[..., Iterator[SearchProgress]]:
+    """A stand-in for a search: invents its numbers; remembers in the storage what it tried."""
+
+    def search(
+        loaded: object,
+        photo: object,
+        settings: object,
+        asked: SearchSettings,
+        storage: Any,
+        folder: Path,
+    ) -> Iterator[SearchProgress]:
+        tried: list[FrontierPoint] = storage.__dict__.setdefault("tried", [])
+        for done in range(1, 3):
+            yield SearchProgress("timing", done, 2)
+        budget_ms = 100 * float(asked.budget.removesuffix("x")) if asked.budget else None
+        known: dict[str, Any] = {"dense_ms": 100.0, "dense_accuracy": 1.0, "budget_ms": budget_ms}
+
+        def tell() -> dict[str, Any]:
+            frontier = tuple(find_pareto(tried))
+            best = find_winner(tried, 1.0, budget_ms)
+            return {"tried": tuple(tried), "frontier": frontier, "best": best, **known}
+
+        while len(tried) < asked.trials:
+            time.sleep(pause_s)
+            share = -len(tried) * 37 % 300 / 400  # dense, then the fast ones
+            tried.append(FrontierPoint(schedule(share), 1 - share / 4, 100 - 90 * share))
+            yield SearchProgress("searching", len(tried), asked.trials, **tell())
+        result = make_frontier(asked.trials, budget_ms=budget_ms, points=tell()["frontier"])
+        result.save(folder / FRONTIER_FILE)
+        yield SearchProgress("measuring", 1, 1, **tell(), result=result)
+
+    return search

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from app_support import DEPTHS, INFOS
+from app_support import DEPTHS, INFOS, search_slowly
 
 from app.handlers import Handlers
 from app.newest import Superseded
@@ -26,6 +26,8 @@ class FakeEngine:
         self.first = real.first
         self.error = None
         self.calls = []
+        self.searches = []
+        self.search_photo = search_slowly()
 
     def list_models(self):
         return INFOS
@@ -63,6 +65,15 @@ class FakeEngine:
         for done in range(1, 3):
             if is_current():
                 yield SizeComparison(sparse, dense, done, 2)
+
+    def search(self, photo, settings, asked, storage, folder, is_current=lambda: True):
+        self.searches.append((photo, settings, asked))
+        for progress in self.search_photo(None, photo, settings, asked, storage, folder):
+            if self.error is not None:
+                raise self.error
+            yield progress
+            if not is_current():
+                return
 
     def trace_block(self, result, index):
         return self.real.trace_block(result, index)

@@ -15,6 +15,7 @@ DRAWN = {
     "Outputs": "#sv-outputs canvas[role=img][aria-label]",
     "Latency": "#sv-latency table",
     "Trade-off": "#sv-history svg",
+    "Search": "#sv-search svg",
     "Learn": "#sv-learn canvas[role=img][aria-label]",
     "Video": ".sv-vid-pictures canvas[role=img][aria-label]",
     "Take away": ".cm-content:has-text('load_model')",

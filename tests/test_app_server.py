@@ -19,7 +19,15 @@ from app.components import PictureOutput
 from app.panel import make_panel
 from sparsevit.transforms import load_image
 
-PROGRAMS = {"models", "analyze", "compare_sizes", "draw_windows", "draw_outputs", "run_clip"}
+PROGRAMS = {
+    "models",
+    "analyze",
+    "compare_sizes",
+    "draw_windows",
+    "draw_outputs",
+    "run_clip",
+    "search",
+}
 
 
 @pytest.fixture(scope="module")

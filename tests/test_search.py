@@ -254,8 +254,10 @@ def test_the_predictor_recovers_what_was_measured(monkeypatch, tmp_path):
     images = torch.zeros(1, 3, 64, 96)
     steps = list(build_predictor(loaded, images, rounds=3))
     assert get_sparsity(loaded.module) == parse(0.3)
-    assert [step[:2] for step in steps] == [(n, 5) for n in range(1, 6)]
-    assert [step[2] is None for step in steps] == [True] * 4 + [False]
+    # A step is one run, so that others wait for no more: 5 rounds of dense in two forms, 8 uniform
+    # schedules, a mixed one and 6 random ones.
+    assert [step[:2] for step in steps] == [(n, 85) for n in range(1, 86)]
+    assert [step[2] is None for step in steps] == [True] * 84 + [False]
     predictor = steps[-1][2]
     assert predictor.scoring_ms == pytest.approx((0, 0, 2, 0))
     assert predictor.error_percent == predictor.max_error_percent == 0

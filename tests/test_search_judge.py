@@ -15,6 +15,7 @@ from search_support import (
 )
 from test_evaluation import VOID, Pictures, make_labels
 from training_support import MODEL
+from transformers import SwinBackbone, SwinConfig
 
 from sparsevit import SparsitySchedule, sparsify
 from sparsevit.data.labelled import DataError
@@ -61,6 +62,27 @@ def test_reused_stages_change_not_a_bit(size, score):
     embeddings = 0 if score == "gradient" else 2 * (len(schedules) - 1)
     assert caches[0].hits >= embeddings + 2 * (9 + 6 + 3)
     assert 0 < caches[1].hits <= caches[0].hits
+
+
+def test_stages_of_hugging_face_are_reused_too():
+    config = SwinConfig(
+        image_size=64,
+        embed_dim=24,
+        depths=[2, 2, 2, 2],
+        num_heads=[1, 2, 4, 8],
+        out_features=["stage1", "stage4"],
+    )
+    model = sparsify(SwinBackbone(config).eval())
+    images, cache = torch.randn(1, 3, 64, 92), PrefixCache()
+    for sparsity in ((0.5, 0.2, 0.0, 0.0), (0.5, 0.2, 0.7, 0.0), (0.1, 0.2, 0.7, 0.0)):
+        set_sparsity(model, sparsity)
+        with torch.inference_mode():
+            expected = model(images).feature_maps
+            with reuse_stages(model, cache, 0):
+                found = model(images).feature_maps
+        for ours, again in zip(found, expected, strict=True):
+            assert torch.equal(ours, again)
+    assert cache.hits == 2  # stages 1 and 2 of the second schedule
 
 
 def test_reuse_ends_and_stays_away_from_training():

@@ -8,8 +8,9 @@ from html import escape
 from math import ceil, floor, log10
 
 _WIDTH, _HEIGHT = 560, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 14, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 16, 14, 52
 _TICKS = 5
+_RADII = {"sparse": 5.5, "found": 4.5, "shipped": 4.5, "tried": 3}
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Mark:
 
     Attributes:
         x, y: in the units of the axes.
-        kind: "dense" or "sparse": its colour and shape.
+        kind: "dense", "sparse", "found" or "shipped" (of a frontier) or "tried" (by a search): its
+            colour and shape.
         words: what it is, for the tooltip and for screen readers.
         index: what pressing it selects; None for a point that cannot be pressed.
         label: written beside it.
@@ -34,8 +36,26 @@ class Mark:
     current: bool = False
 
 
+@dataclass(frozen=True)
+class Limit:
+    """A line across the chart, for what x should not exceed.
+
+    Attributes:
+        x: in the units of the axis.
+        label: written beside it.
+    """
+
+    x: float
+    label: str
+
+
 def draw_chart(
-    marks: Sequence[Mark], x_title: str, y_title: str, words: str, line: Sequence[Mark] = ()
+    marks: Sequence[Mark],
+    x_title: str,
+    y_title: str,
+    words: str,
+    lines: Sequence[Sequence[Mark]] = (),
+    limit: Limit | None = None,
 ) -> str:
     """SVG of some points.
 
@@ -43,9 +63,11 @@ def draw_chart(
         marks: at least one.
         x_title, y_title: of the axes, with units.
         words: what the chart shows, in one sentence.
-        line: points joined by a line, in this order.
+        lines: each some points joined in this order, in the colour of their kind.
+        limit: of x.
     """
-    x_ticks = _choose_ticks([mark.x for mark in marks], from_zero=True)
+    limits = [limit.x] if limit is not None else []
+    x_ticks = _choose_ticks([*(mark.x for mark in marks), *limits], from_zero=True)
     y_ticks = _choose_ticks([mark.y for mark in marks], from_zero=False)
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -73,9 +95,12 @@ def draw_chart(
         f'<text class="sv-axis" transform="translate(15 {height}) rotate(-90)" '
         f'text-anchor="middle">{escape(y_title)}</text>'
     )
-    if len(line) > 1:
-        path = " ".join("{},{}".format(*place(mark.x, mark.y)) for mark in line)
-        parts.append(f'<polyline points="{path}"/>')
+    if limit is not None:
+        parts.append(_draw_limit(limit, place(limit.x, y_ticks[0])))
+    for line in lines:
+        if len(line) > 1:
+            path = " ".join("{},{}".format(*place(mark.x, mark.y)) for mark in line)
+            parts.append(f'<polyline class="{line[0].kind}" points="{path}"/>')
     parts += [_draw_mark(mark, *place(mark.x, mark.y)) for mark in marks]
     return (
         f'<svg class="sv-chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" '
@@ -83,11 +108,19 @@ def draw_chart(
     )
 
 
+def _draw_limit(limit: Limit, foot: tuple[float, float]) -> str:
+    x, bottom = foot
+    return (
+        f'<g class="sv-limit"><line x1="{x}" x2="{x}" y1="{_TOP}" y2="{bottom}"/>'
+        f'<text x="{x - 6}" y="{bottom - 8}" text-anchor="end">{escape(limit.label)}</text></g>'
+    )
+
+
 def _draw_mark(mark: Mark, x: float, y: float) -> str:
     shape = (
         f'<rect x="{x - 5}" y="{y - 5}" width="10" height="10"/>'
         if mark.kind == "dense"
-        else f'<circle cx="{x}" cy="{y}" r="5.5"/>'
+        else f'<circle cx="{x}" cy="{y}" r="{_RADII[mark.kind]}"/>'
     )
     ring = f'<circle class="sv-ring" cx="{x}" cy="{y}" r="11"/>' if mark.current else ""
     at_right = x > _WIDTH * 0.75
@@ -99,6 +132,8 @@ def _draw_mark(mark: Mark, x: float, y: float) -> str:
     )
     words = escape(mark.words)
     role = 'role="img"'
+    if mark.kind == "tried":  # too many to be read out one by one
+        return f'<g class="sv-mark tried" aria-hidden="true"><title>{words}</title>{shape}</g>'
     if mark.index is not None:
         role = f'role="button" tabindex="0" data-index="{mark.index}"'
     return (

@@ -3,49 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from app.records import Result, Try
+from app.search import Curve
 from app.views.chart import Mark, draw_chart
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tradeoff import SizeComparison, SizePoint, find_equal_latency
 
+_VERBS = {"sparse": "return to", "found": "use", "shipped": "use"}
 
-def show_history(result: Result, history: Sequence[Try]) -> str:
+
+def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve] = ()) -> str:
     """The settings a user tried: a plot of those of this photo, network and size, and a table.
 
     Args:
         result: the current one.
         history: oldest first.
+        curves: frontiers to draw behind them; their points are numbered -1, -2, ... throughout.
     """
     shown = [(index, entry) for index, entry in enumerate(history) if entry.is_like(result)]
     if not shown:
         return '<p class="sv-note">Every setting you try appears here once it is measured.</p>'
     marks = [
-        Mark(
-            x=entry.sparse_ms,
-            y=100 * entry.agreement,
-            kind="sparse",
-            words=f"{describe_schedule(entry.settings.schedule)}: {entry.sparse_ms:.0f} ms, "
-            f"agreement {entry.agreement:.1%}. Press to return to it.",
-            index=index,
-            current=entry.settings == result.settings,
-        )
+        _mark_try(entry, "sparse", index, current=entry.settings == result.settings)
         for index, entry in shown
     ]
     latest = shown[-1][1]
     dense = Mark(latest.dense_ms, 100.0, "dense", f"dense: {latest.dense_ms:.0f} ms", label="dense")
+    lines: list[list[Mark]] = []
+    number = 0
+    for curve in curves:
+        lines.append([])
+        for entry in curve.points:
+            number += 1
+            x = latest.dense_ms * entry.sparse_ms / entry.dense_ms
+            lines[-1].append(replace(_mark_try(entry, curve.kind, -number), x=x))
     height, width = latest.size
     chart = draw_chart(
-        [dense, *marks],
+        [*(mark for line in lines for mark in line), dense, *marks],
         "latency of one forward, ms",
         "agreement with dense, %",
         f"Agreement over latency of the {len(marks)} settings tried at {height} × {width}",
+        lines,
+    )
+    behind = "".join(
+        f'<br><i class="sv-key {curve.kind}"></i> The line joins {escape(curve.words)}, placed by '
+        "their share of dense latency."
+        for curve in curves
     )
     return (
-        f'<figure class="sv-figure">{chart}<figcaption>Each circle is a setting you tried on this '
-        f"photo at <b>{height} × {width}</b>; press one to go back to it. Up and left is better. "
-        f"Measured on {escape(latest.device)}.</figcaption></figure>{_show_tries(result, history)}"
+        f'<figure class="sv-figure">{chart}<figcaption>Each blue circle is a setting you tried on '
+        f"this photo at <b>{height} × {width}</b>; press one to go back to it. Up and left is "
+        f"better. Measured on {escape(latest.device)}, {result.analysis.dtype}.{behind}"
+        f"</figcaption></figure>{_show_tries(result, history)}"
     )
 
 
@@ -74,7 +86,7 @@ def show_sizes(result: Result, comparison: SizeComparison | None) -> str:
         "latency of one forward, ms",
         f"agreement with dense at {height} × {width}, %",
         "Agreement over latency: dense at several resolutions, and this setting",
-        line,
+        [line],
     )
     left = comparison.total - comparison.done
     progress = f" {left} more rounds to come." if left else ""
@@ -118,6 +130,18 @@ def _mark_size(point: SizePoint, kind: str, label: str) -> Mark:
     words = f"{kind} at {point.size[0]} × {point.size[1]}: {point.latency_ms:.0f} ms, "
     words += f"agreement {point.agreement:.1%}"
     return Mark(point.latency_ms, 100 * point.agreement, kind, words, label=label)
+
+
+def _mark_try(entry: Try, kind: str, index: int, current: bool = False) -> Mark:
+    return Mark(
+        x=entry.sparse_ms,
+        y=100 * entry.agreement,
+        kind=kind,
+        words=f"{describe_schedule(entry.settings.schedule)}: {entry.sparse_ms:.0f} ms, "
+        f"agreement {entry.agreement:.1%}. Press to {_VERBS[kind]} it.",
+        index=index,
+        current=current,
+    )
 
 
 def _show_tries(result: Result, history: Sequence[Try]) -> str:

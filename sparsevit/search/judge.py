@@ -16,7 +16,7 @@ from sparsevit.data.labelled import DataError, LabelledData
 from sparsevit.evaluation import check_classes, make_iou_metric, read_ahead, read_score
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.search.prefix import PrefixCache, reuse_stages
+from sparsevit.search.prefix import LIMIT_BYTES, PrefixCache, reuse_stages
 from sparsevit.segmenter import Segmenter
 from sparsevit.tasks.semantic import read_classes
 from sparsevit.transforms import (
@@ -30,6 +30,8 @@ from sparsevit.transforms import (
 from sparsevit.zoo import LoadedModel
 
 T = TypeVar("T")
+
+_BYTES_A_PICTURE = 250_000_000  # kept for the next schedule: a page has several searches at once
 
 
 class Judge(Protocol):
@@ -263,7 +265,7 @@ class _Runner:
         ]
         self._model = model
         self._normalisation = (mean, std)
-        self._cache = PrefixCache()
+        self.forget()
 
     @property
     def device(self) -> torch.device:
@@ -278,7 +280,7 @@ class _Runner:
 
     def forget(self) -> None:
         """Free what is kept for the next schedule; another judge goes on."""
-        self._cache = PrefixCache()
+        self._cache = PrefixCache(min(LIMIT_BYTES, len(self.images) * _BYTES_A_PICTURE))
 
     def run(self, schedule: SparsitySchedule, read: Callable[[int, Tensor], T]) -> list[T]:
         """What ``read(number, output)`` makes of the output for every picture."""

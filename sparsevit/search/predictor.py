@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sparsevit.latency import (
     LatencyStats,
     LoadMeter,
     describe_device,
+    join_stats,
     make_runs,
     time_interleaved,
 )
@@ -141,11 +143,11 @@ def make_key(loaded: LoadedModel, images: Tensor) -> PredictorKey:
 def build_predictor(
     loaded: LoadedModel, images: Tensor, rounds: int = TIMED_ROUNDS, seed: int = 0
 ) -> Iterator[tuple[int, int, LatencyPredictor | None]]:
-    """Measure what a predictor needs, round by round.
+    """Measure what a predictor needs, run by run.
 
     A round runs the network dense in both forms, at the uniform schedules, at one that tells what
-    scoring takes, and at random ones that tell the error. Between two rounds the network may be
-    used for something else; its schedule is left as it was.
+    scoring takes, and at random ones that tell the error. Between two runs the network may be used
+    for something else; its schedule is left as it was.
 
     Args:
         loaded: the network.
@@ -154,7 +156,7 @@ def build_predictor(
         seed: of the random schedules.
 
     Yields:
-        Rounds done and in all, untimed ones included; and in the last step the predictor.
+        Runs done and in all, untimed ones included; and in the last step the predictor.
     """
     depths = loaded.depths
     uniform = {f"uniform {s}": SparsitySchedule.parse(s, depths) for s in ADAPTATION_CHOICES[1:]}
@@ -164,7 +166,7 @@ def build_predictor(
     schedules = {**uniform, "mixed": SparsitySchedule.parse(mixed, depths), **held_out}
     runs = make_runs(loaded.module, images, schedules)
     del runs["host default"]
-    total = WARMUP_RUNS + rounds
+    total = (WARMUP_RUNS + rounds) * len(runs)
     timer = time_rounds(loaded, runs, rounds, by_part=True)
     with LoadMeter() as meter:
         for done in range(1, total + 1):
@@ -187,34 +189,28 @@ def build_predictor(
 def time_rounds(
     loaded: LoadedModel, runs: dict[str, Any], rounds: int, by_part: bool = False
 ) -> Iterator[dict[str, LatencyStats]]:
-    """Time runs of a network in turn, with a step after each round, warm-up included.
+    """Time runs of a network in turn, round after round, with a step after every single run.
 
     Args:
         loaded: the network; between two steps its schedule is what it was.
         runs: from :func:`sparsevit.latency.make_runs`.
-        rounds: timed rounds, >= 1.
+        rounds: timed rounds, >= 1, after untimed ones.
         by_part: also time the stages apart.
 
     Yields:
-        Of every run, all timed rounds so far.
+        Of every run, what was timed so far.
     """
+    model = loaded.module if by_part else None
     stats = {name: LatencyStats(()) for name in runs}
-    for number in range(WARMUP_RUNS + rounds):
+    for number, (name, run) in product(range(WARMUP_RUNS + rounds), runs.items()):
         before = get_sparsity(loaded.module)
         try:
             with torch.inference_mode():
-                found = time_interleaved(
-                    runs, 1, loaded.device, warmup=0, model=loaded.module if by_part else None
-                )
+                found = time_interleaved({name: run}, 1, loaded.device, warmup=0, model=model)
         finally:
             set_sparsity(loaded.module, before)
         if number >= WARMUP_RUNS:
-            stats = {
-                name: LatencyStats(
-                    old.samples_ms + found[name].samples_ms, old.parts_ms + found[name].parts_ms
-                )
-                for name, old in stats.items()
-            }
+            stats[name] = join_stats(stats[name], found[name])
         yield stats
 
 

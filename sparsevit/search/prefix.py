@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +32,9 @@ class PrefixCache:
         self.hits = 0
         self.misses = 0
         self._left = limit_bytes
-        self._levels: dict[int, OrderedDict[Hashable, Tensor]] = {}
+        self._levels: dict[int, OrderedDict[Hashable, Any]] = {}
 
-    def get(self, level: int, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+    def get(self, level: int, key: Hashable, make: Callable[[], Any]) -> Any:
         """The output of ``key`` after ``level`` stages, made by ``make()`` unless it is kept."""
         kept = self._levels.setdefault(level, OrderedDict())
         output = kept.get(key)
@@ -44,11 +45,17 @@ class PrefixCache:
         self.misses += 1
         output = make()
         kept[key] = output
-        self._left -= output.nbytes
+        self._left -= _count_bytes(output)
         while self._left < 0:
             latest = self._levels[max(level for level, held in self._levels.items() if held)]
-            self._left += latest.popitem(last=False)[1].nbytes
+            self._left += _count_bytes(latest.popitem(last=False)[1])
         return output
+
+
+def _count_bytes(output: Any) -> int:
+    """Of a tensor, or of the tensors among what a stage gives."""
+    tensors = output if isinstance(output, tuple) else (output,)
+    return sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))
 
 
 @contextmanager
@@ -72,12 +79,12 @@ def reuse_stages(model: nn.Module, cache: PrefixCache, picture: Hashable) -> Ite
     def memoise(module: nn.Module, level: int) -> None:
         run = module.forward
 
-        def forward(x: Tensor) -> Tensor:
+        def forward(*args: Any, **kwargs: Any) -> Any:
             tells_pixels = getattr(module, "announces_images", False)  # each time, to the stages
             if torch.is_grad_enabled() or runs_as_host() or tells_pixels:
-                return run(x)
+                return run(*args, **kwargs)
             key = (picture, *(stage.pruning for stage in stages[:level]))
-            return cache.get(level, key, lambda: run(x))
+            return cache.get(level, key, lambda: run(*args, **kwargs))
 
         module.__dict__["forward"] = forward
 

@@ -223,7 +223,7 @@ class _Search:
         schedules = {str(i): p.schedule for i, p in enumerate(points) if not p.schedule.is_dense}
         runs = make_runs(self._loaded.module, self._images, schedules)
         del runs["host default"]
-        total = WARMUP_RUNS + MEASURED_ROUNDS
+        total = (WARMUP_RUNS + MEASURED_ROUNDS) * len(runs)
         timer = time_rounds(self._loaded, runs, MEASURED_ROUNDS)
         with LoadMeter() as meter:
             for done in range(1, total + 1):
