@@ -21,7 +21,13 @@ from sparsevit.stage import PruningStage, StageSettings, run_as_host
 Model = TypeVar("Model", bound=nn.Module)
 
 #: A host library's module -> the adapter of its networks, imported once that module is.
-_ADAPTERS = {"transformers.models.swin.modeling_swin": "sparsevit.hosts.hf_swin"}
+_ADAPTERS = {
+    "transformers.models.swin.modeling_swin": "sparsevit.hosts.hf_swin",
+    "transformers.models.swinv2.modeling_swinv2": "sparsevit.hosts.hf_swinv2",
+    "transformers.models.maskformer.modeling_maskformer_swin": (
+        "sparsevit.hosts.hf_maskformer_swin"
+    ),
+}
 
 _registered: list[Host] = []
 

@@ -1,28 +1,20 @@
 """Hugging Face's Swin, bare and inside larger networks, against itself and against the oracle."""
 
 import copy
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
-from oracle import (
-    Kept,
-    Window,
-    count_kept,
-    describe,
-    kept_of,
-    mask_tokens,
-    rank,
-    relative_error,
-    score_windows,
-    sort_kept,
-)
+from hf_oracle import NARROW, SCHEDULE, SIZES, STEEP, join_maps, run_oracle, stir
+from oracle import Kept, describe, kept_of, relative_error, sort_kept
 from torch import Tensor
 from transformers import (
+    GroundingDinoConfig,
+    GroundingDinoForObjectDetection,
     Mask2FormerConfig,
     Mask2FormerForUniversalSegmentation,
+    OneFormerConfig,
+    OneFormerForUniversalSegmentation,
     SwinBackbone,
     SwinConfig,
     SwinForImageClassification,
@@ -37,47 +29,14 @@ from sparsevit.latency import make_runs
 from sparsevit.patch import get_token_grids, host_form
 from sparsevit.schedule import SparsitySchedule
 
-SCHEDULE = ((0.5,), (0.3,), (0.4, 0.7), (0.0,))
-STEEP = ((0.9,), (0.0,), (0.2, 0.8), (0.7,))
-SIZES = ((112, 112), (92, 64), (60, 132), (36, 44))
-
 
 def make_config(**kwargs: Any) -> SwinConfig:
-    defaults = {
-        "image_size": 224,
-        "embed_dim": 24,
-        "depths": [2, 2, 4, 2],
-        "num_heads": [1, 2, 4, 8],
-        "window_size": 7,
-        "hidden_size": 192,
-        "num_labels": 5,
-        "out_features": ["stage1", "stage2", "stage3", "stage4"],
-    }
-    return SwinConfig(**{**defaults, **kwargs})
-
-
-def stir(model: Any) -> Any:
-    """Weights that matter: see ``oracle.make_swin``."""
-    generator = torch.Generator().manual_seed(0)
-    for key, parameter in model.named_parameters():
-        noise = torch.randn(parameter.shape, generator=generator)
-        if "relative_position" in key:
-            parameter.data.copy_(noise)
-        elif parameter.ndim > 1:
-            parameter.data.copy_(noise / math.sqrt(parameter[0].numel()))
-        else:
-            parameter.data.copy_(0.3 * noise + (1.0 if key.endswith("weight") else 0.0))
-    return model.eval()
+    return SwinConfig(**{**NARROW, **kwargs})
 
 
 @pytest.fixture(scope="module")
 def backbone() -> Any:
     return stir(SwinBackbone(make_config()))
-
-
-def run(model: Any, images: Tensor) -> Tensor:
-    """Every stage's output as one flat tensor."""
-    return torch.cat([stage.flatten() for stage in model(images).feature_maps])
 
 
 @pytest.mark.parametrize("size", [*SIZES, (20, 20), (24, 116)], ids=str)
@@ -86,7 +45,7 @@ def test_at_sparsity_0_it_is_the_host(backbone: Any, size: tuple[int, int]) -> N
     images = torch.randn(2, 3, *size)
     for grad in (False, True):
         with torch.set_grad_enabled(grad):
-            assert relative_error(run(sparse, images), run(backbone, images)) <= 1e-5
+            assert relative_error(join_maps(sparse, images), join_maps(backbone, images)) <= 1e-5
 
 
 @pytest.mark.parametrize("size", [(224, 224), (250, 230)], ids=str)
@@ -113,42 +72,10 @@ def test_hidden_states_are_the_host_s() -> None:
             assert relative_error(ours, host) <= 1e-5
 
 
-def list_windows(grid: tuple[int, int], window: int, shift: int) -> list[Window]:
-    """Every window's tokens; Hugging Face pads the grid's end, then rolls it up and left."""
-    height, width = (math.ceil(side / window) * window for side in grid)
-    windows = []
-    for top in range(0, height, window):
-        for left in range(0, width, window):
-            slots: Window = []
-            for row in range(top, top + window):
-                for col in range(left, left + window):
-                    token = ((row + shift) % height, (col + shift) % width)
-                    slots.append(token if token[0] < grid[0] and token[1] < grid[1] else None)
-            windows.append(slots)
-    return windows
-
-
-def run_oracle(backbone: Any, images: Tensor, schedule: Sequence[Sequence[float]]) -> Any:
-    """Last stage's tokens (B, H, W, C), and the kept windows."""
-    chosen: Kept = {}
-    x, grid = backbone.swin.embeddings(images)
-    for s, stage in enumerate(backbone.swin.encoder.layers):
-        scored = None
-        for b, block in enumerate(stage.blocks):
-            windows = list_windows(grid, block.window_size, block.shift_size)
-            count = count_kept(len(windows), schedule[s][b // 2])
-            if count == len(windows):
-                chosen[s, b] = [list(range(count))] * len(x)
-            else:
-                scored = x.detach().view(len(x), *grid, -1) if scored is None else scored
-                magnitudes = scored.abs().mean(dim=-1)
-                chosen[s, b] = [rank(score_windows(m, windows))[:count] for m in magnitudes]
-            out, _ = block(x, grid, always_partition=True)
-            x = torch.where(mask_tokens(grid, windows, chosen[s, b]).flatten(1, 2), out, x)
-        if stage.downsample is not None:
-            x = stage.downsample(x, grid)
-            grid = ((grid[0] + 1) // 2, (grid[1] + 1) // 2)
-    return backbone.swin.layernorm(x), chosen
+def run_plain(backbone: Any, images: Tensor, schedule: Any) -> tuple[Tensor, Kept]:
+    """Last stage's tokens (B, H * W, C), and the kept windows."""
+    swin = backbone.swin
+    return run_oracle(swin, swin.embeddings(images), schedule, always_partition=True)
 
 
 @pytest.mark.parametrize("schedule", [SCHEDULE, STEEP], ids=str)
@@ -157,7 +84,7 @@ def test_equals_the_oracle(backbone: Any, size: tuple[int, int], schedule: Any) 
     sparse = sparsevit.sparsify(copy.deepcopy(backbone), schedule)
     images = torch.randn(2, 3, *size)
     with torch.no_grad():
-        expected, kept = run_oracle(backbone, images, schedule)
+        expected, kept = run_plain(backbone, images, schedule)
     for grad in (False, True):
         with torch.set_grad_enabled(grad), sparsevit.capture(sparse) as trace:
             got = sparse.swin(images, always_partition=True).last_hidden_state
@@ -168,17 +95,17 @@ def test_equals_the_oracle(backbone: Any, size: tuple[int, int], schedule: Any) 
 def test_low_precision_is_as_good_as_the_host_s(backbone: Any) -> None:
     images = torch.randn(1, 3, 92, 64)
     with torch.no_grad():
-        reference = run(backbone, images)
+        reference = join_maps(backbone, images)
         host = copy.deepcopy(backbone).bfloat16()
         ours = sparsevit.sparsify(copy.deepcopy(backbone).bfloat16())
-        theirs, got = (run(model, images.bfloat16()).float() for model in (host, ours))
+        theirs, got = (join_maps(model, images.bfloat16()).float() for model in (host, ours))
     assert (got - reference).abs().max() <= 2 * (theirs - reference).abs().max()
 
 
 def test_gradients_reach_what_was_kept(backbone: Any) -> None:
     images = torch.randn(2, 3, 92, 64)
     plain, sparse = copy.deepcopy(backbone), sparsevit.sparsify(copy.deepcopy(backbone), SCHEDULE)
-    run_oracle(plain, images, SCHEDULE)[0].square().mean().backward()
+    run_plain(plain, images, SCHEDULE)[0].square().mean().backward()
     sparse.swin(images, always_partition=True).last_hidden_state.square().mean().backward()
     expected = {name: p.grad for name, p in plain.named_parameters() if p.grad is not None}
     found = {name: p.grad for name, p in sparse.named_parameters() if p.grad is not None}
@@ -192,7 +119,7 @@ def test_training_with_checkpoints_and_drop_path(backbone: Any) -> None:
     model = stir(SwinBackbone(make_config(drop_path_rate=0.3)))
     sparse = sparsevit.sparsify(model, SCHEDULE).train()
     sparse.gradient_checkpointing_enable()
-    run(sparse, torch.randn(2, 3, 64, 64)).square().mean().backward()
+    join_maps(sparse, torch.randn(2, 3, 64, 64)).square().mean().backward()
     grads = [p.grad for p in sparse.swin.encoder.layers[0].parameters()]
     assert all(grad is not None and grad.isfinite().all() for grad in grads)
 
@@ -221,24 +148,72 @@ def make_upernet() -> Any:
     return stir(UperNetForSemanticSegmentation(config))
 
 
+def make_oneformer() -> Any:
+    config = OneFormerConfig(
+        backbone_config=make_config(),
+        conv_dim=32,
+        mask_dim=32,
+        hidden_dim=32,
+        encoder_feedforward_dim=32,
+        dim_feedforward=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        num_attention_heads=2,
+        num_queries=6,
+        num_labels=4,
+        is_training=False,
+        task_seq_len=7,
+    )
+    return stir(OneFormerForUniversalSegmentation(config))
+
+
+def make_grounding_dino() -> Any:
+    config = GroundingDinoConfig(
+        backbone_config=make_config(out_features=["stage2", "stage3", "stage4"]),
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        num_queries=6,
+        text_config={
+            "model_type": "bert",
+            "hidden_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "vocab_size": 2000,
+        },
+    )
+    return stir(GroundingDinoForObjectDetection(config))
+
+
 @pytest.mark.parametrize(
-    ("make", "read"),
+    ("make", "inputs", "name"),
     [
-        (make_mask2former, lambda out: torch.cat([out.class_queries_logits.flatten()])),
-        (make_upernet, lambda out: out.logits),
+        (make_mask2former, {}, "class_queries_logits"),
+        (make_upernet, {}, "logits"),
+        (make_oneformer, {"task_inputs": torch.zeros(1, 7)}, "class_queries_logits"),
+        (
+            make_grounding_dino,
+            {"input_ids": torch.tensor([[101, 1010, 5, 1012, 102]])},
+            "encoder_last_hidden_state_vision",
+        ),
     ],
-    ids=["mask2former", "upernet"],
+    ids=["mask2former", "upernet", "oneformer", "grounding-dino"],
 )
-def test_the_backbone_inside_a_larger_network_is_found(make: Any, read: Any) -> None:
+def test_the_backbone_inside_a_larger_network_is_found(make: Any, inputs: Any, name: str) -> None:
     dense = make()
     sparse = sparsevit.sparsify(copy.deepcopy(dense))
     images = torch.randn(1, 3, 128, 96)
     with torch.no_grad():
-        expected, got = read(dense(images)), read(sparse(images))
+        expected, got = (model(images, **inputs)[name] for model in (dense, sparse))
         assert relative_error(got, expected) <= 1e-4
         sparse.sparsity = 0.6
         with sparsevit.capture(sparse) as trace:
-            assert relative_error(read(sparse(images)), expected) > 1e-4
+            assert relative_error(sparse(images, **inputs)[name], expected) > 1e-4
     assert len(trace.blocks) == 10
     assert list(sparse.state_dict()) == list(dense.state_dict())
 
@@ -257,10 +232,10 @@ def test_the_host_s_own_forms_are_the_host(backbone: Any) -> None:
     sparse = sparsevit.sparsify(copy.deepcopy(backbone), 0.5)
     images = torch.randn(1, 3, 92, 64)
     with torch.no_grad():
-        expected = run(backbone, images)
+        expected = join_maps(backbone, images)
         for fused in (False, True):
             with host_form(sparse, fused):
-                assert relative_error(run(sparse, images), expected) <= 1e-5
+                assert relative_error(join_maps(sparse, images), expected) <= 1e-5
     assert set(make_runs(sparse, images, {})) == {"host default", "host", "sparsevit"}
 
 
@@ -268,7 +243,7 @@ def test_every_score_works(backbone: Any) -> None:
     for score in sparsevit.SCORES:
         sparse = sparsevit.sparsify(copy.deepcopy(backbone), 0.5, score=score)
         with torch.no_grad():
-            assert run(sparse, torch.randn(1, 3, 92, 64)).isfinite().all()
+            assert join_maps(sparse, torch.randn(1, 3, 92, 64)).isfinite().all()
 
 
 def test_survives_copies_and_can_be_undone(backbone: Any) -> None:
@@ -278,7 +253,7 @@ def test_survives_copies_and_can_be_undone(backbone: Any) -> None:
     assert list(model.state_dict()) == keys
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
-        expected = run(model, images)
-        assert torch.equal(run(copy.deepcopy(model), images), expected)
+        expected = join_maps(model, images)
+        assert torch.equal(join_maps(copy.deepcopy(model), images), expected)
     sparsevit.densify(model)
     assert describe(model) == before

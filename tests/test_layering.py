@@ -31,6 +31,7 @@ LAYERS = (
     "tasks",
     "data",
     "zoo",
+    "convert",
     "analysis",
     "steps",
     "tradeoff",
@@ -45,7 +46,7 @@ LAYERS = (
     "cli",
     "__main__",
 )
-FOLDERS = ("hosts", "tasks", "data", "training", "search", "studies", "cli")
+FOLDERS = ("hosts", "tasks", "data", "zoo", "training", "search", "studies", "cli")
 
 #: What may name a host library's internals.
 HOST_LAYERS = {"hosts", "zoo", "segmenter"}

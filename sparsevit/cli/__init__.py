@@ -8,6 +8,7 @@ import typer
 
 import sparsevit
 from sparsevit.cli.bench import bench
+from sparsevit.cli.convert import convert
 from sparsevit.cli.evaluate import eval_
 from sparsevit.cli.inspect import app, models, run
 from sparsevit.cli.plot import plot
@@ -44,4 +45,5 @@ cli.command(name="train")(train_)
 cli.command()(scenes)
 cli.command()(search)
 cli.command()(study)
+cli.command()(convert)
 cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(app)

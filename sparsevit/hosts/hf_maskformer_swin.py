@@ -1,0 +1,123 @@
+"""The Swin that Hugging Face's MaskFormer brings with it, inside that network or alone."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.models.maskformer.modeling_maskformer_swin import (
+    MaskFormerSwinLayer,
+    MaskFormerSwinPatchEmbeddings,
+    MaskFormerSwinPatchMerging,
+    MaskFormerSwinStage,
+)
+
+from sparsevit.hosts.hf_base import (
+    HfHost,
+    HfPatchEmbeddings,
+    HfPatchMerging,
+    HfSplitLayer,
+    HfStage,
+)
+from sparsevit.pruning import BlockPlan
+from sparsevit.stage import runs_as_host
+from sparsevit.windows import Size
+
+# What entered every layer of the stage under way, (B, H * W, C) each; None when nobody asked.
+_entered: ContextVar[list[Tensor] | None] = ContextVar("sparsevit_entered", default=None)
+
+
+class SparseMaskFormerSwinLayer(HfSplitLayer, MaskFormerSwinLayer):
+    """A layer of MaskFormer's Swin: norm, attention, residual, norm, MLP, residual."""
+
+    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        x = self.layernorm_before(tokens)
+        if real is not None:
+            x = x.masked_fill(~real.unsqueeze(-1), 0.0)  # the host pads after its norm
+        q, k, v = self.project_heads(x)
+        dropout = self.attention.self.dropout.p if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=bias.to(q.dtype), dropout_p=dropout
+        )
+        return self.leave_heads(mixed)
+
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return self.output(self.intermediate(self.layernorm_after(tokens)))
+
+    def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`; the host drops no MLP."""
+        return branch if mlp else self.drop_path(branch)
+
+    def list_position_weights(self) -> list[Tensor]:
+        """The table of the relative position bias."""
+        return [self.attention.self.relative_position_bias_table]
+
+    def build_position_bias(self) -> Tensor:
+        """(1, nH, N, N)."""
+        attend = self.attention.self
+        index = attend.relative_position_index  # (N, N)
+        bias = attend.relative_position_bias_table[index.view(-1)].view(*index.shape, -1)
+        return bias.permute(2, 0, 1).unsqueeze(0).contiguous()
+
+
+class SparseMaskFormerSwinStage(HfStage, MaskFormerSwinStage):
+    """A stage of MaskFormer's Swin that ranks its windows once."""
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        input_dimensions: Size,
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
+    ) -> tuple[Tensor, tuple[int, ...], tuple[Tensor, ...] | None]:
+        """As the host's: tokens, grids before and after merging, what entered and left layers."""
+        if runs_as_host():
+            return MaskFormerSwinStage.forward(
+                self, hidden_states, input_dimensions, output_attentions, output_hidden_states
+            )
+        entered: list[Tensor] = []
+        reset = _entered.set(entered if output_hidden_states else None)
+        try:
+            before = self.run_tokens(hidden_states, input_dimensions)
+        finally:
+            _entered.reset(reset)
+        after, size = self.merge_patches(before, input_dimensions)
+        left = [*entered[1:], before]
+        states = tuple(state for pair in zip(entered, left, strict=False) for state in pair)
+        return after, (*input_dimensions, *size), states if output_hidden_states else None
+
+    def call_block(
+        self, block: nn.Module, x: Tensor, plan: BlockPlan | None, **options: Any
+    ) -> Tensor:
+        """Run one layer, and keep what entered it if asked, before it writes over it."""
+        entered = _entered.get()
+        if entered is not None:
+            is_safe = not entered or torch.is_grad_enabled()  # the stage's own input, or autograd's
+            entered.append((x if is_safe else x.clone()).flatten(1, 2))
+        return super().call_block(block, x, plan, **options)
+
+
+class SparseMaskFormerSwinPatchMerging(HfPatchMerging, MaskFormerSwinPatchMerging):
+    """Four neighbours, norm, linear."""
+
+
+class SparseMaskFormerSwinPatchEmbeddings(HfPatchEmbeddings, MaskFormerSwinPatchEmbeddings):
+    """The host's patch embedding."""
+
+
+HOST = HfHost(
+    name="Hugging Face MaskFormer's Swin",
+    stage_class=MaskFormerSwinStage,
+    embedding_class=MaskFormerSwinPatchEmbeddings,
+    sparse_classes={
+        MaskFormerSwinLayer: SparseMaskFormerSwinLayer,
+        MaskFormerSwinStage: SparseMaskFormerSwinStage,
+        MaskFormerSwinPatchMerging: SparseMaskFormerSwinPatchMerging,
+        MaskFormerSwinPatchEmbeddings: SparseMaskFormerSwinPatchEmbeddings,
+    },
+)

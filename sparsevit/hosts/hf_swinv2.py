@@ -1,0 +1,120 @@
+"""Hugging Face's ``Swinv2Model``, alone or inside a larger network, such as DPT.
+
+Cosine attention, and norms on the branches instead of before them (Liu et al. 2022, "Swin
+Transformer V2"). The host adds its shift mask twice, which counts where logits reach 100.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers.models.swinv2.modeling_swinv2 import (
+    Swinv2Layer,
+    Swinv2PatchEmbeddings,
+    Swinv2PatchMerging,
+    Swinv2Stage,
+)
+
+from sparsevit.hosts.hf_base import (
+    HfHost,
+    HfPatchEmbeddings,
+    HfPatchMerging,
+    HfSplitLayer,
+    HfStage,
+)
+from sparsevit.stage import runs_as_host
+from sparsevit.windows import Size, WindowGrid
+
+_MAX_LOGIT_SCALE = math.log(100)  # temperatures below 0.01 are cut off (section 3.3)
+
+
+class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
+    """A layer of Swin V2: attention, norm, residual, MLP, norm, residual."""
+
+    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        attend = self.attention.self
+        x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
+        q, k, v = self.project_heads(x)
+        temperature = attend.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()  # (nH, 1, 1)
+        q = (F.normalize(q, dim=-1) * temperature).to(v.dtype)
+        k = F.normalize(k, dim=-1).to(v.dtype)
+        dropout = attend.dropout.p if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=bias.to(v.dtype), dropout_p=dropout, scale=1.0
+        )
+        return self.layernorm_before(self.leave_heads(mixed))
+
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return self.layernorm_after(self.output(self.intermediate(tokens)))
+
+    def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`; one module drops both branches."""
+        return self.drop_path(branch)
+
+    def list_position_weights(self) -> list[Tensor]:
+        """The small network that turns relative coordinates into biases, and the coordinates."""
+        attend = self.attention.self
+        return [*attend.continuous_position_bias_mlp.parameters(), attend.relative_coords_table]
+
+    def build_position_bias(self) -> Tensor:
+        """(1, nH, N, N): 16 sigmoid(MLP(log-spaced coordinates)), section 3.4."""
+        attend = self.attention.self
+        heads = attend.num_attention_heads
+        table = attend.continuous_position_bias_mlp(attend.relative_coords_table).view(-1, heads)
+        index = attend.relative_position_index  # (N, N)
+        bias = table[index.view(-1)].view(*index.shape, heads)
+        return 16 * torch.sigmoid(bias.permute(2, 0, 1)).unsqueeze(0)
+
+    def _build_bias(self, grid: WindowGrid) -> Tensor:
+        bias = super()._build_bias(grid)
+        if grid.mask_class is None:
+            return bias
+        return bias + grid.class_masks.unsqueeze(1).to(bias.dtype)  # the host's second time
+
+
+class SparseSwinv2Stage(HfStage, Swinv2Stage):
+    """A stage of Swin V2 that ranks its windows once."""
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        input_dimensions: Size,
+        output_attentions: bool | None = False,
+    ) -> tuple[Tensor | tuple[int, ...] | None, ...]:
+        """As the host's; there are no attention maps."""
+        if runs_as_host():
+            return Swinv2Stage.forward(self, hidden_states, input_dimensions, output_attentions)
+        before = self.run_tokens(hidden_states, input_dimensions)
+        after, size = self.merge_patches(before, input_dimensions)
+        found = (after, before, (*input_dimensions, *size))
+        return (*found, None) if output_attentions else found
+
+
+class SparseSwinv2PatchMerging(HfPatchMerging, Swinv2PatchMerging):
+    """Four neighbours, linear, norm."""
+
+    def merge(self, fours: Tensor) -> Tensor:
+        """(n, m, 4 C) -> (n, m, 2 C)."""
+        return self.norm(self.reduction(fours))
+
+
+class SparseSwinv2PatchEmbeddings(HfPatchEmbeddings, Swinv2PatchEmbeddings):
+    """The host's patch embedding."""
+
+
+HOST = HfHost(
+    name="Hugging Face Swin V2, and networks on it",
+    stage_class=Swinv2Stage,
+    embedding_class=Swinv2PatchEmbeddings,
+    sparse_classes={
+        Swinv2Layer: SparseSwinv2Layer,
+        Swinv2Stage: SparseSwinv2Stage,
+        Swinv2PatchMerging: SparseSwinv2PatchMerging,
+        Swinv2PatchEmbeddings: SparseSwinv2PatchEmbeddings,
+    },
+)
