@@ -40,8 +40,9 @@ def write_analysis(task: Task, analysis: Analysis, result: dict[str, Any], folde
         save_picture(folder / f"{stem}_scores.png", draw_score_map(image, block))
     save_picture(folder / "compute_map.png", draw_compute_map(image, blocks))
     save_picture(folder / "filmstrip.png", make_filmstrip(image, blocks))
-    save_picture(folder / "dense.png", task.draw(image, analysis.prepared.dense))
-    save_picture(folder / "sparse.png", task.draw(image, analysis.sparse))
+    dense, sparse = task.draw_pair(image, analysis.prepared.dense, analysis.sparse)
+    save_picture(folder / "dense.png", dense)
+    save_picture(folder / "sparse.png", sparse)
     text = json.dumps(result, indent=2)
     (folder / "result.json").write_text(text + "\n", encoding="utf-8")
 

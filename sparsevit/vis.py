@@ -115,8 +115,8 @@ def draw_score_map(image: np.ndarray, block: BlockTrace, image_index: int = 0) -
     low, high = get_score_range(block, image_index)
     scores = block.scores[image_index].numpy().reshape(-1)
     level = np.full(scores.shape, 0.5) if high <= low else (scores - low) / (high - low)
-    heat = upscale_tokens(_colour(level)[_window_map(block)], image.shape[:2])
-    return _blend_heat(image, heat)
+    heat = upscale_tokens(colour_levels(level)[_window_map(block)], image.shape[:2])
+    return blend_heat(image, heat)
 
 
 def compute_map(blocks: Sequence[BlockTrace], size: Size, image_index: int = 0) -> np.ndarray:
@@ -150,7 +150,7 @@ def draw_compute_map(
         (h, w, 3) uint8 RGB.
     """
     counts = _count_computed(blocks, image.shape[:2], image_index)
-    return _blend_heat(image, _paint(counts, [colour for _, colour in compute_map_legend(blocks)]))
+    return blend_heat(image, _paint(counts, [colour for _, colour in compute_map_legend(blocks)]))
 
 
 def compute_map_legend(blocks: Sequence[BlockTrace]) -> list[tuple[int, Colour]]:
@@ -162,7 +162,7 @@ def compute_map_legend(blocks: Sequence[BlockTrace]) -> list[tuple[int, Colour]]
     Returns:
         (number of blocks, RGB) for 0 up to all blocks.
     """
-    colours = _colour(np.arange(len(blocks) + 1) / max(1, len(blocks)))
+    colours = colour_levels(np.arange(len(blocks) + 1) / max(1, len(blocks)))
     return [(count, (int(r), int(g), int(b))) for count, (r, g, b) in enumerate(colours)]
 
 
@@ -348,7 +348,7 @@ def _to_grey(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-def _colour(level: np.ndarray) -> np.ndarray:
+def colour_levels(level: np.ndarray) -> np.ndarray:
     """(..., 3) uint8 RGB of levels 0 to 1 (viridis); levels outside are clipped, NaN is 0."""
     index = np.clip(np.nan_to_num(level) * 255 + 0.5, 0, 255).astype(np.uint8)
     return _viridis().take(index, axis=0)
@@ -382,7 +382,7 @@ def _count_computed(blocks: Sequence[BlockTrace], size: Size, image_index: int) 
     return total
 
 
-def _blend_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+def blend_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Colours (h, w, 3) over the grey photo."""
     return cv2.addWeighted(heat, _HEAT_OPACITY, _to_grey(image), 1 - _HEAT_OPACITY, 0)
 

@@ -13,7 +13,7 @@ import sparsevit
 from sparsevit import zoo
 from sparsevit.analysis import analyze, measure, prepare_image
 from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
-from sparsevit.zoo import ModelError, list_models, load_model
+from sparsevit.zoo import ModelError, list_models, load_model, timm_networks
 
 TIMM = "swin_tiny_patch4_window7_224"
 
@@ -53,22 +53,22 @@ def test_own_checkpoints_come_first_and_work_offline(small):
     infos = list_models()
     assert (infos[0].name, infos[0].task, infos[0].source) == ("small", "semantic", "offline")
     assert infos[0].classes == 3
-    names = {info.name for info in infos[1:]}
+    names = {info.name for info in infos[1:] if info.name.startswith("timm/")}
     assert names == {f"timm/{name}" for name in list_pretrained()}
     tiny = next(info for info in infos if info.name == f"timm/{TIMM}.ms_in1k")
     assert tiny.params_m == pytest.approx(28.3, abs=0.1)  # timm's results table
 
 
-@pytest.mark.parametrize("architecture", zoo._TIMM_PARAMS)
+@pytest.mark.parametrize("architecture", timm_networks.PARAMS)
 def test_parameter_table_is_what_timm_builds(architecture):
     with torch.device("meta"):
         model = timm.create_model(architecture, num_classes=0)
     count = sum(parameter.numel() for parameter in model.parameters())
-    assert zoo._TIMM_PARAMS[architecture] == (count, model.num_features)
+    assert timm_networks.PARAMS[architecture] == (count, model.num_features)
 
 
 def test_table_covers_every_pretrained_swin():
-    assert {name.partition(".")[0] for name in list_pretrained()} == set(zoo._TIMM_PARAMS)
+    assert {name.partition(".")[0] for name in list_pretrained()} == set(timm_networks.PARAMS)
 
 
 def test_an_unreadable_checkpoint_is_left_out_of_the_list(small):
@@ -120,6 +120,21 @@ def test_timm_with_a_checkpoint_gives_timms_own_output(tmp_path, name):
     again = load_model(f"timm/{name}", checkpoint=tmp_path / "weights.pth")
     for key, value in again.module.state_dict().items():
         assert torch.equal(value, host.state_dict()[key])
+
+
+@pytest.mark.parametrize("with_head", [True, False], ids=["with a head", "without"])
+def test_a_checkpoint_serves_for_features_with_or_without_a_head(tmp_path, with_head):
+    """A converted detector's backbone has none."""
+    options = {} if with_head else {"num_classes": 0}
+    host = timm.create_model(TIMM, img_size=1024, strict_img_size=False, **options).eval()
+    path = tmp_path / "weights.safetensors"
+    save_file(host.state_dict(), path)
+    images = torch.randn(1, 3, 64, 96)
+    loaded = load_model(f"{TIMM}:features", checkpoint=path)
+    with torch.no_grad():
+        expected = host.forward_intermediates(images, intermediates_only=True)
+        for ours, theirs in zip(loaded.module(images), expected, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 class _Bomb:

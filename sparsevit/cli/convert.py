@@ -44,3 +44,5 @@ def _print_report(conversion: Conversion, out: Path) -> None:
         f"{shape.embed_dim} channels, depths {list(shape.depths)}, window {shape.window}."
     )
     typer.echo(f"It gives features, no classes: {shape.write_loader(out)}")
+    if shape.architecture:
+        typer.echo(f"or: sparsevit run PHOTO --model {name}:features --checkpoint {out}")

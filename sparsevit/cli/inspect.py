@@ -85,7 +85,7 @@ def run(
             analysis = analyze(loaded, prepared, schedule)
             if repeats:
                 analysis = measure(loaded, analysis, repeats)
-            result = {"photo": photo.name, **analysis.to_dict()}
+            result = {"photo": photo.name, "revision": loaded.revision, **analysis.to_dict()}
             write_analysis(loaded.task, analysis, result, folder)
         except Exception as error:
             if len(photos) == 1:

@@ -12,32 +12,35 @@ _BUDGET_COLOUR = "#D55E00"
 
 
 def draw_frontier(frontier: Frontier, tried: Sequence[FrontierPoint] = ()) -> bytes:
-    """Accuracy against latency, a PNG of 1280x840 pixels.
+    """Accuracy lost against latency, a PNG of 1280x840 pixels.
+
+    What was tried is scored on fewer pictures than the frontier, so each is drawn against dense on
+    its own pictures.
 
     Args:
         frontier: its points are drawn as measured.
-        tried: every schedule that was evaluated; drawn as predicted, in grey. Their accuracies may
-            be over fewer pictures than the frontier's.
+        tried: every schedule that was evaluated, dense among them; drawn as predicted, in grey.
     """
     figure, axes = start_figure()
-    axes.scatter(
-        [point.predicted_ms for point in tried],
-        [100 * point.accuracy for point in tried],
-        color=_TRIED_COLOUR,
-        s=9,
-        label=f"{len(tried)} tried (latency predicted)",
-    )
+    dense = next((point.accuracy for point in tried if point.schedule.is_dense), None)
+    if dense is not None:
+        axes.scatter(
+            [point.predicted_ms for point in tried],
+            [100 * (point.accuracy - dense) for point in tried],
+            color=_TRIED_COLOUR,
+            s=9,
+            label=f"{len(tried)} tried (latency predicted, fewer pictures)",
+        )
     axes.plot(
         [point.best_known_ms for point in frontier.points],
-        [100 * point.accuracy for point in frontier.points],
+        [100 * (point.accuracy - frontier.dense_accuracy) for point in frontier.points],
         "o-",
         markersize=5,
         linewidth=1.8,
-        label="frontier (latency measured)",
+        label=f"frontier (latency measured, {frontier.pictures} pictures)",
         zorder=3,
     )
-    dense = (frontier.dense_ms, 100 * frontier.dense_accuracy)
-    axes.plot(*dense, "D", color=DENSE_COLOUR, label="dense", zorder=4)
+    axes.plot(frontier.dense_ms, 0, "D", color=DENSE_COLOUR, label="dense", zorder=4)
     if frontier.budget_ms is not None:
         axes.axvline(
             frontier.budget_ms,
@@ -46,8 +49,8 @@ def draw_frontier(frontier: Frontier, tried: Sequence[FrontierPoint] = ()) -> by
             label=f"budget, {frontier.budget_ms:.0f} ms",
         )
     axes.set_xlabel("latency, ms")
-    axes.set_ylabel(f"{frontier.metric}, %")
+    axes.set_ylabel(f"{frontier.metric} against dense, points")
     height, width = frontier.size
-    title = f"{frontier.model}, searched: {frontier.metric} over {frontier.pictures} pictures"
+    title = f"{frontier.model}, searched (dense: {frontier.dense_accuracy:.1%} {frontier.metric})"
     footer = f"{frontier.device}, {frontier.dtype}, {height}x{width}, batch {frontier.batch}"
     return finish_figure(figure, axes, title, footer)

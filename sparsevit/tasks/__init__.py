@@ -13,13 +13,13 @@ class Task(Protocol):
 
     @property
     def name(self) -> str:
-        """ "semantic" or "classification"."""
+        """ "semantic", "instance", "panoptic", "classification" or "features"."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes, in the order of the network's output."""
 
-    def interpret(self, output: Tensor, size: tuple[int, int]) -> Any:
+    def interpret(self, output: Any, size: tuple[int, int]) -> Any:
         """The network's output for the first image as a prediction for a picture of ``size``."""
 
     def compare(self, dense: Any, sparse: Any) -> dict[str, float]:
@@ -30,3 +30,13 @@ class Task(Protocol):
 
     def draw(self, image: np.ndarray, prediction: Any) -> np.ndarray:
         """The prediction over a picture (img_h, img_w, 3) uint8 RGB of any size."""
+
+    def draw_pair(
+        self, image: np.ndarray, dense: Any, sparse: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Both predictions over a picture, drawn so that they can be told apart at a glance."""
+
+
+def get_logits(output: Any) -> Tensor:
+    """The logits of an output: itself, or what Hugging Face's networks put into ``.logits``."""
+    return output if isinstance(output, Tensor) else output.logits

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
-from torch import Tensor
+
+from sparsevit.tasks import get_logits
 
 TOP = 5
 _BAR_COLOUR = (0, 114, 178)
@@ -24,9 +26,9 @@ class ClassificationTask:
     class_names: tuple[str, ...]
     name: str = "classification"
 
-    def interpret(self, output: Tensor, size: tuple[int, int]) -> np.ndarray:
+    def interpret(self, output: Any, size: tuple[int, int]) -> np.ndarray:
         """(B, classes) logits -> (classes,) float32 probabilities of image 0; size is not used."""
-        return output[0].float().softmax(dim=-1).cpu().numpy()
+        return get_logits(output)[0].float().softmax(dim=-1).cpu().numpy()
 
     def compare(self, dense: np.ndarray, sparse: np.ndarray) -> dict[str, float]:
         """How close two distributions are.
@@ -78,3 +80,9 @@ class ClassificationTask:
                 cv2.LINE_AA,
             )
         return np.concatenate([image, panel])
+
+    def draw_pair(
+        self, image: np.ndarray, dense: np.ndarray, sparse: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`draw` of each."""
+        return self.draw(image, dense), self.draw(image, sparse)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,19 +13,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sparsevit.tasks import get_logits
 from sparsevit.vis import draw_labels
 
+#: So that every class and the value of void fit into eight bits.
+MAX_CLASSES = 255
 
-def read_classes(logits: Tensor, size: tuple[int, int]) -> Tensor:
+
+def read_classes(output: Any, size: tuple[int, int]) -> Tensor:
     """Class of every pixel of a picture, at any resolution.
 
     Args:
-        logits: (B, classes, h, w), of which image 0 is read.
+        output: (B, classes, h, w) logits, or an output that holds them; image 0 is read.
         size: (img_h, img_w) pixels.
 
     Returns:
         (img_h, img_w) uint8 on the logits' device.
     """
+    logits = get_logits(output)
     scores = F.interpolate(logits[:1].float(), size, mode="bilinear", align_corners=False)
     return scores.argmax(1)[0].byte()
 
@@ -36,15 +43,17 @@ class SemanticTask:
         class_names: the names, in the order of the network's output.
         palette: (classes, 3) uint8 RGB.
         name: "semantic".
+        read: gives (img_h, img_w) uint8 classes of image 0 from the network's output and a size.
     """
 
     class_names: tuple[str, ...]
     palette: np.ndarray
     name: str = "semantic"
+    read: Callable[[Any, tuple[int, int]], Tensor] = read_classes
 
-    def interpret(self, output: Tensor, size: tuple[int, int]) -> np.ndarray:
-        """(B, classes, h, w) logits -> (img_h, img_w) uint8 class of every pixel of image 0."""
-        return read_classes(output, size).cpu().numpy()
+    def interpret(self, output: Any, size: tuple[int, int]) -> np.ndarray:
+        """The network's output -> (img_h, img_w) uint8 class of every pixel of image 0."""
+        return self.read(output, size).cpu().numpy()
 
     def compare(self, dense: np.ndarray, sparse: np.ndarray) -> dict[str, float]:
         """Pixel agreement, and the mean IoU of the sparse classes against the dense ones.
@@ -86,3 +95,9 @@ class SemanticTask:
         if prediction.shape != image.shape[:2]:
             prediction = self.resize(prediction, image.shape[:2])
         return draw_labels(image, prediction, self.palette)
+
+    def draw_pair(
+        self, image: np.ndarray, dense: np.ndarray, sparse: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`draw` of each."""
+        return self.draw(image, dense), self.draw(image, sparse)

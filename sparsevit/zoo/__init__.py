@@ -1,0 +1,193 @@
+"""Names of networks: our checkpoints, timm's pretrained Swins, Hugging Face's networks on Swin."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sparsevit.patch import UnsupportedModelError, sparsify
+from sparsevit.segmenter import CheckpointError, load_segmenter, read_config, read_info
+from sparsevit.tasks.semantic import SemanticTask
+from sparsevit.zoo import hf_networks, timm_networks
+from sparsevit.zoo.entries import LoadedModel, ModelError, ModelInfo, UnreachableError
+from sparsevit.zoo.hub import CONFIG_FILE
+
+__all__ = [
+    "CHECKPOINT_FOLDER",
+    "DEFAULT_MODEL",
+    "LoadedModel",
+    "ModelError",
+    "ModelInfo",
+    "default_device",
+    "download_model",
+    "list_models",
+    "load_model",
+    "needs_download",
+]
+
+DEFAULT_MODEL = "streets-nano"
+CHECKPOINT_FOLDER = Path(__file__).resolve().parent.parent.parent / "checkpoints"
+
+_TASKS = ("semantic", "instance", "panoptic", "classification")
+_log = logging.getLogger(__name__)
+
+
+def list_models() -> list[ModelInfo]:
+    """Every network that has a name: first what works offline, then by task and size."""
+    own = [info for path in _own_checkpoints() if (info := _describe_own(path)) is not None]
+    return own + sorted(
+        hf_networks.list_infos() + timm_networks.list_infos(),
+        key=lambda info: (
+            info.source != "cached",
+            _TASKS.index(info.task),
+            info.params_m,
+            info.name,
+        ),
+    )
+
+
+def load_model(
+    name: str = DEFAULT_MODEL,
+    device: str | torch.device = "cpu",
+    checkpoint: str | Path | None = None,
+    random_weights: bool = False,
+    seed: int = 0,
+) -> LoadedModel:
+    """Load a network by name or file and sparsify it (at sparsity 0).
+
+    Args:
+        name: one of :func:`list_models`; the path of a .safetensors file that
+            :func:`sparsevit.segmenter.save_segmenter` wrote; "timm/NAME" or NAME of a timm Swin or
+            Swin V2, with ":features" behind it for the maps of its stages in place of classes;
+            "hf/ORG/NAME" or "hf/ORG/NAME@REVISION" of a network of transformers on the Hugging
+            Face hub; or a folder that its ``save_pretrained`` wrote.
+        device: where to put it.
+        checkpoint: weights for a timm architecture, as .safetensors or a plain .pth state dict;
+            they replace the download.
+        random_weights: build a network of timm or transformers without weights, for timing.
+        seed: of the random weights.
+
+    Raises:
+        ModelError: unknown name, no network for a download, weights that do not fit, or a network
+            that cannot be sparsified.
+    """
+    own = {path.stem: path for path in _own_checkpoints()}
+    is_own = name in own or name.endswith(".safetensors")
+    is_hf = not is_own and (name.startswith(hf_networks.PREFIX) or _is_network_folder(name))
+    if (is_own or is_hf) and checkpoint is not None:
+        raise ModelError(f"{name} is a checkpoint itself; give --checkpoint with a timm name.")
+    if is_own:
+        loaded = _load_own(name, own.get(name, Path(name)))
+    elif name.endswith((".pth", ".pt", ".bin", ".ckpt", ".pkl")):
+        raise ModelError(
+            f"{name} may hold code; only .safetensors files can be a model. "
+            f"For a plain state dict name the architecture and give it as the checkpoint."
+        )
+    elif name.startswith(hf_networks.PREFIX):
+        with _naming_what_works_offline():
+            loaded = hf_networks.load(name, random_weights, seed)
+    elif is_hf:
+        loaded = hf_networks.load_folder(name, random_weights, seed)
+    elif timm_networks.is_known(name):
+        with _naming_what_works_offline():
+            loaded = timm_networks.load(name, checkpoint, random_weights, seed)
+    else:
+        raise ModelError(
+            f"There is no model named {name!r}; 'sparsevit models' lists them, and hf/ORG/NAME, a "
+            f"folder of transformers' save_pretrained or a .safetensors file of ours works too."
+        )
+    try:
+        loaded.module.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"Cannot use the device {device}: {str(error).splitlines()[0]}") from error
+    try:
+        sparsify(loaded.module)
+    except UnsupportedModelError as error:
+        raise ModelError(str(error)) from error
+    return loaded
+
+
+def needs_download(name: str) -> bool:
+    """Whether a name needs weights from the hub that are not here yet.
+
+    Raises:
+        ModelError: an architecture of timm's without such weights, or no possible hub id.
+    """
+    if any(name == path.stem for path in _own_checkpoints()) or _is_network_folder(name):
+        return False
+    if name.startswith(hf_networks.PREFIX):
+        return not hf_networks.is_cached(name)
+    return timm_networks.is_known(name) and not timm_networks.is_cached(name)
+
+
+def download_model(name: str) -> None:
+    """Fetch the weights a name needs from the hub, unless they are here or it needs none.
+
+    Raises:
+        ModelError: they cannot be had.
+    """
+    if needs_download(name):
+        with _naming_what_works_offline():
+            if name.startswith(hf_networks.PREFIX):
+                hf_networks.fetch(name)
+            else:
+                timm_networks.fetch_weights(name)
+
+
+def default_device() -> str:
+    """ "cuda" where there is a GPU, else "cpu"; the variable SPARSEVIT_DEVICE overrides it."""
+    return os.environ.get("SPARSEVIT_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def _naming_what_works_offline() -> Iterator[None]:
+    """Add to a failed download what can be had without one."""
+    try:
+        yield
+    except UnreachableError as error:
+        offline = ", ".join(path.stem for path in _own_checkpoints()) or "none"
+        raise ModelError(f"{error}; these work offline: {offline}.") from error
+
+
+def _is_network_folder(name: str) -> bool:
+    return (Path(name) / CONFIG_FILE).is_file()
+
+
+def _own_checkpoints() -> list[Path]:
+    paths = sorted(CHECKPOINT_FOLDER.glob("*.safetensors"))
+    return sorted(paths, key=lambda path: path.stem != DEFAULT_MODEL)
+
+
+def _describe_own(path: Path) -> ModelInfo | None:
+    """One of our checkpoints; None for a file that could not be loaded anyway."""
+    try:
+        config, info = read_config(path), read_info(path)
+    except CheckpointError as error:
+        _log.warning("%s", error)
+        return None
+    size = path.stat().st_size
+    return ModelInfo(
+        name=path.stem,
+        task="semantic",
+        classes=config.num_classes,
+        params_m=round(size / 2e6, 1),  # stored in half precision
+        size_mb=round(size / 1e6, 1),
+        licence=info.get("licence", "not stated"),
+        source="offline",
+    )
+
+
+def _load_own(name: str, path: Path) -> LoadedModel:
+    try:
+        model = load_segmenter(path)
+    except CheckpointError as error:
+        raise ModelError(str(error)) from error
+    config = model.config
+    task = SemanticTask(config.class_names, np.array(config.palette, dtype=np.uint8))
+    return LoadedModel(name, model, task, config.mean, config.std)

@@ -1,0 +1,91 @@
+"""What the zoo hands out: entries of its list, loaded networks, and its errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from sparsevit.cost import count_fixed_macs
+from sparsevit.patch import get_depths
+from sparsevit.tasks import Task
+
+
+class ModelError(ValueError):
+    """A network that cannot be had; the message names it and says what is allowed."""
+
+
+class UnreachableError(ModelError):
+    """The hub or a part of what it was asked for did not come; the message has no full stop."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One entry of the list of networks.
+
+    Attributes:
+        name: what ``--model`` takes.
+        task: "semantic", "instance", "panoptic" or "classification".
+        classes: number of classes.
+        params_m: parameters in millions.
+        size_mb: file size in units of 1e6 bytes.
+        licence: terms of the weights.
+        source: "offline" (ships with the project), "cached", or "download".
+    """
+
+    name: str
+    task: str
+    classes: int
+    params_m: float
+    size_mb: float
+    licence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network ready to run.
+
+    Attributes:
+        name: as asked for.
+        module: the sparsified network in evaluation mode.
+        task: what its output means.
+        mean, std: per RGB channel, for pixels in [0, 1].
+        revision: commit of the hub that the weights are of; None where there is none.
+    """
+
+    name: str
+    module: nn.Module
+    task: Task
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    revision: str | None = None
+    _fixed_macs: dict[tuple[int, int], int] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return next(self.module.parameters()).dtype
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Blocks per stage."""
+        return get_depths(self.module)
+
+    def count_fixed_macs(self, image_size: tuple[int, int]) -> int:
+        """Multiply-accumulates of one image outside the blocks, counted once for every size.
+
+        Args:
+            image_size: (img_h, img_w) pixels.
+        """
+        if image_size not in self._fixed_macs:
+            self._fixed_macs[image_size] = count_fixed_macs(self.module, image_size)
+        return self._fixed_macs[image_size]
