@@ -107,17 +107,24 @@ def draw_controls(config: Config, result: Result, moves: int | None = None) -> C
 
 
 def list_choices(infos: list[ModelInfo], current: str) -> list[tuple[str, str]]:
-    """(words, name) of the menu of networks: ours first, then those that must be downloaded."""
+    """(words, name) of the menu of networks: ours first, then those that must be downloaded.
+
+    Args:
+        infos: every network that has a name.
+        current: the network in use; it is here whatever its name.
+    """
     choices = []
     for info in infos:
-        words = info.name.removeprefix("timm/")
+        words = info.name.removeprefix("timm/").removeprefix("hf/")
         if info.source == "download":
             words += f" (downloads {info.size_mb:.0f} MB)"
         elif info.source == "cached":
             words += " (downloaded)"
         choices.append((words, info.name))
     if current not in {info.name for info in infos}:
-        choices.insert(0, (Path(current).stem, current))
+        of_hub = current.startswith("hf/")
+        words = f"{current.removeprefix('hf/')} (downloaded)" if of_hub else Path(current).stem
+        choices.insert(0, (words, current))
     return choices
 
 

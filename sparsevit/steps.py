@@ -148,7 +148,11 @@ def _listen(blocks: Sequence[nn.Module]) -> Iterator[dict[int, tuple[Tensor, Ten
     heard: dict[int, tuple[Tensor, Tensor]] = {}
 
     def listen(number: int) -> Callable[..., None]:
-        return lambda _, args, out: heard.__setitem__(number, (args[0], out))
+        def note(_: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+            left = out if isinstance(out, Tensor) else out[0]
+            heard[number] = _lay_out(args[0], args), _lay_out(left, args)
+
+        return note
 
     handles = [block.register_forward_hook(listen(n)) for n, block in enumerate(blocks)]
     try:
@@ -156,6 +160,11 @@ def _listen(blocks: Sequence[nn.Module]) -> Iterator[dict[int, tuple[Tensor, Ten
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _lay_out(tokens: Tensor, args: tuple[Any, ...]) -> Tensor:
+    """(B, H, W, C) of what a block takes or gives: some hosts' are (B, H * W, C), with (H, W)."""
+    return tokens if tokens.ndim == 4 else tokens.view(len(tokens), *args[1], -1)
 
 
 def _find_scored_block(traces: Sequence[BlockTrace], block: int) -> int:

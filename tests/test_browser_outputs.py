@@ -13,9 +13,12 @@ from view_support import serve_view
 
 from app.records import Photo, Result, Settings, Truth
 from app.views.common import encode_jpeg
-from app.views.outputs import UNKNOWN, make_outputs
+from app.views.drawings import UNKNOWN
+from app.views.outputs import make_outputs
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks.classification import ClassificationTask
+from sparsevit.tasks.features import Features, FeaturesTask
+from sparsevit.tasks.segments import Segment, SegmentMap, SegmentsTask
 from sparsevit.tasks.semantic import SemanticTask
 
 SKY, ROAD, CAR = range(3)
@@ -33,6 +36,23 @@ LABELS = DENSE.copy()
 LABELS[0, :4] = UNKNOWN
 LABELS[1, 4:] = CAR  # of 28 known pixels: dense alone wrong 1, sparse alone 4, both 3
 LABELS = LABELS.repeat(2, 0).repeat(2, 1)
+
+SEGMENTS = SegmentsTask(NAMES, COLOURS, "panoptic", lambda output, size: output)
+DENSE_IDS = np.array([[1, 1, 1, 2, 2, 3, 3, 0]] * 4, np.int32)  # sky, road, car
+SPARSE_IDS = np.array([[1, 1, 1, 2, 2, 4, 4, 5]] * 4, np.int32)  # sky, road, road, car
+SPARSE_IDS[0, 0] = 6  # a pixel of a second sky
+
+
+def make_segments(ids, labels):
+    return SegmentMap(ids, tuple(Segment(i, label, 0.9) for i, label in enumerate(labels, 1)))
+
+
+def make_features(turn):
+    """Two stages; at the second the right half is turned by so much."""
+    places = np.array([0.0, 0.0, turn, turn])
+    second = np.stack([np.cos(places), np.sin(places)])[:, None]
+    return Features((np.ones((2, 2, 8), np.float32), second.astype(np.float32)), (4, 8))
+
 
 pytestmark = pytest.mark.ui
 
@@ -58,6 +78,22 @@ def url():
         make_value(SEMANTIC, DENSE, SPARSE),
         make_value(SEMANTIC, DENSE, DENSE, LABELS),
         make_value(ClassificationTask(NAMES), likely, likely[[1, 0, 2]]),
+    ]
+    with serve_view("outputs", values, json.dumps(photo)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def drawn_url():
+    pixels = np.zeros((400, 800, 3), np.uint8)
+    photo = {"key": "key-4x8", "width": 800, "height": 400, "uri": encode_jpeg(pixels)}
+    dense = make_segments(DENSE_IDS, [SKY, ROAD, CAR])
+    sparse = make_segments(SPARSE_IDS, [SKY, ROAD, CAR, ROAD, CAR, SKY]).drop_hidden()
+    features = [make_features(turn) for turn in (0.0, np.pi / 2)]
+    values = [
+        make_value(SEGMENTS, dense, sparse),
+        make_value(FeaturesTask(lambda output: output), *features),
+        make_value(SEMANTIC, DENSE, SPARSE, LABELS),
     ]
     with serve_view("outputs", values, json.dumps(photo)) as address:
         yield address
@@ -233,3 +269,91 @@ def test_full_screen(page):
     expect(page.get_by_role("button", name="Leave full screen")).to_be_visible()
     page.get_by_role("button", name="Leave full screen").click()
     expect(page.get_by_role("button", name="Full screen", exact=True)).to_be_visible()
+
+
+def test_segments_are_drawn_matched_and_counted(new_page, drawn_url):
+    page = new_page(drawn_url)
+    rows = page.locator(".sv-out-table tbody tr")
+    expect(rows).to_have_count(3)
+    cells = {
+        name: page.get_by_role("row", name=re.compile(f"^{name}")).get_by_role("cell")
+        for name in NAMES
+    }
+    expect(cells["Sky"]).to_have_text(["1", "2", "1", "0.61"])  # IoU 11/12 over 1.5
+    expect(cells["Road"]).to_have_text(["1", "2", "1", "0.67"])
+    expect(cells["Car"]).to_have_text(["1", "1", "0", "0.00"])
+    facts = page.locator(".sv-out-facts")
+    expect(facts).to_contain_text("panoptic quality (PQ) 42.6 %")  # (11/18 + 2/3 + 0) / 3
+    expect(facts).to_contain_text("2 of 3 dense segments matched, mean IoU 0.96; sparse has 5.")
+    expect(page.get_by_role("slider", name="Class colours")).to_be_hidden()
+
+    handle = page.get_by_role("slider", name=re.compile("shows dense, beside sparse"))
+    handle.press("End")
+    dense = [read_pixel(page, 3, col) for col in range(8)]
+    handle.press("Home")
+    sparse = [read_pixel(page, 3, col) for col in range(8)]
+    assert dense[1] == pytest.approx(sparse[1], abs=12)  # matched: one colour
+    assert max(dense[6]) - min(dense[6]) > 60  # a car, red
+    assert max(sparse[6]) - min(sparse[6]) < 60  # another road, grey
+    assert dense[7] == pytest.approx([0, 0, 0], abs=12)  # nothing there: the photo
+
+
+def test_the_difference_of_segments(new_page, drawn_url):
+    page = new_page(drawn_url)
+    see(page, "Difference")
+    expect(caption(page)).to_contain_text("the class differs: 37.5 %")  # car or road, car or none
+    expect(caption(page)).to_contain_text("only the segment differs: 3.1 % of the pixels.")
+    assert read_pixel(page, 1, 6) == [255, 96, 0]
+    assert read_pixel(page, 0, 0) == [86, 180, 233]
+    assert read_pixel(page, 2, 1) == pytest.approx([13] * 3, abs=6)
+    frame(page).hover(position=place(page, 0, 0))
+    expect(readout(page)).to_have_text(
+        re.compile(r"dense Sky, matched, IoU 0.92\s*sparse Sky, no match")
+    )
+    frame(page).hover(position=place(page, 1, 7))
+    expect(readout(page)).to_have_text(re.compile(r"dense no segment\s*sparse Car, no match"))
+    page.get_by_role("row", name=re.compile("^Road")).get_by_role("cell").first.click()
+    expect(caption(page)).to_contain_text("the class differs: 25.0 %")
+    expect(caption(page)).to_contain_text("only the segment differs: 0.0 %")
+    see(page, "Compare")
+    expect(caption(page)).to_contain_text("Only Road: dense left")
+    assert read_pixel(page, 1, 1) == pytest.approx([13] * 3, abs=6)  # the sky fades
+
+
+def test_features_by_stage(new_page, drawn_url):
+    page = new_page(drawn_url)
+    page.get_by_role("button", name="next").click()
+    rows = page.locator(".sv-out-table tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0).get_by_role("cell")).to_have_text(["2 × 8", "2", "1.000"])
+    expect(rows.nth(1).get_by_role("cell")).to_have_text(["1 × 4", "2", "0.500"])
+    expect(page.locator(".sv-out-facts")).to_contain_text("75.0 %, the cosine of the features")
+    expect(page.get_by_role("radio")).to_have_count(0)
+    expect(readout(page)).to_be_hidden()
+    page.get_by_role("slider", name=re.compile("dense: strength")).press("Home")
+    page.locator(".sv-out-frame canvas").press("ArrowLeft")  # nothing to read, no error
+    yellow, both = read_pixel(page, 1, 0), read_pixel(page, 1, 7)
+    rows.nth(1).click()
+    expect(caption(page)).to_contain_text("Stage 2 alone")
+    assert read_pixel(page, 1, 0) == pytest.approx(yellow, abs=8)
+    blue = read_pixel(page, 1, 7)
+    assert blue[2] > blue[1]  # a cosine of 0
+    assert both != pytest.approx(blue, abs=8)
+    rows.nth(0).click()
+    expect(caption(page)).to_contain_text("Stage 1 alone")
+    assert read_pixel(page, 1, 7) == pytest.approx(yellow, abs=8)
+    page.get_by_role("button", name="next").click()  # a network of classes again
+    expect(page.get_by_role("radio")).to_have_count(4)
+    expect(caption(page)).to_contain_text("Class colours: dense left")
+    expect(readout(page)).to_be_visible()
+
+
+def test_a_phone_clips_no_segments_and_no_features(new_page, drawn_url):
+    page = new_page(drawn_url, 390, has_touch=True)
+    frame(page).tap(position=place(page, 1, 7))
+    expect(readout(page)).to_contain_text("sparse Car, no match")
+    see(page, "Difference")
+    expect_no_clipping(page)
+    page.get_by_role("button", name="next").click()
+    expect(caption(page)).to_contain_text("All stages")
+    expect_no_clipping(page)

@@ -12,14 +12,18 @@ import pytest
 import torch
 
 from app.records import Photo, Result, Settings, Truth
-from app.views.outputs import UNKNOWN, make_outputs
+from app.views.drawings import UNKNOWN
+from app.views.outputs import make_outputs
 from sparsevit.evaluation import make_iou_metric, read_score
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks.classification import ClassificationTask
+from sparsevit.tasks.features import Features, FeaturesTask
+from sparsevit.tasks.segments import Segment, SegmentMap, SegmentsTask
 from sparsevit.tasks.semantic import SemanticTask
 
 NAMES = ("sky", "road", "car", "tree")
 SEMANTIC = SemanticTask(NAMES, np.array([[0, 114, 178], [90, 90, 90], [255, 0, 0], [0, 99, 7]]))
+INSTANCES = SegmentsTask(NAMES, SEMANTIC.palette, "instance", lambda output, size: output)
 SETTINGS = Settings("net", SparsitySchedule.parse(0.5, (2,)))
 
 
@@ -27,7 +31,8 @@ def make_result(task, dense, sparse, truth=None, class_names=NAMES):
     """A result with these predictions; labels (img_h, img_w) as its truth."""
     pixels = np.zeros((4, 8, 3), np.uint8)
     labels = truth if truth is None else Truth(np.array(truth, np.uint8), class_names)
-    prepared = SimpleNamespace(dense=dense, input_size=dense.shape if dense.ndim == 2 else (4, 8))
+    size = dense.shape if getattr(dense, "ndim", 1) == 2 else (4, 8)
+    prepared = SimpleNamespace(dense=dense, input_size=size)
     analysis = SimpleNamespace(
         prepared=prepared, sparse=sparse, agreement=task.compare(dense, sparse)
     )
@@ -121,6 +126,90 @@ def test_likeliest_classes_of_both_networks():
         ("bee", 0.03, 0.1),
     ]
     assert json.loads(make_outputs(make_result(task, dense, dense)))["same_top"] is True
+
+
+def make_segments(rows, labels):
+    ids = np.array(rows, np.int32)
+    return SegmentMap(ids, tuple(Segment(number, label, 0.9) for number, label in labels.items()))
+
+
+def read_picture(uri):
+    data = np.frombuffer(base64.b64decode(uri.partition(",")[2]), np.uint8)
+    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB).astype(int)
+
+
+def test_segments_matches_and_panoptic_quality_by_hand():
+    # Segments by number: road, car, car (lost); road (shrunk), car, tree (new).
+    dense = make_segments([[1, 1, 1, 1, 2, 2, 5, 5]] * 4, {1: 1, 2: 2, 5: 2})
+    sparse = make_segments([[9, 9, 9, 0, 4, 4, 3, 3]] * 4, {9: 1, 4: 2, 3: 3})
+    shown = json.loads(make_outputs(make_result(INSTANCES, dense, sparse)))
+    assert shown["task"] == "instance"
+    assert shown["photo"] == "key-4x8"
+    assert decode(shown["dense"])[0].tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
+    assert decode(shown["sparse"])[0].tolist() == [0, 0, 0, UNKNOWN, 1, 1, 2, 2]
+    assert shown["segments"] == {
+        "dense": [
+            {"class": 1, "match": 0, "iou": 0.75},
+            {"class": 2, "match": 1, "iou": 1.0},
+            {"class": 2, "match": None, "iou": None},
+        ],
+        "sparse": [
+            {"class": 1, "match": 0, "iou": 0.75},
+            {"class": 2, "match": 1, "iou": 1.0},
+            {"class": 3, "match": None, "iou": None},
+        ],
+    }
+    keys = ("index", "dense", "sparse", "matched", "quality")
+    rows = [tuple(row[key] for key in keys) for row in shown["rows"]]
+    assert rows == [(1, 1, 1, 1, 0.75), (2, 2, 1, 1, round(1 / 1.5, 5)), (3, 0, 1, 0, 0.0)]
+    assert shown["agreement"] == pytest.approx((0.75 + 1 / 1.5 + 0) / 3, abs=1e-5)
+    assert (shown["matched"], shown["counts"]) == (2, {"dense": 3, "sparse": 3})
+    assert shown["matched_iou"] == pytest.approx(0.875)
+
+
+def test_a_match_has_one_colour_in_both_drawings():
+    dense = make_segments([[1, 1, 1, 1, 2, 2, 2, 2]] * 4, {1: 1, 2: 2})
+    sparse = make_segments([[1, 1, 1, 1, 3, 3, 3, 3]] * 4, {1: 2, 3: 2})  # the road is a car now
+    (drawn,) = json.loads(make_outputs(make_result(INSTANCES, dense, sparse)))["drawings"]
+    pictures = {side: read_picture(uri) for side, uri in drawn.items()}
+    assert pictures["dense"].shape == (360, 720, 3)
+    corner = {side: picture[20, 20] for side, picture in pictures.items()}
+    other = {side: picture[20, 700] for side, picture in pictures.items()}
+    assert np.abs(other["dense"] - other["sparse"]).max() < 12
+    assert np.abs(corner["dense"] - corner["sparse"]).max() > 40
+    assert np.abs(corner["sparse"] - other["sparse"]).max() > 20
+
+
+def test_no_segments_at_all():
+    nothing = make_segments([[0] * 8] * 4, {})
+    shown = json.loads(make_outputs(make_result(INSTANCES, nothing, nothing)))
+    assert (decode(shown["dense"]) == UNKNOWN).all()
+    assert (shown["agreement"], shown["rows"], shown["matched"]) == (1.0, [], 0)
+
+
+def test_features_have_a_row_and_drawings_for_each_stage():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(6, 2, 4)), np.ones((3, 1, 2))
+    turned = second * np.array([1.0, -1.0])  # the right place points the other way
+    dense, sparse = (
+        Features(tuple(m.astype(np.float32) for m in maps), (4, 8))
+        for maps in ((first, second), (2 * first, turned))
+    )
+    shown = json.loads(
+        make_outputs(make_result(FeaturesTask(lambda output: output), dense, sparse))
+    )
+    assert shown["rows"] == [
+        {"index": 0, "grid": [2, 4], "channels": 6, "cosine": 1.0},
+        {"index": 1, "grid": [1, 2], "channels": 3, "cosine": 0.0},
+    ]
+    assert shown["agreement"] == 0.5
+    assert [stage["name"] for stage in shown["classes"]] == ["Stage 1", "Stage 2"]
+    mean, one, two = (read_picture(drawn["sparse"]) for drawn in shown["drawings"])
+    assert np.abs(one[180, 20] - one[180, 700]).max() < 12  # cosine 1 everywhere
+    assert np.abs(two[180, 20] - one[180, 20]).max() < 12
+    blue = two[180, 700]
+    assert blue[2] > blue[0]
+    assert mean[180, 700].tolist() != one[180, 700].tolist()
 
 
 def test_another_kind_of_task_is_refused():

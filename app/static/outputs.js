@@ -1,5 +1,5 @@
-// What the dense and the sparse network say about the photo, from the JSON of app/views/outputs.py:
-// class maps over the photo, compared with each other and with the truth, or the likeliest classes.
+// What the dense and the sparse network say about the photo, from the JSON of app/views/outputs.py: maps
+// or drawings over the photo, compared with each other and with the truth, or the likeliest classes.
 
 const root = element.querySelector(".sv-outputs");
 const MODES = { compare: "Compare", difference: "Difference", truth: "Truth", errors: "Errors" };
@@ -14,14 +14,9 @@ const TIGHT = 456; // CSS pixels: a table narrower than this has no bars
 // { u, v, pinned }, fractions of the picture, pinned where no mouse pointer shows the place.
 const state = { mode: "compare", split: 0.5, opacity: 0.6, chosen: null, probe: null };
 let newest = null; // the last JSON that came
-let ready = null; // the last one whose maps are decoded: { data, dense, sparse, truth }
+let ready = null; // the last one whose pictures are decoded: { data, dense, sparse, truth, drawings }
 let shown = null; // the one on screen, with its photo
-let layers = null; // over the photo, [{ cover, marks }] from left to right; null when they must be made again
-
-const share = (value) => (value > 0 && value < 0.0005 ? "< 0.1 %" : percent(value, 1));
-const bold = (text) => make("b", {}, text);
-const keep = (...parts) => make("span", { class: "sv-out-keep" }, ...parts); // on one line
-const swatch = (colour) => make("i", { class: "sv-out-swatch", style: `background: ${colour}` });
+let layers = null; // over the photo, [{ cover, marks, opacity }] from left to right; null: to be made again
 
 function makeIcon(path) {
   return make("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, make("path", { d: path }));
@@ -55,7 +50,7 @@ const handle = make("div", { class: "sv-out-handle" }, makeIcon("M9 6 3 12l6 6M1
 const tags = ["left", "right"].map((side) => make("span", { class: `sv-out-tag sv-out-${side}` }));
 const ring = make("span", { class: "sv-out-ring" });
 const frame = make("div", { class: "sv-out-frame" }, canvas, range, handle, ...tags, ring);
-const chips = make("div", { class: "sv-out-chips", role: "group", "aria-label": "Classes, to see one alone" });
+const chips = make("div", { class: "sv-out-chips", role: "group" });
 const agreementLine = make("p");
 const truthLine = make("p");
 const table = make("table", { class: "sv-out-table" });
@@ -76,14 +71,21 @@ root.append(view, list);
 async function take(data) {
   newest = data;
   list.hidden = data?.task !== "classification";
-  if (!list.hidden) showTop(data);
-  if (data?.task !== "semantic") {
+  if (!list.hidden) fillTop(list, data);
+  if (!(data?.task in VIEWS)) {
     view.hidden = true;
     return;
   }
-  const [dense, sparse, truth] = await Promise.all([data.dense, data.sparse, data.truth].map(getMap));
+  const [maps, drawings] = await Promise.all([
+    Promise.all([data.dense, data.sparse, data.truth].map(getMap)),
+    Promise.all((data.drawings ?? []).map(decodePair)),
+  ]);
   if (newest !== data) return;
-  ready = { data, dense, sparse, truth };
+  const [dense, sparse, truth] = maps;
+  ready = { data, dense, sparse, truth, drawings };
+  for (const [side, segments] of Object.entries(data.segments ?? {})) {
+    ready[side] = nameSegments(ready[side], segments);
+  }
   show();
 }
 
@@ -114,11 +116,17 @@ function arrange() {
 
 // ---- The picture ----
 
-function getMode() {
-  return !shown.truth && NEED_TRUTH.includes(state.mode) ? "compare" : state.mode;
+const getView = () => VIEWS[shown.data.task];
+
+function listModes() {
+  return getView().modes.filter((mode) => shown.truth || !NEED_TRUTH.includes(mode));
 }
 
-// Index of the class to see alone, or null.
+function getMode() {
+  return listModes().includes(state.mode) ? state.mode : "compare";
+}
+
+// Index of the class or stage to see alone, or null.
 function getChosen() {
   const row = shown.data.rows.find(({ index }) => shown.data.classes[index].name === state.chosen);
   return row ? row.index : null;
@@ -130,9 +138,12 @@ function refresh() {
   const chosen = getChosen();
   for (const radio of radios) {
     radio.input.checked = radio.mode === mode;
-    radio.label.hidden = !shown.truth && NEED_TRUTH.includes(radio.mode);
+    radio.label.hidden = !listModes().includes(radio.mode);
   }
+  switches.hidden = listModes().length < 2;
+  readout.hidden = !shown.dense;
   view.classList.toggle("sv-out-marks", !(mode in SIDES));
+  view.classList.toggle("sv-out-drawn", shown.drawings.length > 0);
   for (const node of view.querySelectorAll("[data-index]")) {
     const on = Number(node.dataset.index) === chosen;
     if (node.matches("button")) node.setAttribute("aria-pressed", on);
@@ -146,26 +157,34 @@ function refresh() {
 
 // The layers of the mode; the caption says what they show.
 function makeLayers() {
-  const { data, dense, sparse, truth } = shown;
+  const { dense, sparse, truth } = shown;
   const mode = getMode();
   const chosen = getChosen();
+  const name = chosen === null ? null : state.chosen;
   if (mode in SIDES) {
-    const [left, right] = SIDES[mode];
-    caption.replaceChildren(chosen === null ? "Class colours: " : `Only ${state.chosen}: `, bold(left),
-      " left of the handle, ", bold(right), mode === "truth" ? " right; no colour: unknown." : " right.");
-    return SIDES[mode].map((name) => ({
-      cover: chosen === null ? null : makeCover(shown[name], chosen),
-      marks: makeClassLayer(shown[name], data.classes, chosen),
-    }));
+    caption.replaceChildren(...getView().describe(SIDES[mode], name));
+    return SIDES[mode].map((side) => makeSide(side, chosen));
   }
-  const [kinds, marks, pixels] = mode === "difference"
-    ? [DIFFERENCE, markDifference(dense, sparse, chosen), "of the pixels"]
-    : [ERRORS, markErrors(dense, sparse, truth, chosen), "of the labelled pixels"];
+  const marks = mode === "difference" ? getView().markDifference(shown, chosen)
+    : markErrors(dense, sparse, truth, chosen);
+  const pixels = mode === "difference" ? "of the pixels" : "of the labelled pixels";
   caption.replaceChildren(
-    ...kinds.map(({ words, colour }, kind) =>
+    ...marks.kinds.map(({ words, colour }, kind) =>
       keep(swatch(`rgb(${colour})`), `${words}: `, bold(share(marks.shares[kind])), " ")),
-    chosen === null ? `${pixels}.` : `${pixels}; ${state.chosen} alone.`);
-  return [{ cover: makeCover(dense, null), marks: marks.layer }];
+    name === null ? `${pixels}.` : `${pixels}; ${name} alone.`);
+  return [{ cover: makeCover(dense, null), marks: marks.layer, opacity: () => 1 }];
+}
+
+// One side of the handle, "dense", "sparse" or "truth": its map in the colours of the classes, or its drawing.
+function makeSide(side, chosen) {
+  const { data, drawings } = shown;
+  const map = shown[side];
+  const cover = chosen === null || !map ? null : makeCover(map, chosen);
+  if (!drawings.length) {
+    return { cover, marks: makeClassLayer(map, data.classes, chosen), opacity: () => state.opacity };
+  }
+  const drawing = map || chosen === null ? drawings[0] : drawings[chosen + 1]; // without maps one for each stage
+  return { cover, marks: cutOut(drawing[side], cover), opacity: () => 1 };
 }
 
 function draw() {
@@ -176,17 +195,17 @@ function draw() {
   drawPhoto(context, shown.photo.image);
   const pair = layers.length === 2;
   const edges = pair ? [0, Math.round(state.split * width), width] : [0, width];
-  layers.forEach(({ cover, marks }, index) => {
+  layers.forEach(({ cover, marks, opacity: getOpacity }, index) => {
     const columns = edges.slice(index, index + 2);
     if (cover) fade(context, cover, columns);
-    drawLayer(context, marks, columns, pair ? state.opacity : 1);
+    drawLayer(context, marks, columns, getOpacity(), "source-over", pair && shown.drawings.length > 0);
   });
-  canvas.setAttribute("aria-label", `${pair ? "Photo coloured by class." : "Photo with marked pixels."} `
+  canvas.setAttribute("aria-label", `${pair ? getView().picture : "Photo with marked pixels."} `
     + `${caption.textContent} Agreement with dense: ${percent(shown.data.agreement, 1)}.`);
 }
 
 function showSplit() {
-  const sides = SIDES[getMode()] ?? ["", ""];
+  const sides = (SIDES[getMode()] ?? ["", ""]).map((side) => getView().tags?.[side] ?? side);
   range.value = 100 * state.split;
   range.setAttribute("aria-label", `Share of the picture that shows ${sides[0]}, beside ${sides[1]}`);
   handle.style.left = `${100 * state.split}%`;
@@ -198,84 +217,60 @@ function showSplit() {
 
 function showProbe() {
   const { probe } = state;
-  ring.hidden = !probe?.pinned;
+  ring.hidden = !probe?.pinned || readout.hidden;
   if (!probe) {
-    readout.replaceChildren("Point at the picture to read the classes there.");
+    readout.textContent = "Point at the picture to read the classes there.";
     return;
   }
   ring.style.left = `${100 * probe.u}%`;
   ring.style.top = `${100 * probe.v}%`;
   const names = ["dense", "sparse", "truth"].filter((name) => shown[name]);
   readout.replaceChildren(...names.map((name) => {
-    const known = shown.data.classes[readMap(shown[name], probe.u, probe.v)];
-    return keep(`${name} `, swatch(known?.colour ?? "none"), bold(known?.name ?? "unknown"));
+    const index = findPixel(shown[name], probe.u, probe.v);
+    const known = shown.data.classes[shown[name].values[index]];
+    const segment = shown.data.segments?.[name][shown[name].numbers[index]];
+    return keep(`${name} `, swatch(known?.colour ?? "none"), bold(known?.name ?? getView().nothing),
+      segment ? describeMatch(segment) : "");
   }));
 }
 
 // ---- Numbers: two lines, and a table of classes that is the legend too ----
 
-let columns = []; // keys of the table's columns
+let columns = []; // of the table, see VIEWS
 let signature = ""; // of its rows and columns; while it stays, only the cells' texts change
 
 function fillNumbers() {
-  const { agreement, mean_iou: meanIou, accuracy, rows, classes, truth } = shown.data;
-  agreementLine.replaceChildren("Agreement with dense: ", bold(`${percent(agreement, 1)} of the pixels`),
-    `, mean IoU ${meanIou.toFixed(2)}. What pruning changed, be it right or wrong.`);
+  const { task, accuracy, rows, classes, truth } = shown.data;
+  agreementLine.replaceChildren(...getView().describeAgreement(shown.data));
   truthLine.hidden = !accuracy;
-  if (accuracy) {
-    const { dense, sparse } = accuracy;
-    truthLine.replaceChildren(
-      "Truth: ", bold(`mean IoU dense ${dense.miou.toFixed(2)}, sparse ${sparse.miou.toFixed(2)}`),
-      ", pixels right: ", keep(`dense ${percent(dense.pixel_accuracy, 1)}`), ", ",
-      keep(`sparse ${percent(sparse.pixel_accuracy, 1)}`), ". ", "How right each is, by this picture's labels.");
-  }
-  const now = JSON.stringify([classes, rows.map((row) => row.index), !truth]);
+  if (accuracy) truthLine.replaceChildren(...describeAccuracy(accuracy));
+  const now = JSON.stringify([task, classes, rows.map((row) => row.index), !truth]);
   if (now !== signature) makeRows();
   signature = now;
-  rows.forEach((row, index) => columns.forEach((key, column) => {
+  rows.forEach((row, index) => columns.forEach(({ key, write, hasBar }, column) => {
     const cell = table.tBodies[0].rows[index].cells[column + 1];
-    const value = row[key];
-    cell.lastChild.textContent = value === null ? "–" : cell.className ? value.toFixed(2) : share(value);
-    cell.style.setProperty("--share", value ?? 0);
+    cell.lastChild.textContent = row[key] === null ? "–" : write(row[key]);
+    if (hasBar) cell.style.setProperty("--share", row[key] ?? 0);
   }));
 }
 
 function makeRows() {
-  const { rows, truth } = shown.data;
-  columns = ["dense", "sparse", "iou", ...(truth ? ["true_dense", "true_sparse"] : [])];
-  const head = (text, attributes = {}) => make("th", { scope: "col", ...attributes }, text);
-  const group = (text) => head(text, { scope: "colgroup", colspan: 2 });
+  const { rows } = shown.data;
+  const { things, note, listColumns } = getView();
+  columns = listColumns(shown.data);
   table.replaceChildren(
-    make("caption", {},
-      "IoU: pixels that both give the class, over those that either gives it. Choose a class to see it alone."),
-    make("thead", {},
-      make("tr", {}, head("class", { rowspan: 2 }), group("share of picture"),
-        head("IoU, sparse with dense", { rowspan: 2 }), ...(truth ? [group("IoU with truth")] : [])),
-      make("tr", {}, ...columns.filter((key) => key !== "iou").map((key) => head(key.replace("true_", ""))))),
+    make("caption", {}, note),
+    makeTableHead(things[0], columns),
     make("tbody", {}, ...rows.map(({ index }) =>
       make("tr", { "data-index": index }, make("th", { scope: "row" }, makeClassButton(index)),
-        ...columns.map((_, column) => make("td", { class: column < 2 ? "" : "sv-out-iou" }, make("span")))))));
+        ...columns.map(({ hasBar }) => make("td", { class: hasBar ? "sv-out-iou" : "" }, make("span")))))));
+  chips.setAttribute("aria-label", `${things[1]}, to see one alone`);
   chips.replaceChildren(...rows.map(({ index }) => makeClassButton(index)));
 }
 
 function makeClassButton(index) {
   const { name, colour } = shown.data.classes[index];
-  return make("button", { type: "button", "data-index": index }, swatch(colour), name);
-}
-
-// The likeliest classes of a classifier: for each, a bar of both networks.
-function showTop({ rows, agreement, same_top: sameTop }) {
-  const first = (key) => bold(rows.reduce((best, row) => (row[key] > best[key] ? row : best)).name);
-  const bar = (kind, value) => make("div", { class: `sv-out-${kind}`, style: `--share: ${value}` },
-    make("span", {}, kind), make("i"), bold(share(value)));
-  const verdict = sameTop
-    ? ["Both say ", first("dense"), ": the likeliest class is the same. "]
-    : ["Dense says ", first("dense"), ", sparse says ", first("sparse"), ": the likeliest class changed. "];
-  list.replaceChildren(
-    make("p", {}, ...verdict, `Agreement with dense: ${percent(agreement, 1)}, the probability that both share.`),
-    make("h4", {}, "Probability of the five likeliest classes of each network"),
-    make("ul", {}, ...rows.map((row) =>
-      make("li", {}, make("span", {}, row.name), bar("dense", row.dense), bar("sparse", row.sparse)))));
+  return make("button", { type: "button", "data-index": index }, colour ? swatch(colour) : "", name);
 }
 
 // ---- What the user does ----
@@ -325,7 +320,7 @@ range.addEventListener("input", () => setSplit(range.value / 100));
 canvas.addEventListener("keydown", (event) => {
   const directions = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   if (event.key === "Escape") clearProbe();
-  if (!(event.key in directions)) return;
+  if (!(event.key in directions) || !shown.dense) return;
   event.preventDefault();
   const { u, v } = state.probe ?? { u: 0.5, v: 0.5 };
   const [right, down] = directions[event.key];

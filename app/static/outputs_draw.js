@@ -1,34 +1,51 @@
-// Class maps as layers over the photo. app/components.py puts this file before outputs.js.
-// A map is { uri, width, height, values }, values a Uint8Array of class indices, row by row.
-// `chosen` is the index of the one class to see alone, or null.
+// Class maps and drawings as layers over the photo. app/components.py puts this file before outputs.js.
+// A map is { uri, width, height, numbers, values }, values a Uint8Array of class indices, row by row; numbers are those
+// of segments where a map has segments. `chosen` is the index of the one class to see alone, or null.
 
 const FADED = [22, 22, 22]; // a grey that what is not meant sinks into, so that the rest stands out
 const FADING = 0.6;
-const UNKNOWN = 255; // in the map of true classes: nobody knows
+const UNKNOWN = 255; // in a map: nobody knows, or nothing is there
 const DIFFERENCE = [{ words: "the class differs", colour: [255, 96, 0] }];
+const SEGMENT_DIFFERENCE = [...DIFFERENCE, { words: "only the segment differs", colour: [86, 180, 233] }];
 const ERRORS = [
   { words: "only dense wrong", colour: [240, 160, 0] },
   { words: "only sparse wrong", colour: [86, 180, 233] },
   { words: "both wrong", colour: [204, 121, 167] },
 ];
 
-// A grey PNG as a map.
-async function decodeMap(uri) {
+async function decodePicture(uri) {
   const image = new Image();
   image.src = uri;
   await image.decode();
+  return image;
+}
+
+// The drawings of both sides, { dense, sparse }.
+async function decodePair(uris) {
+  const [dense, sparse] = await Promise.all([uris.dense, uris.sparse].map(decodePicture));
+  return { dense, sparse };
+}
+
+// A grey PNG as a map.
+async function decodeMap(uri) {
+  const image = await decodePicture(uri);
   const { width, height } = image;
   const context = make("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
   const pixels = context.getImageData(0, 0, width, height).data;
-  const values = new Uint8Array(width * height);
-  for (let i = 0; i < values.length; i++) values[i] = pixels[4 * i];
-  return { uri, width, height, values };
+  const numbers = new Uint8Array(width * height);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = pixels[4 * i];
+  return { uri, width, height, numbers, values: numbers };
 }
 
-// Class at a place of the picture, fractions 0 <= u, v < 1.
-function readMap({ width, height, values }, u, v) {
-  return values[Math.floor(v * height) * width + Math.floor(u * width)];
+// A map of segments with the classes of these, [{ class, match, iou }], as its values.
+function nameSegments(map, segments) {
+  return { ...map, values: map.numbers.map((number) => segments[number]?.class ?? UNKNOWN) };
+}
+
+// Index of the pixel at a place of the picture, fractions 0 <= u, v < 1.
+function findPixel({ width, height }, u, v) {
+  return Math.floor(v * height) * width + Math.floor(u * width);
 }
 
 // The values of a map at another size, each from the nearest pixel.
@@ -65,6 +82,16 @@ function makeClassLayer(map, classes, chosen) {
   return makeLayer(map, (i) => colours[map.values[i]]);
 }
 
+// A drawing without what lies under a cover; all of it without one.
+function cutOut(drawing, cover) {
+  const { width, height } = drawing;
+  const canvas = make("canvas", { width, height });
+  const context = canvas.getContext("2d");
+  context.drawImage(drawing, 0, 0);
+  if (cover) drawLayer(context, cover, [0, width], 1, "destination-out");
+  return canvas;
+}
+
 // Covers the pixels of the other classes.
 function makeCover(map, chosen) {
   const colour = pack(FADED);
@@ -77,7 +104,7 @@ function differ(one, other, chosen) {
 }
 
 // Marks pixel i in the colour of its kind: kindOf(i) is an index into kinds, -1 for no mark, null where nothing is
-// known. Gives { layer, shares }: the share of each kind in the known pixels.
+// known. Gives { kinds, layer, shares }: the share of each kind in the known pixels.
 function makeMarks(map, kinds, kindOf) {
   const counts = kinds.map(() => 0);
   const colours = kinds.map(({ colour }) => pack(colour));
@@ -90,11 +117,21 @@ function makeMarks(map, kinds, kindOf) {
     counts[kind]++;
     return colours[kind];
   });
-  return { layer, shares: counts.map((count) => count / known) };
+  return { kinds, layer, shares: counts.map((count) => count / known) };
 }
 
 function markDifference(dense, sparse, chosen) {
   return makeMarks(dense, DIFFERENCE, (i) => differ(dense.values[i], sparse.values[i], chosen) - 1);
+}
+
+// The same for segments: `segments` are those of the dense map. Where the class is the same, the segments must match.
+function markSegments(dense, sparse, segments, chosen) {
+  return makeMarks(dense, SEGMENT_DIFFERENCE, (i) => {
+    const [one, other] = [dense.values[i], sparse.values[i]];
+    if (one !== other) return differ(one, other, chosen) - 1;
+    if (one === UNKNOWN || (chosen !== null && one !== chosen)) return -1;
+    return segments[dense.numbers[i]].match === sparse.numbers[i] ? -1 : 1;
+  });
 }
 
 // Compared at the resolution of the truth, as the accuracy is.
@@ -113,11 +150,11 @@ function drawPhoto(context, image) {
   context.drawImage(image, 0, 0, width, height);
 }
 
-// A layer between two columns of the canvas, each pixel of the map crisp.
-function drawLayer(context, layer, [left, right], opacity, mix = "source-over") {
+// A layer between two columns of the canvas, each pixel of the map crisp, or smoothly scaled.
+function drawLayer(context, layer, [left, right], opacity, mix = "source-over", smooth = false) {
   const { width, height } = context.canvas;
   context.save();
-  context.imageSmoothingEnabled = false;
+  context.imageSmoothingEnabled = smooth;
   context.globalAlpha = opacity;
   context.globalCompositeOperation = mix;
   context.beginPath();

@@ -8,10 +8,13 @@ import cv2
 import numpy as np
 
 from app.records import Photo, Result
+from sparsevit.tasks.segments import SegmentsTask
+from sparsevit.tasks.semantic import SemanticTask
 from sparsevit.transforms import resize_image
 
 LONG_SIDE = 1600  # pixels a photo is sent to the page at
 _QUALITY = 88
+_DECIMALS = 5
 
 
 def name_block(result: Result, index: int) -> str:
@@ -51,3 +54,16 @@ def encode_png(values: np.ndarray) -> str:
 def photo_key(photo: Photo, size: tuple[int, int]) -> str:
     """Stands for a photo in the shape (img_h, img_w) a network saw it in."""
     return f"{photo.key}-{size[0]}x{size[1]}"
+
+
+def round_number(value: float | None) -> float | None:
+    """A number as the page needs it, None as None."""
+    return None if value is None else round(float(value), _DECIMALS)
+
+
+def describe_classes(task: SemanticTask | SegmentsTask) -> list[dict[str, str]]:
+    """``{"name", "colour"}`` of every class, the colour as #rrggbb."""
+    return [
+        {"name": name, "colour": "#{:02x}{:02x}{:02x}".format(*colour)}
+        for name, colour in zip(task.class_names, task.palette, strict=True)
+    ]

@@ -6,7 +6,14 @@ from html import escape
 
 from app.records import Result
 from sparsevit.latency import LatencyReport
-from sparsevit.tasks.classification import ClassificationTask
+
+_AGREEMENT = {
+    "semantic": "pixels with the class of the dense output",
+    "classification": "probability shared with the dense output",
+    "instance": "panoptic quality (PQ) against the dense segments",
+    "panoptic": "panoptic quality (PQ) against the dense segments",
+    "features": "cosine with the dense features, mean of the stages",
+}
 
 
 def show_fed(result: Result) -> str:
@@ -64,7 +71,7 @@ def show_headline(result: Result, runs: int) -> str:
         '<section class="sv-headline" aria-label="Result">'
         f'<div class="sv-big" id="sv-speedup"><strong>{big}</strong><span>{words}</span></div>'
         f'<div class="sv-big" id="sv-agreement"><strong>{agreement}</strong>'
-        f"<span>agreement: {_describe_agreement(result)}</span></div>"
+        f"<span>agreement: {_AGREEMENT[result.task.name]}</span></div>"
         f'<dl class="sv-facts">{lines}</dl></section>'
     )
 
@@ -73,12 +80,6 @@ def _compare_speed(speedup: float) -> str:
     if speedup >= 1.005:
         return "faster than dense"
     return "the speed of dense" if speedup > 0.995 else "the speed of dense: slower"
-
-
-def _describe_agreement(result: Result) -> str:
-    if isinstance(result.task, ClassificationTask):
-        return "probability shared with the dense output"
-    return "pixels with the class of the dense output"
 
 
 def _describe_latency(latency: LatencyReport, runs: int) -> str:

@@ -1,4 +1,4 @@
-"""What the dense and the sparse network say about the photo: class maps, or likeliest classes."""
+"""What the dense and the sparse network say about the photo, for every task."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 
 from app.records import Result, Truth
-from app.views.common import encode_png, photo_key
+from app.views.common import describe_classes, encode_png, photo_key, round_number
+from app.views.drawings import UNKNOWN, describe_features, describe_segments
 from sparsevit.tasks.classification import TOP, ClassificationTask
+from sparsevit.tasks.features import FeaturesTask
+from sparsevit.tasks.segments import SegmentsTask
 from sparsevit.tasks.semantic import SemanticTask
-
-UNKNOWN = 255  # in the map of true classes: nobody knows
-_DECIMALS = 5
 
 
 def make_outputs(result: Result) -> str:
@@ -34,6 +34,8 @@ def make_outputs(result: Result) -> str:
     Classification: ``{"task": "classification", "agreement", "same_top", "rows": [{"name",
     "dense", "sparse"}]}``: the probabilities of the five likeliest classes of both networks.
 
+    Instances, panoptic segmentation and features: see :mod:`app.views.drawings`.
+
     Raises:
         TypeError: another kind of task.
     """
@@ -42,6 +44,10 @@ def make_outputs(result: Result) -> str:
         content = _describe_maps(result, task)
     elif isinstance(task, ClassificationTask):
         content = _describe_top(result, task)
+    elif isinstance(task, SegmentsTask):
+        content = describe_segments(result, task)
+    elif isinstance(task, FeaturesTask):
+        content = describe_features(result, task)
     else:
         raise TypeError(f"There is no view of {task.name} outputs.")
     return json.dumps({"task": task.name, **content}, separators=(",", ":"))
@@ -56,7 +62,7 @@ class _Score:
 
     def to_dict(self) -> dict[str, float | None]:
         mean = float(np.mean(list(self.ious.values())))
-        return {"miou": _round(mean), "pixel_accuracy": _round(self.pixel_accuracy)}
+        return {"miou": round_number(mean), "pixel_accuracy": round_number(self.pixel_accuracy)}
 
 
 class _Scorer:
@@ -137,25 +143,22 @@ def _describe_maps(result: Result, task: SemanticTask) -> dict[str, Any]:
     rows = [
         {
             "index": index,
-            "dense": _round(side.shares[index]),
-            "sparse": _round(shares[index]),
-            "iou": _round(ious.get(names[index])),
-            "true_dense": _round(true_dense.get(names[index])),
-            "true_sparse": _round(true_sparse.get(names[index])),
+            "dense": round_number(side.shares[index]),
+            "sparse": round_number(shares[index]),
+            "iou": round_number(ious.get(names[index])),
+            "true_dense": round_number(true_dense.get(names[index])),
+            "true_sparse": round_number(true_sparse.get(names[index])),
         }
         for index in present
     ]
     return {
         "photo": photo_key(result.photo, analysis.prepared.input_size),
-        "classes": [
-            {"name": name, "colour": "#{:02x}{:02x}{:02x}".format(*colour)}
-            for name, colour in zip(names, task.palette, strict=True)
-        ],
+        "classes": describe_classes(task),
         "dense": side.png,
         "sparse": encode_png(sparse),
         "truth": side.scorer and side.scorer.png,
-        "agreement": _round(analysis.agreement["agreement"]),
-        "mean_iou": _round(analysis.agreement["mean_iou"]),
+        "agreement": round_number(analysis.agreement["agreement"]),
+        "mean_iou": round_number(analysis.agreement["mean_iou"]),
         "accuracy": {name: score.to_dict() for name, score in scores.items()} or None,
         "rows": rows,
     }
@@ -172,18 +175,14 @@ def _describe_top(result: Result, task: ClassificationTask) -> dict[str, Any]:
     # Dense first, so that no row moves while the sparse output changes. Names are not unique.
     indices = dict.fromkeys(np.concatenate(first).tolist())
     return {
-        "agreement": _round(result.analysis.agreement["agreement"]),
+        "agreement": round_number(result.analysis.agreement["agreement"]),
         "same_top": bool(dense.argmax() == sparse.argmax()),
         "rows": [
             {
                 "name": task.class_names[index],
-                "dense": _round(dense[index]),
-                "sparse": _round(sparse[index]),
+                "dense": round_number(dense[index]),
+                "sparse": round_number(sparse[index]),
             }
             for index in indices
         ],
     }
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(float(value), _DECIMALS)

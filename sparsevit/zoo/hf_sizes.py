@@ -12,11 +12,13 @@ from typing import Any
 
 from torch import nn
 
+from sparsevit.transforms import ImageError
+
 
 def allow_any_order(model: nn.Module) -> None:
     """Let a network forget the sizes it saw before, and name the smallest it can take.
 
-    Its forward then raises a ValueError for pictures that are too small. Copies of the network do
+    Its forward then raises an ImageError for pictures that are too small. Copies of the network do
     the same.
 
     Args:
@@ -33,7 +35,7 @@ def _start_afresh(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     sides = [math.ceil(math.ceil(side / config.patch_size) / shrinks) for side in (height, width)]
     if min(sides) < config.window_size:
         least = config.window_size * config.patch_size * shrinks
-        raise ValueError(
+        raise ImageError(
             f"This network takes pictures of {least} pixels a side or more, not {height}x{width}."
         )
     for stage in model.modules():
