@@ -105,6 +105,8 @@ def serve(home: Path) -> Iterator[tuple[str, Engine]]:
             yield url, engine
         finally:
             demo.close()
+            # Taken for good: a thread inside torch when the process ends would abort it.
+            engine._run_lock.__enter__()
 
 
 def schedule(value: object, depths: tuple[int, ...] = DEPTHS) -> SparsitySchedule:

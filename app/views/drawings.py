@@ -23,9 +23,8 @@ from sparsevit.tasks.segments import SegmentMap, SegmentsTask, match_segments
 
 UNKNOWN = 255  # in a map: nobody knows, or nothing is there
 
-_LONG_SIDE = (
-    720  # pixels a drawing is sent to the page at: larger ones shrink there, with their names
-)
+#: Pixels a drawing is sent to the page at: larger ones shrink there, with their names.
+_LONG_SIDE = 720
 
 
 def describe_segments(result: Result, task: SegmentsTask) -> dict[str, Any]:
