@@ -224,12 +224,23 @@ def start_figure() -> tuple[Any, Any]:
 def finish_figure(
     figure: Any, axes: Any, title: str, footer: str, has_legend: bool = True
 ) -> bytes:
+    """Title, grid, legend and footer of a figure with one pair of axes, as PNG."""
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=10)
+    tidy_axes(axes)
+    if has_legend:
+        axes.legend(frameon=False, fontsize=9)
+    return save_figure(figure, footer)
+
+
+def tidy_axes(axes: Any) -> None:
+    """A light grid behind the marks, and no frame above and to the right."""
     axes.grid(color=GRID_COLOUR, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    if has_legend:
-        axes.legend(frameon=False, fontsize=9)
+
+
+def save_figure(figure: Any, footer: str) -> bytes:
+    """A figure with a small footer, as PNG."""
     if footer:
         figure.supxlabel(footer, fontsize=8, color=DENSE_COLOUR)
     buffer = io.BytesIO()

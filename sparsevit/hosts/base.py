@@ -55,6 +55,15 @@ class Host(ABC):
         """True for a stage of this host, adapted or not."""
         return isinstance(module, self.stage_class)
 
+    def halve_grids(self, model: nn.Module, first: Size) -> list[Size]:
+        """(H, W) of every stage where each but the first merges 2 x 2 tokens of the one before."""
+        (height, width), grids = first, []
+        for stage in filter(self.is_stage, model.modules()):
+            if not self.starts_backbone(stage):
+                height, width = (height + 1) // 2, (width + 1) // 2
+            grids.append((height, width))
+        return grids
+
     def set_image_score(self, modules: Sequence[nn.Module], needed: bool) -> None:
         """Let a patch embedding that can announce the pictures to the stages do so, or not."""
         for module in modules:

@@ -163,9 +163,4 @@ class HfHost(Host):
         """(H, W) of every stage's token grid for (img_h, img_w) pixels."""
         embed: Any = next(m for m in model.modules() if isinstance(m, self._embedding_class))
         height, width = (math.ceil(image_size[axis] / embed.patch_size[axis]) for axis in (0, 1))
-        grids = []
-        for stage in filter(self.is_stage, model.modules()):
-            if not self.starts_backbone(stage):
-                height, width = (height + 1) // 2, (width + 1) // 2
-            grids.append((height, width))
-        return grids
+        return self.halve_grids(model, (height, width))

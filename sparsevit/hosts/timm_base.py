@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -34,9 +35,9 @@ class SparsePatchEmbed(PatchEmbed):
 class StripMerging:
     """Mixin of a patch merging: a strip at a time, so that what it gathers stays in the cache."""
 
+    @abstractmethod
     def merge(self, fours: Tensor) -> Tensor:
         """(n, m, 4 C) four neighbours each -> (n, m, 2 C)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2 C)."""
@@ -137,13 +138,7 @@ class TimmHost(Host):
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
         """(H, W) of every stage's token grid for (img_h, img_w) pixels."""
         embed = next(m for m in self.find_swappable(model) if isinstance(m, PatchEmbed))
-        height, width = embed.dynamic_feat_size(image_size)
-        grids = []
-        for stage in filter(self.is_stage, model.modules()):
-            if not self.starts_backbone(stage):
-                height, width = (height + 1) // 2, (width + 1) // 2
-            grids.append((height, width))
-        return grids
+        return self.halve_grids(model, embed.dynamic_feat_size(image_size))
 
     @contextmanager
     def use_fused_attention(self, model: nn.Module, fused: bool) -> Iterator[None]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 
 from sparsevit.plots import (
     COLOURS,
-    DENSE_COLOUR,
     DPI,
-    GRID_COLOUR,
     SIZE_INCHES,
     Axis,
     Line,
     Plot,
     Point,
     draw_plot,
+    save_figure,
+    tidy_axes,
 )
 
 _MARKERS = "osD^v"
@@ -72,7 +71,7 @@ def draw_dots(document: dict[str, Any], title: str) -> bytes:
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.margins(x=0.05)
     axes.set_xlabel("mIoU, %")
-    _tidy(axes)
+    tidy_axes(axes)
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
@@ -144,7 +143,7 @@ def draw_samplers(document: dict[str, Any]) -> bytes:
         axes.set_xlim(1, None)
         axes.set_xlabel("trials")
         axes.set_ylabel(words)
-        _tidy(axes)
+        tidy_axes(axes)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     seeds = len(document["seeds"])
     title = f"Evolutionary against random search: {seeds} seed{'s' if seeds > 1 else ''} and mean"
@@ -160,18 +159,9 @@ def _start(height: float) -> Any:
     )
 
 
-def _tidy(axes: Any) -> None:
-    axes.grid(color=GRID_COLOUR, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
 def _finish(figure: Any, title: str, footer: str) -> bytes:
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    figure.supxlabel(footer, fontsize=8, color=DENSE_COLOUR)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return save_figure(figure, footer)
 
 
 def _describe(document: dict[str, Any]) -> str:
