@@ -4,6 +4,7 @@ The network comes first, as somebody might have written it, and knows nothing of
 three classes say where its parts are. See custom_host.md.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -128,8 +129,8 @@ class WindowNetHost(Host):
     stage_class = WindowStage
     sparse_classes = {WindowBlock: SparseWindowBlock, WindowStage: SparseWindowStage}  # noqa: RUF012
 
-    def starts_backbone(self, stage: Any) -> bool:
-        return stage.patchify.in_channels == 3
+    def find_starts(self, stages: Sequence[Any]) -> list[Any]:
+        return [stage for stage in stages if stage.patchify.in_channels == 3]
 
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
         return [(image_size[0] // cell, image_size[1] // cell) for cell in (4, 8)]

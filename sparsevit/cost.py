@@ -10,8 +10,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sparsevit.patch import find_stages, get_token_grids, host_form
+from sparsevit.patch import get_token_grids, host_form, list_blocks
 from sparsevit.schedule import SparsitySchedule, num_keep
+from sparsevit.windows import WindowGrid
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,8 @@ def count_macs(
         fixed_macs: from :func:`count_fixed_macs`, which takes a while and depends on size alone.
     """
     blocks = []
-    for index, (stage, grid_size) in enumerate(_stages_with_grids(model, image_size)):
-        for number, block in enumerate(stage.blocks):
-            grid = block.get_grid(*grid_size, torch.device("cpu"))
+    for index, stage in enumerate(_list_blocks_with_grids(model, image_size)):
+        for number, (block, grid) in enumerate(stage):
             kept = num_keep(grid.num_windows, schedule.sparsity_of(index, number))
             blocks.append(
                 BlockCost(
@@ -108,14 +108,18 @@ def count_fixed_macs(model: nn.Module, image_size: tuple[int, int]) -> int:
         shadow(images)
     blocks = sum(
         block.count_macs(grid, grid.num_windows)
-        for stage, grid_size in _stages_with_grids(model, image_size)
-        for block in stage.blocks
-        for grid in [block.get_grid(*grid_size, torch.device("cpu"))]
+        for stage in _list_blocks_with_grids(model, image_size)
+        for block, grid in stage
     )
     return counter.get_total_flops() // 2 - blocks
 
 
-def _stages_with_grids(
+def _list_blocks_with_grids(
     model: nn.Module, image_size: tuple[int, int]
-) -> list[tuple[Any, tuple[int, int]]]:
-    return list(zip(find_stages(model), get_token_grids(model, image_size), strict=True))
+) -> list[list[tuple[Any, WindowGrid]]]:
+    """Of every stage its blocks, each with its windows."""
+    sizes = get_token_grids(model, image_size)
+    return [
+        [(block, block.get_grid(*size, torch.device("cpu"))) for block in blocks]
+        for blocks, size in zip(list_blocks(model), sizes, strict=True)
+    ]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from torch import nn
 
-from sparsevit.hosts import timm_swin, timm_swinv2
+from sparsevit.hosts import timm_maxvit, timm_sam, timm_swin, timm_swinv2, timm_tiny_vit
 from sparsevit.hosts.base import Host
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.scoring import SCORES, Score
@@ -29,6 +29,9 @@ _ADAPTERS = {
     ),
 }
 
+_TIMM_HOSTS: list[Host] = [
+    module.HOST for module in (timm_swin, timm_swinv2, timm_tiny_vit, timm_sam, timm_maxvit)
+]
 _registered: list[Host] = []
 
 
@@ -51,7 +54,7 @@ class SparseModel:
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         # The class is made at run time, so a pickle names the host's class and makes it again.
         reduced = super().__reduce_ex__(protocol)
-        return (_rebuild_sparse_model, (_host_class(type(self)),), *reduced[2:])
+        return (_rebuild_sparse_model, (type(self).__bases__[1],), *reduced[2:])
 
 
 def sparsify(
@@ -91,7 +94,8 @@ def sparsify(
     if unknown:
         raise _refuse(model, f"its {type(unknown[0]).__name__} is not the host's own")
     stages = [module for module in modules if host.is_stage(module)]
-    settings = _settle(stages, sparsity, score, rescore, seed)
+    depths = [len(host.list_blocks(stage)) for stage in stages]
+    settings = _settle(stages, depths, sparsity, score, rescore, seed)
     if settings[0].score == "gradient" and not host.sees_images:
         raise ValueError(f"The gradient score does not work for {host.name}.")
     for module in modules:
@@ -118,8 +122,7 @@ def register_host(host: Host) -> None:
 def _list_hosts() -> list[Host]:
     """The hosts whose networks can exist: those of libraries that are imported."""
     adapters = [import_module(name) for module, name in _ADAPTERS.items() if module in sys.modules]
-    known = [timm_swin.HOST, timm_swinv2.HOST, *(adapter.HOST for adapter in adapters)]
-    return known + _registered
+    return [*_TIMM_HOSTS, *(adapter.HOST for adapter in adapters), *_registered]
 
 
 def _find_host(model: nn.Module) -> Host:
@@ -127,8 +130,7 @@ def _find_host(model: nn.Module) -> Host:
     found = [
         host
         for host in _list_hosts()
-        for module in model.modules()
-        if host.is_stage(module) and host.starts_backbone(module)
+        for _ in host.find_starts([m for m in model.modules() if host.is_stage(m)])
     ]
     if len(found) > 1:
         raise _refuse(model, f"it has {len(found)} backbones; sparsify one of them")
@@ -146,10 +148,14 @@ def _refuse(model: nn.Module, reason: str) -> UnsupportedModelError:
 
 
 def _settle(
-    stages: list[Any], sparsity: Any, score: Score | None, rescore: bool | None, seed: int | None
+    stages: list[Any],
+    depths: list[int],
+    sparsity: Any,
+    score: Score | None,
+    rescore: bool | None,
+    seed: int | None,
 ) -> list[StageSettings]:
     """What every stage will be told, new options over old; checked before anything changes."""
-    depths = [len(stage.blocks) for stage in stages]
     first = getattr(stages[0], "pruning", StageSettings(0, ()))
     if sparsity is None and hasattr(stages[0], "pruning"):
         sparsity = [stage.pruning.sparsities for stage in stages]
@@ -180,7 +186,7 @@ def densify(model: Model) -> Model:
     """
     for module in model.modules():
         module.__class__ = _host_class(type(module))
-        for name in ("pruning", "announces_images", "_bias_cache"):
+        for name in ("pruning", "announces_images", "saves_memory", "_bias_cache"):
             module.__dict__.pop(name, None)
     return model
 
@@ -214,9 +220,15 @@ def find_stages(model: nn.Module) -> list[Any]:
     return [module for module in model.modules() if isinstance(module, PruningStage)]
 
 
+def list_blocks(model: nn.Module) -> list[list[Any]]:
+    """The blocks that can be pruned of every stage of a sparsified model, in network order."""
+    host = _find_host(model)
+    return [host.list_blocks(stage) for stage in find_stages(model)]
+
+
 def get_depths(model: nn.Module) -> tuple[int, ...]:
     """Blocks per stage of a sparsified model, e.g. (2, 2, 6, 2)."""
-    return tuple(len(stage.blocks) for stage in find_stages(model))
+    return tuple(map(len, list_blocks(model)))
 
 
 def get_token_grids(model: nn.Module, image_size: tuple[int, int]) -> list[tuple[int, int]]:
@@ -242,11 +254,13 @@ def use_fused_attention(model: nn.Module, fused: bool) -> AbstractContextManager
 
 
 def _host_class(cls: type) -> type:
+    if SparseModel in cls.__bases__:
+        cls = cls.__bases__[1]
     for host in _list_hosts():
         for old, new in host.sparse_classes.items():
             if cls is new:
                 return old
-    return cls.__bases__[1] if SparseModel in cls.__bases__ else cls
+    return cls
 
 
 @cache

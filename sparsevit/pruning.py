@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,10 @@ from sparsevit.windows import WindowGrid
 #: Tokens handled at a time on CPU, at most, so that the MLP's hidden activation stays in the cache
 #: instead of travelling to memory and back: 64 windows of 7 x 7. Fewer starve the matrix product.
 CHUNK_TOKENS = 3136
+
+
+#: What of a block to run on the kept windows: networks may have something dense in between.
+Part = Literal["all", "attention", "mlp"]
 
 
 class WindowBlock(Protocol):
@@ -63,8 +67,8 @@ class Workspace:
         self._may_overwrite = may_overwrite
         self._rows: Tensor | None = None
         self._stream: Tensor | None = None
-        if may_overwrite and own is not None and own.is_contiguous() and can_look(own):
-            self._rows, self._stream = own.view(-1, own.shape[-1]), own  # spares a copy of it all
+        if own is not None:
+            self.adopt(own)
 
     def claim(self, x: Tensor, fully_rewritten: bool) -> Tensor:
         """Rows to write into: (B*H*W, C), and on a GPU one more, a sink for padded slots.
@@ -80,6 +84,12 @@ class Workspace:
         if not fully_rewritten:
             rows[: len(tokens)] = tokens
         return rows
+
+    def adopt(self, x: Tensor) -> Tensor:
+        """Take x (B, H, W, C), which was made just now and nobody else holds, for the stream."""
+        if self._may_overwrite and x.is_contiguous() and can_look(x):
+            self._rows, self._stream = x.view(-1, x.shape[-1]), x  # spares a copy of it all
+        return x
 
     def publish(self, rows: Tensor, shape: torch.Size) -> Tensor:
         """The rows as the block's output (B, H, W, C), remembered if it may be overwritten."""
@@ -121,34 +131,38 @@ class BlockPlan:
     workspace: Workspace
 
 
-def run_block(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
+def run_block(block: WindowBlock, x: Tensor, plan: BlockPlan, part: Part = "all") -> Tensor:
     """Run ``block`` on the kept windows of ``x``; all other tokens pass through bit-identical.
 
     Args:
         block: a host adapter's block.
         x: (B, H, W, C).
         plan: windows and which of them to keep.
+        part: run only the attention, or only the MLP.
 
     Returns:
         (B, H, W, C), contiguous.
     """
     if torch.is_grad_enabled() or block.training:
-        return _run_at_once(block, x, plan)
-    return _run_in_chunks(block, x, plan)
+        return _run_at_once(block, x, plan, part)
+    return _run_in_chunks(block, x, plan, part)
 
 
-def _run_at_once(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
+def _run_at_once(block: WindowBlock, x: Tensor, plan: BlockPlan, part: Part) -> Tensor:
     """Differentiable form: every kept window in one piece, images kept apart for drop path."""
     batch, height, width, channels = x.shape
     grid = plan.grid
     index, real = _select(grid, plan.keep_idx, batch)  # (n, N)
     rows = x.reshape(-1, channels)
     tokens = rows.index_select(0, index.flatten()).view(*index.shape, channels)  # (n, N, C)
-    bias = block.attention_bias(grid)
-    if grid.mask_class is not None:
-        bias = bias[_classes(grid, plan.keep_idx, batch)]  # (n, nH, N, N)
-    tokens = tokens + _per_image(block, block.attention_branch(tokens, real, bias), batch, False)
-    tokens = tokens + _per_image(block, block.mlp_branch(tokens), batch, True)
+    if part != "mlp":
+        bias = block.attention_bias(grid)
+        if grid.mask_class is not None:
+            bias = bias[_classes(grid, plan.keep_idx, batch)]  # (n, nH, N, N)
+        branch = block.attention_branch(tokens, real, bias)
+        tokens = tokens + _per_image(block, branch, batch, False)
+    if part != "attention":
+        tokens = tokens + _per_image(block, block.mlp_branch(tokens), batch, True)
     tokens = tokens.to(x.dtype)
     if real is None:
         rows = rows.index_copy(0, index.flatten(), tokens.flatten(0, 1))
@@ -163,7 +177,7 @@ def _per_image(block: WindowBlock, branch: Tensor, batch: int, mlp: bool) -> Ten
     return block.drop_paths(branch.view(batch, -1, branch.shape[-1]), mlp).view_as(branch)
 
 
-def _run_in_chunks(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
+def _run_in_chunks(block: WindowBlock, x: Tensor, plan: BlockPlan, part: Part) -> Tensor:
     """Inference form: in place where allowed, and on CPU in pieces that fit the cache."""
     grid = plan.grid
     batch, channels = x.shape[0], x.shape[-1]
@@ -174,14 +188,16 @@ def _run_in_chunks(block: WindowBlock, x: Tensor, plan: BlockPlan) -> Tensor:
     for piece in _pieces(index, real, bias, grid, plan.keep_idx, batch):
         rows = piece.index.flatten()
         tokens = source.index_select(0, rows).view(*piece.index.shape, channels)
-        tokens = block.add_attention(tokens, piece.real, piece.bias)
+        if part != "mlp":
+            tokens = block.add_attention(tokens, piece.real, piece.bias)
         tokens = tokens.flatten(0, 1)  # (n * N, C)
         if piece.real is not None and can_look(x):  # the MLP needs no padded slots
             slots = piece.real.flatten().nonzero().squeeze(1)
             rows, tokens = rows[slots], tokens.index_select(0, slots)
         elif piece.real is not None:
             rows = rows.masked_fill(~piece.real.flatten(), source.shape[0])
-        tokens = block.add_mlp(tokens)
+        if part != "attention":
+            tokens = block.add_mlp(tokens)
         out.index_copy_(0, rows, tokens)
     return plan.workspace.publish(out, x.shape)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ class PruningStage:
     pruning: StageSettings
     blocks: Any  # the host's nn.Sequential of blocks
 
-    def call_block(self, block: nn.Module, x: Tensor, plan: BlockPlan | None) -> Tensor:
+    def call_block(self, block: Any, x: Tensor, plan: BlockPlan | None) -> Tensor:
         """Run one block of the host with its plan; without one it runs as the host's own."""
         return block(x, plan)
 
@@ -135,32 +135,66 @@ class PruningStage:
             x: what the first block gets.
             owns_input: the stage made x just now and nobody else holds it.
         """
-        settings = self.pruning
-        blocks = list(self.blocks)
-        traces = active_traces(self)
-        may_overwrite = not torch.is_grad_enabled() and not any(map(is_hooked, blocks))
-        workspace = Workspace(may_overwrite, x if owns_input else None)
-        ranker = WindowRanker(settings)
-        _, height, width, _ = x.shape
-        for number, block in enumerate(blocks):
-            grid = block.get_grid(height, width, x.device)
-            kept = num_keep(grid.num_windows, settings.sparsities[number // 2])
-            keep_idx = None
-            if settings.rescore:
-                ranker.restart()
-            if kept < grid.num_windows:
-                keep_idx = ranker.keep_idx(x, grid, kept)
-            if traces:
-                # Before the first pruned block a record shows that block's own scores.
-                shown = ranker if ranker.started else WindowRanker(settings)
-                scores = shown.scores(x, grid)
-                for trace in traces:
-                    trace.record(settings.index, number, grid, keep_idx, scores)
-            if keep_idx is None and (torch.is_grad_enabled() or block.training):
-                x = self.call_block(block, x, None)  # nothing to prune, nothing to gain
-            else:
-                x = self.call_block(block, x, BlockPlan(grid, keep_idx, workspace))
+        run = StageRun(self, self.blocks, x if owns_input else None)
+        for block in self.blocks:
+            x = run.step(block, x)
         return x
+
+
+class StageRun:
+    """One forward of a stage, a block at a time: windows are ranked once and shared out."""
+
+    def __init__(
+        self,
+        stage: PruningStage,
+        blocks: Iterable[nn.Module],
+        own: Tensor | None = None,
+        keeps_between: bool = False,
+    ) -> None:
+        """Start a forward.
+
+        Args:
+            stage: whose settings are followed.
+            blocks: those that :meth:`step` will be called with.
+            own: what the first block gets, if the stage made it and nobody else holds it.
+            keeps_between: somebody holds on to what passes between the blocks.
+        """
+        self._stage = stage
+        self._traces = active_traces(stage)
+        may_overwrite = not (
+            keeps_between or torch.is_grad_enabled() or any(map(is_hooked, blocks))
+        )
+        self._workspace = Workspace(may_overwrite, own)
+        self._ranker = WindowRanker(stage.pruning)
+        self._number = 0
+        self._scored_block = 0
+
+    def rank_anew(self) -> None:
+        """Score the next pruned block's input: something changed tokens of every window."""
+        self._ranker.restart()
+
+    def step(self, block: Any, x: Tensor) -> Tensor:
+        """Run the next block: (B, H, W, C) -> (B, H, W, C)."""
+        settings, number = self._stage.pruning, self._number
+        self._number += 1
+        grid = block.get_grid(x.shape[1], x.shape[2], x.device)
+        kept = num_keep(grid.num_windows, settings.sparsities[number // 2])
+        keep_idx = None
+        if settings.rescore:
+            self._ranker.restart()
+        if not self._ranker.started:
+            self._scored_block = number
+        if kept < grid.num_windows:
+            keep_idx = self._ranker.keep_idx(x, grid, kept)
+        if self._traces:
+            # Before the first pruned block a record shows that block's own scores.
+            shown = self._ranker if self._ranker.started else WindowRanker(settings)
+            scores = shown.scores(x, grid)
+            for trace in self._traces:
+                trace.record(settings.index, number, grid, keep_idx, scores, self._scored_block)
+        if keep_idx is None and (torch.is_grad_enabled() or block.training):
+            return self._stage.call_block(block, x, None)  # nothing to prune, nothing to gain
+        return self._stage.call_block(block, x, BlockPlan(grid, keep_idx, self._workspace))
 
 
 def is_hooked(module: nn.Module) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsevit.analysis import PreparedImage
-from sparsevit.patch import find_stages, set_sparsity
+from sparsevit.patch import list_blocks, set_sparsity
 from sparsevit.scoring import rank_windows, token_magnitudes
 from sparsevit.trace import BlockTrace, capture
 from sparsevit.windows import WindowGrid
@@ -40,8 +40,6 @@ class BlockSteps:
 
     Attributes:
         trace: the block's windows, their scores and which were kept.
-        scored_block: 0-based block of the same stage whose input the scores were taken from: once a
-            stage, at its first pruned block; the block itself before that, and when rescoring.
         entering: (H, W) float32, mean |x| over the channels of each token entering the block.
         scored: (H, W) float32, the same where the scores were taken ("rms", "l2", "l1", "linf").
         ranking: (nW,) int64, row-major window indices, highest score first.
@@ -54,7 +52,6 @@ class BlockSteps:
     """
 
     trace: BlockTrace
-    scored_block: int
     entering: Tensor
     scored: Tensor
     ranking: Tensor
@@ -116,23 +113,20 @@ def trace_block(
         raise ValueError(f"No block {block} in stage {stage} of a network with depths {depths}.")
     model = loaded.module
     set_sparsity(model, schedule)
-    module = find_stages(model)[stage]
-    with torch.inference_mode(), capture(model) as capturing, _listen(module.blocks) as heard:
+    blocks = list_blocks(model)[stage]
+    with torch.inference_mode(), capture(model) as capturing, _listen(blocks) as heard:
         model(prepared.images)
         x, out = heard[block]
-        grid = module.blocks[block].get_grid(*x.shape[1:3], x.device)
-        num_heads = module.blocks[block].attention_bias(grid).shape[1]
-    traces = [trace for trace in capturing.blocks if trace.stage == stage]
-    trace = traces[block]
-    scored_block = block if module.pruning.rescore else _find_scored_block(traces, block)
+        grid = blocks[block].get_grid(*x.shape[1:3], x.device)
+        num_heads = blocks[block].attention_bias(grid).shape[1]
+    trace = next(t for t in capturing.blocks if (t.stage, t.block) == (stage, block))
     ranking = rank_windows(trace.scores.flatten(1))[0]
     chosen = ranking[: trace.kept] if trace.kept < trace.total else torch.arange(trace.total)
     entering = token_magnitudes(x)[0].cpu()
     return BlockSteps(
         trace=trace,
-        scored_block=scored_block,
         entering=entering,
-        scored=token_magnitudes(heard[scored_block][0])[0].cpu(),
+        scored=token_magnitudes(heard[trace.scored_block][0])[0].cpu(),
         ranking=ranking,
         gathered_windows=chosen,
         gathered=_gather(entering, trace.grid, chosen),
@@ -165,11 +159,6 @@ def _listen(blocks: Sequence[nn.Module]) -> Iterator[dict[int, tuple[Tensor, Ten
 def _lay_out(tokens: Tensor, args: tuple[Any, ...]) -> Tensor:
     """(B, H, W, C) of what a block takes or gives: some hosts' are (B, H * W, C), with (H, W)."""
     return tokens if tokens.ndim == 4 else tokens.view(len(tokens), *args[1], -1)
-
-
-def _find_scored_block(traces: Sequence[BlockTrace], block: int) -> int:
-    """The first pruned block of a stage, or ``block`` where that comes earlier."""
-    return min([block, *(trace.block for trace in traces if trace.kept < trace.total)])
 
 
 def _gather(magnitudes: Tensor, grid: WindowGrid, windows: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ class BlockTrace:
         keep_mask: (B, rows, cols) bool, True where the window was computed.
         scores: (B, rows, cols) float32, the scores the ranking used.
         grid: the block's windows.
+        scored_block: 0-based block of the same stage whose input the scores were taken from: the
+            first pruned one since the stage ranked, the block itself before that.
     """
 
     stage: int
@@ -31,6 +33,7 @@ class BlockTrace:
     keep_mask: Tensor
     scores: Tensor
     grid: WindowGrid
+    scored_block: int
 
     @property
     def total(self) -> int:
@@ -52,7 +55,7 @@ class Trace:
     """Records of the latest forward of one model inside :func:`capture`."""
 
     _members: frozenset[int]
-    _pending: dict[tuple[int, int], tuple[WindowGrid, Tensor | None, Tensor]] = field(
+    _pending: dict[tuple[int, int], tuple[WindowGrid, Tensor | None, Tensor, int]] = field(
         default_factory=dict
     )
 
@@ -61,7 +64,13 @@ class Trace:
         return id(stage_module) in self._members
 
     def record(
-        self, stage: int, block: int, grid: WindowGrid, keep_idx: Tensor | None, scores: Tensor
+        self,
+        stage: int,
+        block: int,
+        grid: WindowGrid,
+        keep_idx: Tensor | None,
+        scores: Tensor,
+        scored_block: int,
     ) -> None:
         """Note what a block kept; tensors stay on their device until :attr:`blocks` is read.
 
@@ -70,23 +79,28 @@ class Trace:
             grid: the block's windows.
             keep_idx: (B, K) int64 kept windows, None when all are.
             scores: (B, nW) float32.
+            scored_block: block whose input they are of.
         """
         if block == 0:  # a new forward: what an earlier one left from here on is stale
             self._pending = {key: v for key, v in self._pending.items() if key[0] < stage}
-        self._pending[stage, block] = (grid, keep_idx, scores)
+        self._pending[stage, block] = (grid, keep_idx, scores, scored_block)
 
     @property
     def blocks(self) -> list[BlockTrace]:
         """One record a block, in the network's order; empty before a forward."""
         pending = sorted(self._pending.items(), key=lambda item: item[0])
         return [
-            self._finish(stage, block, grid, keep_idx, scores)
-            for (stage, block), (grid, keep_idx, scores) in pending
+            self._finish(stage, block, *noted) for (stage, block), noted in pending
         ]
 
     @staticmethod
     def _finish(
-        stage: int, block: int, grid: WindowGrid, keep_idx: Tensor | None, scores: Tensor
+        stage: int,
+        block: int,
+        grid: WindowGrid,
+        keep_idx: Tensor | None,
+        scores: Tensor,
+        scored_block: int,
     ) -> BlockTrace:
         keep_mask = torch.ones(scores.shape, dtype=torch.bool)
         if keep_idx is not None:
@@ -99,6 +113,7 @@ class Trace:
             keep_mask=keep_mask.view(shape),
             scores=scores.cpu().view(shape).clone(),
             grid=get_window_grid(*grid.grid, grid.window, grid.shift, pad_first=grid.pad_first),
+            scored_block=scored_block,
         )
 
 

@@ -55,7 +55,7 @@ def test_every_tensor_is_what_a_loop_over_the_windows_gives(loaded, prepared, st
     assert any(token is None for window in windows for token in window)
 
     scores = score_by_hand(seen[stage, 0][0], windows)  # taken at the stage's first pruned block
-    assert steps.scored_block == 0
+    assert steps.trace.scored_block == 0
     assert steps.scores.flatten().tolist() == pytest.approx(scores, rel=1e-5)
     order = sorted(range(len(windows)), key=lambda index: -scores[index])
     assert steps.ranking.tolist() == order
@@ -92,9 +92,9 @@ def test_every_tensor_is_what_a_loop_over_the_windows_gives(loaded, prepared, st
 def test_scores_come_from_the_first_pruned_block_of_the_stage(loaded, prepared):
     sparsevit.sparsify(loaded.module, 0.0, rescore=False)
     traced = [trace_block(loaded, prepared, STARTS_LATE, 2, block) for block in range(4)]
-    assert [steps.scored_block for steps in traced] == [0, 1, 2, 2]
+    assert [steps.trace.scored_block for steps in traced] == [0, 1, 2, 2]
     sparsevit.sparsify(loaded.module, 0.0, rescore=True)
-    assert trace_block(loaded, prepared, STARTS_LATE, 2, 3).scored_block == 3
+    assert trace_block(loaded, prepared, STARTS_LATE, 2, 3).trace.scored_block == 3
     sparsevit.sparsify(loaded.module, 0.0, rescore=False)
 
 

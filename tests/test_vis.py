@@ -50,6 +50,7 @@ def make_block(
         "keep_mask": torch.rand(scores.shape, generator=generator) > 0.5,
         "scores": scores,
         "grid": grid,
+        "scored_block": 0,
     }
     return BlockTrace(**(fields | changes))  # type: ignore[arg-type]
 

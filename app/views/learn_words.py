@@ -93,10 +93,10 @@ def _tell_scores(steps: BlockSteps) -> list[str]:
         f"A window's score is the root mean square of its {steps.trace.grid.num_tokens} "
         f"magnitudes. Here scores go from {low:.3g} to {high:.3g}.",
     ]
-    if steps.scored_block != steps.trace.block:
+    if steps.trace.scored_block != steps.trace.block:
         words.append(
             "Scores are taken once per stage: these are from what entered block "
-            f"{steps.scored_block + 1}."
+            f"{steps.trace.scored_block + 1}."
         )
     else:
         words.append(

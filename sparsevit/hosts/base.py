@@ -22,7 +22,7 @@ class Host(ABC):
 
     Attributes:
         name: what a user reads in a list of what is supported.
-        stage_class: the host's stage, a module with ``blocks`` in their order.
+        stage_class: the host's stage: the blocks that share one token grid.
         sparse_classes: host class -> the class that takes its place: a stage that is a
             :class:`sparsevit.stage.PruningStage`, a block that is a :class:`SparseBlock`, and
             whatever else runs otherwise when sparsified.
@@ -35,8 +35,8 @@ class Host(ABC):
     sees_images = False
 
     @abstractmethod
-    def starts_backbone(self, stage: Any) -> bool:
-        """True for the first stage of a network: the one that merges no patches."""
+    def find_starts(self, stages: Sequence[Any]) -> list[Any]:
+        """Of the stages of a network, in order, the first one of every backbone."""
 
     @abstractmethod
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
@@ -48,18 +48,26 @@ class Host(ABC):
 
     def find_unknown(self, modules: Sequence[nn.Module]) -> list[nn.Module]:
         """Those of :meth:`find_swappable` that somebody changed, so that swapping would undo it."""
-        known = {*self.sparse_classes, *self.sparse_classes.values()}
-        return [module for module in modules if type(module) not in known]
+        ours = tuple(self.sparse_classes.values())
+        return [
+            m for m in modules if type(m) not in self.sparse_classes and not isinstance(m, ours)
+        ]
 
     def is_stage(self, module: nn.Module) -> bool:
         """True for a stage of this host, adapted or not."""
         return isinstance(module, self.stage_class)
 
+    def list_blocks(self, stage: Any) -> list[Any]:
+        """The blocks of a stage that can be pruned, adapted or not, in their order."""
+        return list(stage.blocks)
+
     def halve_grids(self, model: nn.Module, first: Size) -> list[Size]:
         """(H, W) of every stage where each but the first merges 2 x 2 tokens of the one before."""
         (height, width), grids = first, []
-        for stage in filter(self.is_stage, model.modules()):
-            if not self.starts_backbone(stage):
+        stages = list(filter(self.is_stage, model.modules()))
+        starts = self.find_starts(stages)
+        for stage in stages:
+            if stage not in starts:
                 height, width = (height + 1) // 2, (width + 1) // 2
             grids.append((height, width))
         return grids

@@ -7,7 +7,7 @@ a stage's end. The classes here are mixins that stand before the host's own clas
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -155,9 +155,13 @@ class HfHost(Host):
         self.sparse_classes = sparse_classes
         self._embedding_class = embedding_class
 
-    def starts_backbone(self, stage: Any) -> bool:
-        """True for the stage with the channels of the patch embedding."""
-        return stage.blocks[0].layernorm_before.normalized_shape[0] == stage.config.embed_dim
+    def find_starts(self, stages: Sequence[Any]) -> list[Any]:
+        """The stages with the channels of the patch embedding."""
+        return [
+            stage
+            for stage in stages
+            if stage.blocks[0].layernorm_before.normalized_shape[0] == stage.config.embed_dim
+        ]
 
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
         """(H, W) of every stage's token grid for (img_h, img_w) pixels."""

@@ -49,7 +49,7 @@ class StripMerging:
 class TimmBlock(SparseBlock):
     """Mixin of a block: it can run on some of its windows; without a plan it is the host's own."""
 
-    window_size: Size
+    window_size: Any  # (Wh, Ww), or one number where a host's block says how to read it
     shift_size: Size
     attn: Any
     drop_path1: Any
@@ -74,6 +74,14 @@ class TimmBlock(SparseBlock):
     def list_attention_linears(self) -> list[nn.Module]:
         """The projections of the attention, the one out of it last."""
         return [self.attn.qkv, self.attn.proj]
+
+
+class FreeAttentionBlock(TimmBlock):
+    """Mixin of a block whose host attends inside any windows by itself, position bias and all."""
+
+    def attention_bias(self, grid: WindowGrid) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`; (1, nH, 1, 1) zeros, which nobody adds."""
+        return self.attn.qkv.weight.new_zeros(1, self.attn.num_heads, 1, 1)
 
 
 class TimmStage(PruningStage):
@@ -131,9 +139,9 @@ class TimmHost(Host):
         """As any host's; another patch embedding than timm's stays what it is."""
         return [m for m in super().find_unknown(modules) if not isinstance(m, PatchEmbed)]
 
-    def starts_backbone(self, stage: Any) -> bool:
-        """True for the stage that merges no patches."""
-        return isinstance(stage.downsample, nn.Identity)
+    def find_starts(self, stages: Sequence[Any]) -> list[Any]:
+        """The stages that merge no patches."""
+        return [stage for stage in stages if isinstance(stage.downsample, nn.Identity)]
 
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
         """(H, W) of every stage's token grid for (img_h, img_w) pixels."""

@@ -1,0 +1,120 @@
+"""timm's MaxViT: the half of a block that attends in windows is pruned, the rest stays dense.
+
+Tu et al. 2022, "MaxViT: Multi-Axis Vision Transformer". A block is a convolution, then a
+transformer block in windows, then one over a grid of tokens that spans the whole picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from timm.models.maxxvit import AttentionCl, MaxxVitBlock, MaxxVitStage, PartitionAttentionCl
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from sparsevit.hosts.timm_base import FreeAttentionBlock, TimmHost, TimmStage
+from sparsevit.stage import StageRun, runs_as_host
+from sparsevit.windows import Size, WindowGrid, get_window_grid
+
+_STEM_STRIDE = 2  # and every stage halves the grid again
+
+
+class SparseWindowHalf(FreeAttentionBlock, PartitionAttentionCl):
+    """A transformer block in windows: norm, attention, residual, norm, MLP, residual."""
+
+    def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
+        """The windows over an H x W token grid, which the host wants whole."""
+        return get_window_grid(height, width, tuple(self.partition_size), (0, 0), device)
+
+    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return self.ls1(self.attn(self.norm1(tokens)))
+
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return self.ls2(self.mlp(self.norm2(tokens)))
+
+
+class SparseMaxxVitBlock(MaxxVitBlock):
+    """A MaxViT block whose window half takes part in a stage's run."""
+
+    def forward(self, x: Tensor, run: StageRun | None = None, saves_memory: bool = False) -> Tensor:
+        """(B, C, H, W) -> (B, C', H', W'); without a run it is the host's own."""
+        if run is None:
+            return super().forward(x)
+
+        def call(module: nn.Module, x: Tensor) -> Any:
+            return checkpoint(module, x, use_reentrant=False) if saves_memory else module(x)
+
+        x = run.step(self.attn_block, call(self.conv, x).permute(0, 2, 3, 1))
+        return call(self.attn_grid, x).permute(0, 3, 1, 2)
+
+
+class SparseMaxxVitStage(TimmStage, MaxxVitStage):
+    """A MaxViT stage that ranks its windows once, where the first of them are made."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) of the stage before -> (B, C', H', W')."""
+        if runs_as_host():
+            return super().forward(x)
+        run = StageRun(self, (block.attn_block for block in self.blocks))
+        for block in self.blocks:
+            x = block(x, run, self.grad_checkpointing and torch.is_grad_enabled())
+        return x
+
+
+class MaxVitHost(TimmHost):
+    """MaxViT in all its sizes; CoAtNet and the like have no windows."""
+
+    sees_images = False
+
+    def is_stage(self, module: nn.Module) -> bool:
+        """True for a stage of blocks with a window half, adapted or not."""
+        return isinstance(module, MaxxVitStage) and all(
+            isinstance(getattr(block, "attn_block", None), PartitionAttentionCl)
+            for block in module.blocks
+        )
+
+    def list_blocks(self, stage: Any) -> list[Any]:
+        """The window halves."""
+        return [block.attn_block for block in stage.blocks]
+
+    def find_swappable(self, model: nn.Module) -> list[nn.Module]:
+        """Stages, their blocks, and of each the window half; the other is of the same class."""
+        stages: Iterable[Any] = filter(self.is_stage, model.modules())
+        return [
+            module
+            for stage in stages
+            for module in (stage, *stage.blocks, *self.list_blocks(stage))
+        ]
+
+    def find_starts(self, stages: Sequence[Any]) -> list[Any]:
+        """The stages that do not take what the one before gives."""
+        given = [None, *(stage.blocks[-1].attn_grid.norm1.weight.numel() for stage in stages)]
+        convs = (next(m for m in s.modules() if isinstance(m, nn.Conv2d)) for s in stages)
+        taken = [conv.in_channels for conv in convs]
+        return [s for s, one, other in zip(stages, given, taken, strict=False) if one != other]
+
+    def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
+        """(H, W) of every stage's token grid for (img_h, img_w) pixels."""
+        height, width = (math.ceil(side / _STEM_STRIDE) for side in image_size)
+        grids = []
+        for _ in filter(self.is_stage, model.modules()):
+            height, width = (height + 1) // 2, (width + 1) // 2
+            grids.append((height, width))
+        return grids
+
+
+HOST = MaxVitHost(
+    name="timm MaxxVit with windows (every maxvit_* but maxvit_tiny_pm_256)",
+    stage_class=MaxxVitStage,
+    attention_class=AttentionCl,
+    sparse_classes={
+        PartitionAttentionCl: SparseWindowHalf,
+        MaxxVitBlock: SparseMaxxVitBlock,
+        MaxxVitStage: SparseMaxxVitStage,
+    },
+)

@@ -1,0 +1,89 @@
+"""timm's ``TinyVit``: between attention and MLP a block has a small convolution, which stays dense.
+
+Wu et al. 2022, "TinyViT: Fast Pretraining Distillation for Small Vision Transformers". The
+convolution is no residual branch, so nothing may skip it: a pruned window leaves out attention and
+MLP, as in a Swin, and its tokens go through the convolution with their neighbours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from timm.models.tiny_vit import Attention, TinyVitBlock, TinyVitStage
+from torch import Tensor, nn
+
+from sparsevit.hosts.timm_base import FreeAttentionBlock, TimmHost
+from sparsevit.pruning import BlockPlan, run_block
+from sparsevit.stage import PruningStage, is_hooked, runs_as_host
+from sparsevit.windows import Size, WindowGrid, get_window_grid
+
+_STRIDE = 4  # pixels a side of the first stage's tokens, which has convolutions only
+
+
+class SparseTinyVitBlock(FreeAttentionBlock, TinyVitBlock):
+    """A TinyViT block: attention, residual, convolution, MLP, residual."""
+
+    def forward(self, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows attend."""
+        if plan is None:
+            return super().forward(x)
+        x = run_block(self, x, plan, part="attention")
+        x = self.local_conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        if not any(map(is_hooked, self.local_conv.modules())):
+            plan.workspace.adopt(x)
+        return run_block(self, x, plan, part="mlp")
+
+    def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
+        """The block's windows over an H x W token grid; they are never shifted."""
+        return get_window_grid(height, width, (self.window_size,) * 2, (0, 0), device)
+
+    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`; the host pads before its norm."""
+        return self.attn(tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0))
+
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return self.mlp(tokens)
+
+
+class SparseTinyVitStage(PruningStage, TinyVitStage):
+    """A TinyViT stage that ranks its windows once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) of the stage before -> (B, C', H', W')."""
+        if runs_as_host():
+            return super().forward(x)
+        x = self.downsample(x).permute(0, 2, 3, 1)
+        return self.run_blocks(x).permute(0, 3, 1, 2)
+
+
+class TinyVitHost(TimmHost):
+    """TinyViT: the stages behind the first."""
+
+    sees_images = False
+
+    def find_starts(self, stages: Sequence[Any]) -> list[Any]:
+        """The stages that do not take what the one before gives."""
+        given = [None, *(stage.out_dim for stage in stages)]
+        taken = [stage.downsample.conv1.conv.in_channels for stage in stages]
+        return [s for s, one, other in zip(stages, given, taken, strict=False) if one != other]
+
+    def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
+        """(H, W) of every stage's token grid for (img_h, img_w) pixels."""
+        height, width = (math.ceil(side / _STRIDE) for side in image_size)
+        grids = []
+        for _ in filter(self.is_stage, model.modules()):
+            height, width = (height + 1) // 2, (width + 1) // 2
+            grids.append((height, width))
+        return grids
+
+
+HOST = TinyVitHost(
+    name="timm TinyVit (every tiny_vit_* model)",
+    stage_class=TinyVitStage,
+    attention_class=Attention,
+    sparse_classes={TinyVitBlock: SparseTinyVitBlock, TinyVitStage: SparseTinyVitStage},
+)
