@@ -12,7 +12,14 @@ from typing import Any, TypeVar, cast
 
 from torch import nn
 
-from sparsevit.hosts import timm_maxvit, timm_sam, timm_swin, timm_swinv2, timm_tiny_vit
+from sparsevit.hosts import (
+    timm_maxvit,
+    timm_sam,
+    timm_swin,
+    timm_swinv2,
+    timm_swinv2_cr,
+    timm_tiny_vit,
+)
 from sparsevit.hosts.base import Host
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.scoring import SCORES, Score
@@ -30,7 +37,8 @@ _ADAPTERS = {
 }
 
 _TIMM_HOSTS: list[Host] = [
-    module.HOST for module in (timm_swin, timm_swinv2, timm_tiny_vit, timm_sam, timm_maxvit)
+    module.HOST
+    for module in (timm_swin, timm_swinv2, timm_swinv2_cr, timm_tiny_vit, timm_sam, timm_maxvit)
 ]
 _registered: list[Host] = []
 

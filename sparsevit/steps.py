@@ -46,7 +46,8 @@ class BlockSteps:
         gathered_windows: (K,) int64, the windows in the order of the batch the block computes: best
             first; row-major where every window is kept.
         gathered: (K, Wh, Ww) float32, ``entering`` of those windows; 0 in padded slots.
-        change: (H, W) float32, mean |out - in| over channels; exactly 0 in pruned windows.
+        change: (H, W) float32, mean |out - in| over channels; exactly 0 in pruned windows,
+            unless a block has a convolution that runs on all of them (TinyViT).
         num_channels: C.
         num_heads: nH.
     """

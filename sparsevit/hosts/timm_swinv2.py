@@ -22,6 +22,28 @@ from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmSta
 _MAX_LOGIT_SCALE = math.log(100)  # temperatures below 0.01 are cut off (section 3.3)
 
 
+def attend_by_cosine(qkv: Tensor, logit_scale: Tensor, bias: Tensor, dropout: float) -> Tensor:
+    """Attention by the cosine of queries and keys (section 3.3).
+
+    Args:
+        qkv: (n, N, 3, nH, head_dim).
+        logit_scale: (nH, 1, 1), logarithm of what cosines are multiplied by.
+        bias: (1 or n, nH, N, N), added to the logits.
+        dropout: probability that a weight is left out.
+
+    Returns:
+        (n, N, nH * head_dim).
+    """
+    q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (n, nH, N, head_dim) each
+    temperature = logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()
+    q = (F.normalize(q, dim=-1) * temperature).to(v.dtype)
+    k = F.normalize(k, dim=-1).to(v.dtype)
+    x = F.scaled_dot_product_attention(
+        q, k, v, attn_mask=bias.to(v.dtype), dropout_p=dropout, scale=1.0
+    )
+    return x.transpose(1, 2).flatten(2)
+
+
 class SparseSwinV2Block(TimmBlock, SwinTransformerV2Block):
     """A Swin V2 block: attention, norm, residual, MLP, norm, residual."""
 
@@ -29,17 +51,9 @@ class SparseSwinV2Block(TimmBlock, SwinTransformerV2Block):
         """See :class:`sparsevit.pruning.WindowBlock`."""
         attn = self.attn
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
-        n, num_tokens, _ = x.shape
-        qkv = self._project(x).view(n, num_tokens, 3, attn.num_heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (n, nH, N, head_dim) each
-        temperature = attn.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()  # (nH, 1, 1)
-        q = (F.normalize(q, dim=-1) * temperature).to(v.dtype)
-        k = F.normalize(k, dim=-1).to(v.dtype)
         dropout = attn.attn_drop.p if self.training else 0.0
-        x = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=bias.to(v.dtype), dropout_p=dropout, scale=1.0
-        )
-        x = x.transpose(1, 2).reshape(n, num_tokens, -1)
+        qkv = self._project(x).unflatten(-1, (3, attn.num_heads, -1))
+        x = attend_by_cosine(qkv, attn.logit_scale, bias, dropout)
         return self.norm1(attn.proj_drop(attn.proj(x)))
 
     def mlp_branch(self, tokens: Tensor) -> Tensor:

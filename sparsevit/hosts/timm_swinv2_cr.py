@@ -1,0 +1,101 @@
+"""timm's ``SwinTransformerV2Cr``: Swin V2 as its authors' paper reads, written anew.
+
+In some blocks (the last of the network, in the ``ns`` networks the last of every stage) the stream
+itself is normalised, token by token. That is no residual branch, so it stays dense: a pruned window
+goes without attention and MLP, but through this norm.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from timm.models.swin_transformer_v2_cr import (
+    PatchEmbed,
+    PatchMerging,
+    SwinTransformerV2CrBlock,
+    SwinTransformerV2CrStage,
+    WindowMultiHeadAttention,
+)
+from torch import Tensor, nn
+
+from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
+from sparsevit.hosts.timm_swinv2 import attend_by_cosine
+from sparsevit.pruning import BlockPlan
+from sparsevit.stage import runs_as_host
+from sparsevit.windows import Size, WindowGrid
+
+
+class SparseV2CrBlock(TimmBlock, SwinTransformerV2CrBlock):
+    """A block: attention, norm, residual, MLP, norm, residual, and in some a norm of it all."""
+
+    def forward(self, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows are computed."""
+        x = super().forward(x, plan)
+        return x if plan is None else self.norm3(x)
+
+    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        attn = self.attn
+        x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
+        dropout = attn.attn_drop.p if self.training else 0.0
+        qkv = attn.qkv(x).unflatten(-1, (3, attn.num_heads, -1))
+        x = attend_by_cosine(qkv, attn.logit_scale.view(-1, 1, 1), bias, dropout)
+        return self.norm1(attn.proj_drop(attn.proj(x)))
+
+    def mlp_branch(self, tokens: Tensor) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return self.norm2(self.mlp(tokens))
+
+    def attention_bias(self, grid: WindowGrid) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`; in training a dropout has a part in it."""
+        return self._build_bias(grid) if self.training else super().attention_bias(grid)
+
+    def list_position_weights(self) -> list[Tensor]:
+        """The small network that turns relative coordinates into biases, and the coordinates."""
+        return [*self.attn.meta_mlp.parameters(), self.attn.relative_coordinates_log]
+
+    def build_position_bias(self) -> Tensor:
+        """(1, nH, N, N)."""
+        return self.attn._relative_positional_encodings()
+
+
+class SparseV2CrStage(TimmStage, SwinTransformerV2CrStage):
+    """A stage that ranks its windows once; between stages the channels come first."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) of the stage before -> (B, C', H', W')."""
+        if runs_as_host():
+            return SwinTransformerV2CrStage.forward(self, x)
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class SparseV2CrPatchMerging(StripMerging, PatchMerging):
+    """Four neighbours, norm, linear."""
+
+    def merge(self, fours: Tensor) -> Tensor:
+        """(n, m, 4 C) -> (n, m, 2 C)."""
+        return self.reduction(self.norm(fours))
+
+
+class V2CrHost(TimmHost):
+    """Swin V2-CR, with a patch embedding of its own."""
+
+    sees_images = False
+
+    def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
+        """(H, W) of every stage's token grid for (img_h, img_w) pixels."""
+        embed: Any = next(m for m in model.modules() if isinstance(m, PatchEmbed))
+        height, width = (image_size[axis] // embed.patch_size[axis] for axis in (0, 1))
+        return self.halve_grids(model, (height, width))
+
+
+HOST = V2CrHost(
+    name="timm SwinTransformerV2Cr (every swinv2_cr_* model)",
+    stage_class=SwinTransformerV2CrStage,
+    attention_class=WindowMultiHeadAttention,
+    sparse_classes={
+        SwinTransformerV2CrBlock: SparseV2CrBlock,
+        SwinTransformerV2CrStage: SparseV2CrStage,
+        PatchMerging: SparseV2CrPatchMerging,
+    },
+)
