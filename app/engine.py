@@ -39,6 +39,7 @@ from sparsevit.zoo import (
     LoadedModel,
     ModelError,
     ModelInfo,
+    Tell,
     download_model,
     list_models,
     load_model,
@@ -57,6 +58,8 @@ class Engine:
         config: limits and defaults.
         examples: name -> the example pictures, never empty.
         first: the result the page opens with, after :meth:`start`.
+        follow_download: gives for a network's name what is told how far its download is; called
+            in the thread of whoever asked for the network.
     """
 
     def __init__(self, config: Config) -> None:
@@ -64,6 +67,7 @@ class Engine:
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
         self.config = config
         self.examples = read_examples(config.assets)
+        self.follow_download: Callable[[str], Tell | None] = lambda name: None
         self._run_lock = TurnLock()
         self._load_lock = threading.Lock()
         self._download_lock = threading.Lock()
@@ -236,7 +240,7 @@ class Engine:
         if settings.linked:
             settings.schedule.check_linked()
         height, width = pixels.shape[:2]
-        size = choose_size(height, width, settings.short_side)
+        size = choose_size(height, width, settings.short_side, loaded.multiple)
         images = to_tensor(resize_image(pixels, size), loaded.mean, loaded.std)
         with self._run_lock:
             if not is_current():
@@ -363,7 +367,7 @@ class Engine:
         if not self._download_lock.acquire(blocking=False):
             raise ModelError("Another network is being downloaded; choose this one again later.")
         try:
-            download_model(name)
+            download_model(name, self.follow_download(name))
         finally:
             self._download_lock.release()
         with self._load_lock:

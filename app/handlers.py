@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from html import escape
+from itertools import count
 from pathlib import Path
 
 import gradio as gr
@@ -36,6 +37,8 @@ from app.views.takeaway import names_state, read_query, write_zip
 from app.views.tradeoff import show_sizes
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.zoo import ModelError
+
+_tickets = count(1)  # in the order in which requests came in
 
 
 def _warn(message: str) -> None:
@@ -91,9 +94,9 @@ class Handlers:
             short_side: pixels, 0 for the photo's own.
             panel: see :func:`app.panel.read_panel`.
         """
-        before = self._result(session)
+        ticket = next(_tickets)  # before the photo is read: a small one would overtake a large one
         if photo_path is None and session.photo_path is not None:
-            session.requests += 1
+            session.requests = ticket
             session.photo_path = None
             return {}  # removed, perhaps to make room for another: the result stays
         moves = None
@@ -101,9 +104,8 @@ class Handlers:
             schedule, linked, moves = read_panel(panel)
             photo = self._read_photo(session, photo_path)
             name = self._check_model(session, model)
-            result = self._analyze(
-                session, photo, Settings(name, schedule, linked, short_side or None)
-            )
+            settings = Settings(name, schedule, linked, short_side or None)
+            result, before = self._analyze(session, photo, settings, ticket)
         except Superseded:
             return {}
         except Exception as error:
@@ -170,7 +172,7 @@ class Handlers:
         """Put a schedule on the sliders, as if they had been moved there."""
         result = self._result(session)
         settings = replace(result.settings, schedule=schedule, linked=True)
-        return self._open(session, result.photo, settings, result)
+        return self._open(session, result.photo, settings)
 
     def open_tab(self, session: Session, tab: str) -> Changes:
         """Draw what a tab shows; only the open one is drawn while sliders move."""
@@ -205,15 +207,15 @@ class Handlers:
         """Open the state that an address names, if it names one; see ``make_address``."""
         if not names_state(query):
             return {}
-        first, before = self._engine.first, self._result(session)
+        known = self._result(session)
         try:
-            settings = read_query(query, before.settings)
+            settings = read_query(query, known.settings)
             self._check_model(session, settings.model)
         except Exception as error:
             self.tell(error)
             return {}
-        photo = self._engine.examples.get(query.get("photo", ""), before.photo)
-        changes = self._open(session, photo, settings, first, moves=0)
+        photo = self._engine.examples.get(query.get("photo", ""), known.photo)
+        changes = self._open(session, photo, settings, self._engine.first, moves=0)
         return changes | self._show_photo(session, photo)
 
     def pick_example(self, index: int) -> str:
@@ -238,35 +240,46 @@ class Handlers:
             return {}
         return {"zip": gr.update(value=str(path), visible=True)}
 
-    def _analyze(self, session: Session, photo: Photo, settings: Settings) -> Result:
+    def _analyze(
+        self, session: Session, photo: Photo, settings: Settings, ticket: int
+    ) -> tuple[Result, Result]:
+        """The result of a request, and the one it replaces."""
         self._visitors.note_use(session)
-        session.requests += 1
-        request = session.requests
-        result = self._engine.analyze(photo, settings, lambda: session.requests == request)
-        if session.requests != request:
+        if ticket < session.requests:
             raise Superseded
+        session.requests = ticket
+        result = self._engine.analyze(photo, settings, lambda: session.requests == ticket)
+        if session.requests != ticket:
+            raise Superseded
+        before = self._result(session)
         session.set_result(result)
-        return result
+        return result, before
 
     def _open(
         self,
         session: Session,
         photo: Photo,
         settings: Settings,
-        before: Result,
+        shown: Result | None = None,
         moves: int | None = None,
     ) -> Changes:
-        """Analyse what the controls do not say yet, and set them; ``before`` is on the page."""
+        """Analyse what the controls do not say yet, and set them.
+
+        Args:
+            session: of the user; updated.
+            photo, settings: what to analyse.
+            shown: what the page shows, if that is not the session's result.
+            moves: see :func:`app.panel.make_panel`.
+        """
         try:
-            result = self._analyze(session, photo, settings)
+            result, before = self._analyze(session, photo, settings, next(_tickets))
         except Superseded:
             return {}
         except Exception as error:
             self.tell(error)
             return {}
-        return self._draw(session, result, before) | draw_controls(
-            self._engine.config, result, moves
-        )
+        changes = self._draw(session, result, shown or before)
+        return changes | draw_controls(self._engine.config, result, moves)
 
     def _draw(
         self, session: Session, result: Result, before: Result, moves: int | None = None
@@ -283,7 +296,7 @@ class Handlers:
             return {}
 
     def _return_to(self, session: Session, entry: Try) -> Changes:
-        changes = self._open(session, entry.photo, entry.settings, self._result(session))
+        changes = self._open(session, entry.photo, entry.settings)
         return changes | self._show_photo(session, entry.photo)
 
     def _show_photo(self, session: Session, photo: Photo) -> Changes:

@@ -6,8 +6,13 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from app.records import Result, Try, make_try
 from app.search import PhotoSearch
@@ -31,7 +36,7 @@ class Session:
         uploads: files this user sent.
         tab: the open tab.
         learn_block: the block that the tab Learn explains; None for the first that prunes.
-        requests: number of requests so far; a run that is not the latest is dropped.
+        requests: ticket of the latest request; a run that is not the latest is dropped.
         results: number of results shown so far.
         history: settings tried, oldest first.
         comparison: sparse against dense at lower resolutions, of the current result.
@@ -56,23 +61,25 @@ class Session:
 
     @property
     def num_bytes(self) -> int:
-        """What the photos and the result take, all but the examples."""
+        """What the photos and the result with both predictions take, all but the examples."""
         photos = [known.photo for known in self.history]
         if self.search is not None:
             photos.append(self.search.photo)
-        images = 0
+        arrays: dict[int, int] = {}
         if self.result is not None:
             photos.append(self.result.photo)
-            images = 2 * self.result.analysis.prepared.images.nbytes
+            analysis = self.result.analysis
+            found = _find_arrays((analysis.prepared, analysis.sparse))
+            arrays = {id(array): array.nbytes for array in found}  # each once
         pixels = {photo.key: photo.pixels.nbytes for photo in photos if photo.example is None}
-        return images + sum(pixels.values())
+        return sum(arrays.values()) + sum(pixels.values())
 
     @property
     def moment(self) -> tuple[int, int]:
         """Changes as soon as anything newer is asked for or shown.
 
         A request that is under way has been counted, but what it replaces is still on the screen:
-        the number of requests alone does not tell whether a measuring is of what is shown.
+        the latest request alone does not tell whether a measuring is of what is shown.
         """
         return self.requests, self.results
 
@@ -119,6 +126,19 @@ class Session:
         for path in self.uploads:
             Path(path).unlink(missing_ok=True)
         self.__init__()  # type: ignore[misc]
+
+
+def _find_arrays(value: Any) -> Iterator[np.ndarray | Tensor]:
+    """Every array within plain data: dataclasses, sequences, dictionaries."""
+    if isinstance(value, (np.ndarray, Tensor)):
+        yield value
+    elif is_dataclass(value):
+        yield from _find_arrays(vars(value))
+    elif isinstance(value, dict):
+        yield from _find_arrays(list(value.values()))
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _find_arrays(part)
 
 
 class Visitors:

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.components import STATIC_FOLDER, ModelInput, PhotoInput, add_figure, add_view, load_script
+from app.downloads import follow_download
 from app.engine import Engine
 from app.handlers import Handlers
 from app.panel import make_panel
@@ -40,6 +41,7 @@ def build_demo(engine: Engine) -> gr.Blocks:
         Blocks to queue and launch; :func:`launch_options` has the rest.
     """
     handlers = Handlers(engine)
+    engine.follow_download = follow_download
     options: dict[str, Any] = {"fill_width": True, "delete_cache": (3600, 3600)}
     with gr.Blocks(title=TITLE, analytics_enabled=False, **options) as demo:
         session = gr.State(Session())

@@ -116,7 +116,7 @@ def prepare_image(
         image: (img_h, img_w, 3) uint8 RGB.
         short_side: pixels of the shorter side fed to the network; the photo's own if None.
     """
-    size = choose_size(image.shape[0], image.shape[1], short_side)
+    size = choose_size(image.shape[0], image.shape[1], short_side, loaded.multiple)
     image = resize_image(image, size)
     images = to_tensor(image, loaded.mean, loaded.std).to(loaded.device, loaded.dtype)
     model = loaded.module

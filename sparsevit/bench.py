@@ -133,7 +133,7 @@ def run_bench(
 
     Args:
         name: the network's name, for the report.
-        model: a timm Swin or a network that holds one, sparsified or not; it comes back sparsified.
+        model: of a supported kind, sparsified or not; it comes back sparsified.
         sizes: pixels of a side of the square input, >= 32, one after the other.
         batches: images at once, >= 1, each with every size.
         sparsities: schedules as :func:`sparsevit.schedule.read_schedule` reads them.

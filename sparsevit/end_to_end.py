@@ -80,7 +80,7 @@ def time_photo(
         ScheduleError: an impossible schedule.
     """
     pixels = load_image(photo)
-    size = choose_size(pixels.shape[0], pixels.shape[1], short_side)
+    size = choose_size(pixels.shape[0], pixels.shape[1], short_side, loaded.multiple)
     module = loaded.module
     images = to_tensor(resize_image(pixels, size), loaded.mean, loaded.std)
     form = find_dense_form(module, images.to(loaded.device, loaded.dtype))

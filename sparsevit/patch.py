@@ -79,7 +79,7 @@ def sparsify(
     output. Calling it again only changes the options given.
 
     Args:
-        model: a timm Swin, or any network that contains one.
+        model: a network of those in docs/hosts.md, or any that contains one.
         sparsity: first schedule, in any form :meth:`SparsitySchedule.parse` accepts; 0 if omitted.
         score: how windows are ranked, one of ``sparsevit.SCORES``; "rms" if omitted.
         rescore: score at every block instead of once per stage; sparsities may then fall inside a

@@ -29,6 +29,9 @@ MAX_IMAGE_BYTES = 100_000_000
 #: Most pixels fed to a network: a short side of 1536 at 2:1.
 MAX_NETWORK_PIXELS = 1536 * 3072
 
+#: Both sides of what is fed to a network are multiples of it, unless it wants others.
+SIZE_MULTIPLE = 32
+
 #: Shortest side ever fed to a network.
 MIN_NETWORK_SIDE = 64
 
@@ -104,7 +107,7 @@ def choose_size(
     height: int,
     width: int,
     short_side: int | None,
-    multiple: int = 32,
+    multiple: int = SIZE_MULTIPLE,
     max_pixels: int = MAX_NETWORK_PIXELS,
 ) -> Size:
     """The size to feed a network: the photo's aspect, in multiples, within bounds.

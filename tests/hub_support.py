@@ -1,10 +1,12 @@
-"""A stand-in for the Hugging Face hub: one network of transformers, served over HTTP."""
+"""A stand-in for the Hugging Face hub: one network, served over HTTP."""
 
 import hashlib
 import json
+import socket
+import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,11 +15,16 @@ from typing import Any
 import pytest
 from huggingface_hub import constants, file_download
 
+_BREAKS = ("ends early", "reset", "stumbles")
+_WAITS = ("halts", "trickles")
+
 
 class _Hub(BaseHTTPRequestHandler):
-    """The server's ``mood`` is "works", "ends early", "stumbles", or a status for everything.
+    """The server's ``mood`` is "works", one of ``_BREAKS`` or ``_WAITS``, or a status for all.
 
-    Weights end in the middle where it ends early or stumbles; only the latter sends the rest.
+    Weights end in the middle where it ends early, is reset or stumbles; only the last sends the
+    rest when asked again. Where it halts they stay there until ``goes_on`` is set, where it
+    trickles they come slowly till then.
     """
 
     def do_HEAD(self) -> None:
@@ -59,12 +66,14 @@ class _Hub(BaseHTTPRequestHandler):
         hub: Any = self.server
         headers = {"ETag": f'"{_sign(body)}"', "X-Repo-Commit": hub.revision}
         start = int((self.headers.get("Range") or "bytes=0-")[6:].partition("-")[0])
-        breaks = hub.mood in ("ends early", "stumbles") and len(body) > 50_000
-        if start and hub.mood == "ends early":
+        breaks = hub.mood in (*_BREAKS, *_WAITS) and len(body) > 50_000
+        if start and hub.mood in ("ends early", "reset"):
             self._refuse(503)
         elif start:
             headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-            self._send(206, body[start:], headers, sends)
+            hub.goes_on.wait(120 if hub.mood == "halts" else 0)
+            with suppress(ConnectionError):
+                self._send(206, body[start:], headers, sends)
         else:
             self._send(200, body, headers, sends, len(body) // 2 if breaks else len(body))
 
@@ -80,9 +89,23 @@ class _Hub(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if sends:
-            self.wfile.write(body[:most])
-            self.close_connection = self.close_connection or (most or len(body)) < len(body)
+        if not sends:
+            return
+        self.wfile.write(body[:most])
+        if most is None or most == len(body):
+            return
+        hub: Any = self.server
+        if hub.mood in _WAITS:
+            with suppress(ConnectionError):  # nobody may have waited
+                while not hub.goes_on.wait(120 if hub.mood == "halts" else 0.05) and body[most:]:
+                    self.wfile.write(body[most : most + 2_000])
+                    most += 2_000
+                self.wfile.write(body[most:])
+            return
+        if hub.mood == "reset":  # the connection ends with an error, not with a goodbye
+            at_once = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        self.close_connection = True
 
     def _refuse(self, status: int, code: str = "") -> None:
         self.send_response(status)
@@ -103,7 +126,7 @@ def serve_hub(
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
     server.repository, server.revision = repository, revision
     server.files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    server.mood, server.asked = "works", []
+    server.mood, server.asked, server.goes_on = "works", [], threading.Event()
     address = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with pytest.MonkeyPatch.context() as patch:
@@ -118,6 +141,7 @@ def serve_hub(
         try:
             yield server
         finally:
+            server.goes_on.set()
             server.shutdown()
             server.server_close()
 

@@ -1,20 +1,19 @@
 """Networks that come from the hub: what breaks is one sentence, and nobody else waits."""
 
-import socket
-import struct
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
+import re
 
 import gradio as gr
 import pytest
 import timm
 from app_support import serve, wait_until, write_photo
+from browser_support import expect_no_clipping
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from huggingface_hub import constants, file_download
+from hub_support import serve_hub
+from huggingface_hub import constants
 from page_support import Tab
-from safetensors.torch import save
+from playwright.sync_api import expect
+from safetensors.torch import save_file
 
 from app.api import Api
 from app.panel import make_panel
@@ -39,57 +38,23 @@ def _make_tiny_swin(architecture, **options):
     return timm.models.SwinTransformer(embed_dim=12, num_heads=(1, 2, 4, 8), **options)
 
 
-class _Hub(BaseHTTPRequestHandler):
-    """The one file of a hub; the server's ``mood`` says what happens to whoever wants it."""
-
-    def do_HEAD(self):
-        self._answer(b"")
-
-    def do_GET(self):
-        self._answer(self.server.weights)
-
-    def _answer(self, body):
-        mood, size = self.server.mood, len(self.server.weights)
-        self.server.asked.append(self.command)
-        if mood in (404, 503) or "Range" in self.headers:
-            self.send_error(mood if mood in (404, 503) else 503)
-            return
-        self.send_response(200)
-        for name, value in (("ETag", '"1"'), ("X-Repo-Commit", "a" * 40), ("Content-Length", size)):
-            self.send_header(name, str(value))
-        self.end_headers()
-        if body and mood == "slow":
-            self.server.goes_on.wait(120)
-        elif body and mood != "works":
-            body = body[: size // 2]
-            if mood == "reset":  # the connection ends with an error, not with a goodbye
-                at_once = struct.pack("ii", 1, 0)
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
-            self.close_connection = True
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def hub(engine, tmp_path, monkeypatch):
     """A stand-in for the Hugging Face hub, and a network small enough to come from it."""
     monkeypatch.setattr(timm, "create_model", _make_tiny_swin)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    server.weights = save(_make_tiny_swin("", img_size=1024, strict_img_size=False).state_dict())
-    server.mood, server.asked, server.goes_on = "works", [], threading.Event()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    template = address + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(file_download, "time", SimpleNamespace(sleep=lambda seconds: None))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
+    monkeypatch.setattr(zoo.hub, "_TOLD_EVERY_S", 0.0)
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    weights = _make_tiny_swin("", img_size=1024, strict_img_size=False).state_dict()
+    save_file(weights, folder / "model.safetensors")
+    with serve_hub(folder, SWIN, "a" * 40, tmp_path / "hub") as server:
+        yield server
     engine._models.pop(SWIN, None)
-    server.shutdown()
-    server.server_close()
+
+
+def list_asked(hub, method):
+    """The part of the weights that each request was for."""
+    return [part for asked, path, part in hub.asked if asked == method and path.endswith("tensors")]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +83,7 @@ def test_a_download_that_fails_is_one_sentence_and_loses_nothing(
     assert changes["model"]["value"] == "small"
     with pytest.raises(gr.Error, match="from the Hugging Face hub"):
         Api(engine).analyze(str(photo), SWIN, 256, "0.5")
-    assert hub.asked.count("HEAD") <= 4  # no long row of retries while others wait
+    assert len(list_asked(hub, "HEAD")) <= 4  # no long row of retries while others wait
 
     tab.run(photo, "other")
     assert tab.session.result.settings.model == "other"
@@ -130,17 +95,49 @@ def test_a_download_that_fails_is_one_sentence_and_loses_nothing(
     assert zoo.load_model(SWIN).name == SWIN
 
 
+def test_a_download_that_stalls_is_one_sentence(tab, hub, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.1)
+    hub.mood = "halts"
+    tab.run(model=SWIN)
+    assert "the download broke off (try again); these work offline" in tab.messages[0]
+    hub.mood = "works"
+    tab.run(model=SWIN)
+    assert tab.session.result.settings.model == SWIN
+
+
+def test_a_download_that_stumbles_goes_on_where_it_was(engine, tab, hub, monkeypatch):
+    told = []
+    monkeypatch.setattr(engine, "follow_download", lambda name: lambda *now: told.append(now))
+    hub.mood = "stumbles"
+    tab.run(model=SWIN)
+    assert tab.session.result.settings.model == SWIN
+    size = len(hub.files["model.safetensors"])
+    whole, rest = list_asked(hub, "GET")
+    assert whole is None
+    kept = int(re.fullmatch(r"bytes=(\d+)-", rest)[1])
+    assert 0 < kept <= size // 2
+    assert told == sorted(set(told))  # ever more, nothing counted twice
+    assert (kept, size) in told
+    assert told[-1] == (size, size)
+
+
 def _visit(server):
     return Client(server[0], verbose=False, download_files=False)
 
 
-def test_a_download_holds_nobody_up(server, hub, tmp_path):
+def test_a_download_holds_nobody_up_and_says_how_far_it_is(server, hub, tmp_path):
     _, engine = server
     photo = handle_file(str(write_photo(tmp_path / "photo.png", 2)))
-    hub.mood = "slow"
+    hub.mood = "halts"
     loads, others = _visit(server), _visit(server)
     waiting = loads.submit(photo, SWIN, 256, make_panel(engine.first), api_name="/run")
-    wait_until(lambda: "GET" in hub.asked)
+
+    def list_words():
+        return [unit.desc for unit in waiting.status().progress_data or ()]
+
+    size_mb = len(hub.files["model.safetensors"]) / 1e6
+    half = re.compile(rf"Downloading {SWIN}: (49|50)\s% of {size_mb:.0f}\sMB")
+    wait_until(lambda: any(half.fullmatch(words) for words in list_words()))
     assert others.predict(api_name="/models")
     answer = others.submit(photo, "small", 256, make_panel(engine.first), api_name="/run")
     assert answer.result(timeout=60)
@@ -150,3 +147,27 @@ def test_a_download_holds_nobody_up(server, hub, tmp_path):
     hub.goes_on.set()
     assert waiting.result(timeout=60)
     assert engine._get_model(SWIN)
+    engine._models.pop(SWIN)
+
+
+@pytest.mark.ui
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_shows_how_far_a_download_is(server, hub, new_page, width):
+    _, engine = server
+    hub.mood = "trickles"
+    page = new_page(server[0], width)
+    network = page.get_by_role("combobox", name="Network")
+    network.click()
+    expect(page.get_by_role("option", name=re.compile("downloads 113 MB"))).to_be_visible()
+    network.fill(SWIN)
+    network.press("Enter")
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_have_accessible_name(re.compile(rf"^Downloading {SWIN}: \d+\s% of \d+\sMB$"))
+    share = bar.get_attribute("aria-valuenow")
+    assert 49 <= int(share) < 100
+    expect(bar).not_to_have_attribute("aria-valuenow", share)  # it moves
+    expect_no_clipping(page)
+    hub.goes_on.set()
+    expect(page.locator("#sv-agreement")).to_contain_text("probability shared")
+    expect(bar).to_have_count(0)
+    engine._models.pop(SWIN)

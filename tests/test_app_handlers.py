@@ -1,7 +1,9 @@
 """What the page answers: with a fake engine, every bad input is one sentence and loses nothing."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 from urllib.parse import parse_qsl
 
 import pytest
@@ -152,6 +154,60 @@ def test_the_newest_request_wins(page, monkeypatch):
     monkeypatch.setattr(page.engine, "analyze", overtaken)
     assert page.run() == {}
     assert page.messages == []
+
+
+def test_a_request_that_came_first_does_not_win_by_reading_its_photo_slowly(
+    page, tmp_path, monkeypatch
+):
+    """A slider is moved within the round trip of a press on an example: the example wins."""
+    slow, quick = (str(write_photo(tmp_path / f"{name}.png", 1)) for name in ("slow", "quick"))
+    is_read, goes_on = Event(), Event()
+    read_photo = page.engine.read_photo
+
+    def read_slowly(path):
+        if path == slow:
+            is_read.set()
+            assert goes_on.wait(60)
+        return read_photo(path)
+
+    monkeypatch.setattr(page.engine, "read_photo", read_slowly)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(page.handlers.run, page.session, **page.controls | {"photo_path": slow})
+        assert is_read.wait(60)
+        page.run(photo_path=quick)
+        goes_on.set()
+        assert first.result(60) == {}
+    assert page.session.result.photo.key == page.session.photo_path == quick
+    assert page.messages == []
+
+
+def test_what_another_run_drew_meanwhile_is_replaced(page, monkeypatch):
+    """The network is chosen back while the other one's result is under way."""
+    waits, goes_on = Event(), Event()
+    analyze, list_models = page.engine.analyze, page.engine.list_models
+    page.run()
+
+    def analyze_late(photo, settings, is_current):
+        if settings.model == "other":
+            waits.set()
+            assert goes_on.wait(60)
+        return analyze(photo, settings, is_current)
+
+    monkeypatch.setattr(page.engine, "analyze", analyze_late)
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(page.handlers.run, page.session, **page.controls | {"model": "other"})
+        assert waits.wait(60)
+
+        def finish_other():
+            monkeypatch.setattr(page.engine, "list_models", list_models)
+            goes_on.set()
+            assert other.result(60)["model"]["value"] == "other"
+            return list_models()
+
+        monkeypatch.setattr(page.engine, "list_models", finish_other)
+        changes = page.run(model="small")
+    assert page.session.result.settings.model == "small"
+    assert changes["model"]["value"] == "small"
 
 
 def test_measuring_ends_when_the_result_is_replaced(page):

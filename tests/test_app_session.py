@@ -5,12 +5,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from app_support import schedule, write_photo
 from page_support import Page
 
 from app import handlers as handlers_module
 from app.panel import read_panel
 from app.session import Session
+from sparsevit.tasks.features import Features
 
 
 def test_sessions_do_not_see_each_other(fake_engine, tmp_path):
@@ -107,12 +109,26 @@ def test_a_closed_page_leaves_nothing(page, tmp_path, monkeypatch):
     assert all(photo.path.exists() for photo in page.engine.examples.values())
 
 
+def test_maps_of_features_count(page):
+    page.run()
+    without = page.session.num_bytes
+    result = page.session.result
+    maps = tuple(np.zeros((96, 64 >> stage, 128 >> stage), np.float32) for stage in range(4))
+    prepared = replace(result.analysis.prepared, dense=Features(maps, (256, 512)))
+    sparse = Features((*maps[:2], maps[2].copy(), maps[3].copy()), (256, 512))
+    analysis = replace(result.analysis, prepared=prepared, sparse=sparse)
+    page.session.result = replace(result, analysis=analysis)
+    places = 64 * 128 + 32 * 64 + 2 * (16 * 32 + 8 * 16)  # those that both share count once
+    class_maps = 2 * 256 * 512
+    assert page.session.num_bytes - without == 4 * 96 * places - class_maps
+
+
 def test_users_who_did_nothing_for_longest_are_pushed_out(fake_engine, tmp_path):
     first = Page(fake_engine)
     first.run(photo_path=str(write_photo(tmp_path / "0.png", 0)))
     alone = first.session.num_bytes
-    pixels, images = 256 * 512 * 3, first.session.result.analysis.prepared.images
-    assert alone == pixels + 2 * images.nbytes
+    pixels = 256 * 512
+    assert alone == pixels * (3 + 3 + 3 * 4 + 1 + 1)  # photo, input, its floats, two class maps
     first.handlers._visitors._max_bytes = 3 * alone
     pages = [first, Page(fake_engine), Page(fake_engine), Page(fake_engine)]
     for number, page in enumerate(pages):

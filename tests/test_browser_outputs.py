@@ -298,6 +298,28 @@ def test_segments_are_drawn_matched_and_counted(new_page, drawn_url):
     assert dense[7] == pytest.approx([0, 0, 0], abs=12)  # nothing there: the photo
 
 
+@pytest.mark.parametrize(("width", "scale"), [(1280, 1), (390, 2)])
+def test_names_of_segments_are_as_large_on_a_phone(new_page, drawn_url, width, scale):
+    page = new_page(drawn_url, width, device_scale_factor=scale)
+    page.get_by_role("slider", name=re.compile("shows dense, beside sparse")).press("End")
+    find_white = """(canvas) => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const white = [...Array(canvas.width * canvas.height).keys()]
+        .filter((i) => Math.min(...data.subarray(4 * i, 4 * i + 3)) > 220);
+      const [xs, ys] = [white.map((i) => i % canvas.width), white.map((i) => i / canvas.width | 0)];
+      return [xs, ys].map((all) => all.length ? [Math.min(...all), Math.max(...all) + 1] : null);
+    }"""
+    canvas = page.locator(".sv-out-frame canvas")
+    size = canvas.evaluate("(canvas) => [canvas.width, canvas.height]")
+    (left, right), _ = canvas.evaluate(find_white)
+    assert left / size[0] < 0.3  # the sky's is the first
+    assert right / size[0] > 0.7  # the car's the last
+    page.locator(".sv-out button", has_text="Sky").locator("visible=true").first.click()
+    (left, right), (top, bottom) = canvas.evaluate(find_white)
+    assert right / size[0] < 0.375  # of the sky alone, inside of it
+    assert 8 <= (bottom - top) / scale <= 18
+
+
 def test_the_difference_of_segments(new_page, drawn_url):
     page = new_page(drawn_url)
     see(page, "Difference")

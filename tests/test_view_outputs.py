@@ -167,6 +167,21 @@ def test_segments_matches_and_panoptic_quality_by_hand():
     assert shown["matched_iou"] == pytest.approx(0.875)
 
 
+def test_names_stand_where_their_segments_are_widest_the_largest_first():
+    ids = np.repeat([[2, 2, 2, 1, 1, 1, 1, 5]] * 4, 25, axis=0).repeat(25, axis=1)
+    dense = make_segments(ids, {1: 1, 2: 2, 5: 3})
+    speck = ids.copy()
+    speck[0, 0] = 7  # one pixel of 20,000 bears no name
+    sparse = make_segments(speck, {1: 1, 2: 2, 5: 3, 7: 3})
+    names = json.loads(make_outputs(make_result(INSTANCES, dense, sparse)))["names"]
+    for side in ("dense", "sparse"):
+        assert [name["class"] for name in names[side]] == [1, 2, 3]
+        places = np.array([(name["u"], name["v"]) for name in names[side]])
+        assert places[0] == pytest.approx([0.625, 0.5], abs=0.02)
+        assert places[1:, 0] == pytest.approx([0.1875, 0.9375], abs=0.02)
+        assert np.all((places[:, 1] > 0.1) & (places[:, 1] < 0.9))
+
+
 def test_a_match_has_one_colour_in_both_drawings():
     dense = make_segments([[1, 1, 1, 1, 2, 2, 2, 2]] * 4, {1: 1, 2: 2})
     sparse = make_segments([[1, 1, 1, 1, 3, 3, 3, 3]] * 4, {1: 2, 3: 2})  # the road is a car now

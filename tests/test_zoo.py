@@ -1,5 +1,6 @@
 """Names, files and errors of the zoo; nothing here reaches a network."""
 
+import copy
 import pickle
 import shutil
 
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 import sparsevit
 from sparsevit import zoo
 from sparsevit.analysis import analyze, measure, prepare_image
+from sparsevit.patch import densify
 from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
 from sparsevit.zoo import ModelError, list_models, load_model, timm_networks
 
@@ -19,9 +21,8 @@ TIMM = "swin_tiny_patch4_window7_224"
 
 
 def list_pretrained():
-    """timm's Swin and Swin V2; V2-CR is another network with a like name."""
-    names = timm.list_pretrained(["swin_*", "swinv2_*"])
-    return [name for name in names if not name.startswith("swinv2_cr")]
+    """Those of timm's networks that can be sparsified."""
+    return timm.list_pretrained(["swin_*", "swinv2_*", "tiny_vit_*", "samvit_*", "maxvit_*"])
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,12 @@ def test_own_checkpoints_come_first_and_work_offline(small):
     assert tiny.params_m == pytest.approx(28.3, abs=0.1)  # timm's results table
 
 
-@pytest.mark.parametrize("architecture", timm_networks.PARAMS)
+# A MaxViT takes seconds to build, even without weights: two stand for all.
+BUILT = [name for name in timm_networks.PARAMS if "maxvit" not in name]
+BUILT += ["maxvit_rmlp_pico_rw_256", "maxvit_nano_rw_256"]
+
+
+@pytest.mark.parametrize("architecture", BUILT)
 def test_parameter_table_is_what_timm_builds(architecture):
     with torch.device("meta"):
         model = timm.create_model(architecture, num_classes=0)
@@ -67,7 +73,7 @@ def test_parameter_table_is_what_timm_builds(architecture):
     assert timm_networks.PARAMS[architecture] == (count, model.num_features)
 
 
-def test_table_covers_every_pretrained_swin():
+def test_table_covers_every_pretrained_network():
     assert {name.partition(".")[0] for name in list_pretrained()} == set(timm_networks.PARAMS)
 
 
@@ -106,13 +112,25 @@ def test_unknown_device_is_named(small):
         load_model("small", device="warp")
 
 
-@pytest.mark.parametrize("name", [TIMM, "swinv2_tiny_window8_256"])
-def test_timm_with_a_checkpoint_gives_timms_own_output(tmp_path, name):
+ANY_SIZE = {"img_size": 1024, "strict_img_size": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        (TIMM, ANY_SIZE, (96, 128)),
+        ("swinv2_tiny_window8_256", ANY_SIZE, (96, 128)),
+        ("swinv2_cr_tiny_ns_224", ANY_SIZE | {"window_size": 7}, (96, 128)),
+        ("tiny_vit_5m_224", {}, (96, 128)),
+        ("maxvit_rmlp_pico_rw_256", {}, (256, 256)),
+    ],
+)
+def test_timm_with_a_checkpoint_gives_timms_own_output(tmp_path, name, options, size):
     torch.manual_seed(3)
-    host = timm.create_model(name, img_size=1024, strict_img_size=False).eval()
+    host = timm.create_model(name, **options).eval()
     path = tmp_path / "weights.safetensors"
     save_file(host.state_dict(), path)
-    images = torch.randn(1, 3, 96, 128)
+    images = torch.randn(1, 3, *size)
     loaded = load_model(f"timm/{name}", checkpoint=path)
     with torch.no_grad():
         torch.testing.assert_close(loaded.module(images), host(images), rtol=1e-5, atol=1e-5)
@@ -135,6 +153,25 @@ def test_a_checkpoint_serves_for_features_with_or_without_a_head(tmp_path, with_
         expected = host.forward_intermediates(images, intermediates_only=True)
         for ours, theirs in zip(loaded.module(images), expected, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_sam_gives_the_map_it_is_made_for():
+    loaded = load_model("timm/samvit_base_patch16.sa1b", random_weights=True)
+    host = densify(copy.deepcopy(loaded.module)).network
+    images = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        (features,) = loaded.task.interpret(loaded.module(images), (64, 96)).maps
+        expected = host.forward_features(images)
+    assert loaded.task.name == "features"
+    assert features.shape == (256, 4, 6)
+    torch.testing.assert_close(torch.as_tensor(features), expected[0])
+
+
+def test_maxvit_is_given_whole_windows():
+    """Of the photo's shape as far as that goes: its windows are a 32nd of what it is made for."""
+    loaded = load_model("timm/maxvit_rmlp_pico_rw_256.sw_in1k", random_weights=True)
+    prepared = prepare_image(loaded, np.zeros((300, 500, 3), np.uint8))
+    assert prepared.input_size == (256, 512)
 
 
 class _Bomb:

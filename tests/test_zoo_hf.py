@@ -343,6 +343,23 @@ def test_a_download_that_broke_off_goes_on(tmp_path: Path) -> None:
         torch.testing.assert_close(got.logits, expected.logits, rtol=1e-4, atol=1e-5)
 
 
+def test_a_download_of_several_files_tells_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoo.hub, "_TOLD_EVERY_S", 0.0)
+    folder = tmp_path / "files"
+    make_classifier().save_pretrained(folder, max_shard_size="100KB")
+    sizes = [path.stat().st_size for path in folder.glob("model-*.safetensors")]
+    assert len(sizes) > 2
+    told: list[tuple[int, int]] = []
+    with serve_hub(folder, "some/network", REVISION, tmp_path / "hub"):
+        download_model("hf/some/network", lambda *now: told.append(now))
+    assert sum(sizes) <= told[-1][0] == told[-1][1]
+    assert told[-1][1] <= sum(path.stat().st_size for path in folder.iterdir())
+    done = [num_bytes for num_bytes, _ in told]
+    assert done == sorted(done)
+
+
 def test_what_the_hub_has_not_is_named(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "files", make_backbone())
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")

@@ -16,7 +16,7 @@ const state = { mode: "compare", split: 0.5, opacity: 0.6, chosen: null, probe: 
 let newest = null; // the last JSON that came
 let ready = null; // the last one whose pictures are decoded: { data, dense, sparse, truth, drawings }
 let shown = null; // the one on screen, with its photo
-let layers = null; // over the photo, [{ cover, marks, opacity }] from left to right; null: to be made again
+let layers = null; // over the photo, [{ cover, marks, opacity, names }] from left to right; null: to be made again
 
 function makeIcon(path) {
   return make("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, make("path", { d: path }));
@@ -184,7 +184,9 @@ function makeSide(side, chosen) {
     return { cover, marks: makeClassLayer(map, data.classes, chosen), opacity: () => state.opacity };
   }
   const drawing = map || chosen === null ? drawings[0] : drawings[chosen + 1]; // without maps one for each stage
-  return { cover, marks: cutOut(drawing[side], cover), opacity: () => 1 };
+  const names = (data.names?.[side] ?? []).filter((name) => chosen === null || name.class === chosen)
+    .map(({ class: index, u, v }) => ({ text: data.classes[index].name, u, v }));
+  return { cover, marks: cutOut(drawing[side], cover), opacity: () => 1, names };
 }
 
 function draw() {
@@ -195,10 +197,11 @@ function draw() {
   drawPhoto(context, shown.photo.image);
   const pair = layers.length === 2;
   const edges = pair ? [0, Math.round(state.split * width), width] : [0, width];
-  layers.forEach(({ cover, marks, opacity: getOpacity }, index) => {
+  layers.forEach(({ cover, marks, opacity: getOpacity, names = [] }, index) => {
     const columns = edges.slice(index, index + 2);
     if (cover) fade(context, cover, columns);
     drawLayer(context, marks, columns, getOpacity(), "source-over", pair && shown.drawings.length > 0);
+    writeNames(context, names, columns);
   });
   canvas.setAttribute("aria-label", `${pair ? getView().picture : "Photo with marked pixels."} `
     + `${caption.textContent} Agreement with dense: ${percent(shown.data.agreement, 1)}.`);

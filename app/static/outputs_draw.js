@@ -164,6 +164,31 @@ function drawLayer(context, layer, [left, right], opacity, mix = "source-over", 
   context.restore();
 }
 
+const NAME = { size: 12.5, edge: 3, gap: 2, top: 34 }; // CSS pixels, as large on every screen; top is for the tags
+
+// Names, [{ text, u, v }], around those of their places that lie between two columns of the canvas; where two names
+// meet, the first stays.
+function writeNames(context, names, [left, right]) {
+  const { width, height } = context.canvas;
+  const [size, edge, gap, top] = [NAME.size, NAME.edge, NAME.gap, NAME.top].map((side) => side * devicePixelRatio);
+  const clip = (value, low, high) => Math.max(low, Math.min(high, value));
+  const boxes = [];
+  context.save();
+  Object.assign(context, { font: `600 ${size}px system-ui, sans-serif`, textAlign: "center", textBaseline: "middle",
+    lineJoin: "round", lineWidth: edge, strokeStyle: "rgb(0 0 0 / 0.8)", fillStyle: "#fff" });
+  for (const { text, u, v } of names) {
+    const [across, along] = [context.measureText(text).width / 2 + edge, size / 2 + edge];
+    if (u * width < left || u * width >= right || right - left < 2 * across) continue;
+    const [x, y] = [clip(u * width, left + across, right - across), clip(v * height, top + along, height - along)];
+    const meets = (box) => Math.abs(box.x - x) < box.across + across + gap && Math.abs(box.y - y) < 2 * along;
+    if (boxes.some(meets)) continue;
+    boxes.push({ x, y, across });
+    context.strokeText(text, x, y);
+    context.fillText(text, x, y);
+  }
+  context.restore();
+}
+
 // Makes what lies under a cover grey and dark.
 function fade(context, cover, columns) {
   drawLayer(context, cover, columns, 1, "saturation");

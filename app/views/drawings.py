@@ -17,14 +17,12 @@ from app.views.common import (
     photo_key,
     round_number,
 )
-from sparsevit.tasks import Task
 from sparsevit.tasks.features import FeaturesTask
 from sparsevit.tasks.segments import SegmentMap, SegmentsTask, match_segments
 
 UNKNOWN = 255  # in a map: nobody knows, or nothing is there
 
-#: Pixels a drawing is sent to the page at: larger ones shrink there, with their names.
-_LONG_SIDE = 720
+_LONG_SIDE = 720  # pixels a drawing is sent to the page at
 
 
 def describe_segments(result: Result, task: SegmentsTask) -> dict[str, Any]:
@@ -32,17 +30,20 @@ def describe_segments(result: Result, task: SegmentsTask) -> dict[str, Any]:
 
     Returns:
         ``{"photo": key, "classes": [{"name", "colour"}], "drawings": [{"dense", "sparse"}],
-        "dense", "sparse", "segments": {"dense", "sparse"}, "agreement", "matched",
-        "matched_iou", "counts": {"dense", "sparse"}, "rows"}``. Drawings are photos with the
-        segments on them, a match in one colour on both. The maps are grey PNGs of segment numbers
-        at the network's input size, ``UNKNOWN`` where there is none; number n is entry n of that
-        side's segments, ``{"class": index, "match": number on the other side or None, "iou"}``.
+        "dense", "sparse", "names": {"dense", "sparse"}, "segments": {"dense", "sparse"},
+        "agreement", "matched", "matched_iou", "counts": {"dense", "sparse"}, "rows"}``. Drawings
+        are photos with the segments on them, a match in one colour on both. Names are those to
+        write over them, the largest segment first: ``{"class": index, "u", "v"}``, the place in
+        fractions of the width and height. The maps are grey PNGs of segment numbers at the
+        network's input size, ``UNKNOWN`` where there is none; number n is entry n of that side's
+        segments, ``{"class": index, "match": number on the other side or None, "iou"}``.
         Agreement is panoptic quality in [0, 1], matched the number of matches, matched_iou their
         mean IoU. Rows are the classes that occur, ``{"index", "dense", "sparse", "matched",
         "quality"}``: segments of each side, matches, panoptic quality.
     """
     analysis = result.analysis
     dense, sparse = analysis.prepared.dense, analysis.sparse
+    photo = display_photo(result, _LONG_SIDE)
     matches = match_segments(dense, sparse)
     numbers = [_number_segments(side) for side in (dense, sparse)]
     partners = [
@@ -55,7 +56,11 @@ def describe_segments(result: Result, task: SegmentsTask) -> dict[str, Any]:
     return {
         "photo": photo_key(result.photo, analysis.prepared.input_size),
         "classes": describe_classes(task),
-        "drawings": [_draw_pair(result, task, dense, sparse)],
+        "drawings": [_encode_pair(task.draw_pair(photo, dense, sparse, has_names=False))],
+        "names": {
+            "dense": _list_names(task, dense, photo),
+            "sparse": _list_names(task, sparse, photo),
+        },
         "dense": _encode_segments(dense, numbers[0]),
         "sparse": _encode_segments(sparse, numbers[1]),
         "segments": {
@@ -90,12 +95,15 @@ def describe_features(result: Result, task: FeaturesTask) -> dict[str, Any]:
     """
     analysis = result.analysis
     dense, sparse = analysis.prepared.dense, analysis.sparse
+    photo = display_photo(result, _LONG_SIDE)
     stages = range(len(dense.maps))
     alone = [[replace(side, maps=side.maps[i : i + 1]) for side in (dense, sparse)] for i in stages]
     return {
         "photo": photo_key(result.photo, analysis.prepared.input_size),
         "classes": [{"name": f"Stage {index + 1}"} for index in stages],
-        "drawings": [_draw_pair(result, task, *pair) for pair in ([dense, sparse], *alone)],
+        "drawings": [
+            _encode_pair(task.draw_pair(photo, *pair)) for pair in ([dense, sparse], *alone)
+        ],
         "agreement": round_number(analysis.agreement["agreement"]),
         "rows": [
             {
@@ -109,9 +117,16 @@ def describe_features(result: Result, task: FeaturesTask) -> dict[str, Any]:
     }
 
 
-def _draw_pair(result: Result, task: Task, dense: Any, sparse: Any) -> dict[str, str]:
-    drawn = task.draw_pair(display_photo(result, _LONG_SIDE), dense, sparse)
+def _encode_pair(drawn: tuple[np.ndarray, np.ndarray]) -> dict[str, str]:
     return dict(zip(("dense", "sparse"), map(encode_jpeg, drawn), strict=True))
+
+
+def _list_names(task: SegmentsTask, side: SegmentMap, photo: np.ndarray) -> list[dict[str, Any]]:
+    small = task.resize(side, (photo.shape[0], photo.shape[1]))  # a large one would take seconds
+    return [
+        {"class": segment.label, "u": round_number(u), "v": round_number(v)}
+        for segment, u, v in task.place_names(small)
+    ]
 
 
 def _number_segments(side: SegmentMap) -> dict[int, int]:

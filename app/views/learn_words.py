@@ -95,7 +95,7 @@ def _tell_scores(steps: BlockSteps) -> list[str]:
     ]
     if steps.trace.scored_block != steps.trace.block:
         words.append(
-            "Scores are taken once per stage: these are from what entered block "
+            "Scores are not taken anew for every block: these are from what entered block "
             f"{steps.trace.scored_block + 1}."
         )
     else:
@@ -142,7 +142,7 @@ def _tell_gather(steps: BlockSteps) -> list[str]:
 
 def _tell_block(cost: BlockCost) -> list[str]:
     words = [
-        "The Swin block runs as always, with the same weights, on the batch alone.",
+        "The block runs as always, with the same weights, on the batch alone.",
         "Attention looks inside each window; norm and MLP look at single tokens. So no kept window "
         "misses the skipped ones here.",
     ]
@@ -164,6 +164,13 @@ def _tell_scatter(steps: BlockSteps) -> list[str]:
     ]
     if trace.kept == trace.total:
         return [*words, "No window was skipped here."]
+    if steps.change[~trace.token_mask()].any():
+        return [
+            *words,
+            f"The {trace.total - trace.kept:,} skipped windows go without attention and MLP. Only "
+            "what this network needs everywhere changes them: a small convolution in the block, or "
+            "a norm at its end.",
+        ]
     return [
         *words,
         f"The {trace.total - trace.kept:,} skipped windows leave the block bit for bit as they "

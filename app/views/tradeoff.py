@@ -148,11 +148,12 @@ def _show_tries(result: Result, history: Sequence[Try]) -> str:
     rows = []
     for index, entry in reversed(list(enumerate(history))):
         current = entry.is_like(result) and entry.settings == result.settings
+        name = escape(entry.photo.path.stem).replace("_", "_<wbr>")
         rows.append(
             f'<tr><td><button type="button" class="sv-small" data-index="{index}"'
             f"{' disabled' if current else ''}>{'shown' if current else 'show'}</button></td>"
             f'<th scope="row">{escape(describe_schedule(entry.settings.schedule))}</th>'
-            f'<td class="sv-name">{escape(entry.photo.path.stem)}</td>'
+            f'<td class="sv-name">{name}</td>'
             f"<td>{entry.size[0]} × {entry.size[1]}</td>"
             f"<td>{entry.sparse_ms:.0f} ms</td><td>{entry.dense_ms / entry.sparse_ms:.2f}×</td>"
             f"<td>{entry.agreement:.1%}</td></tr>"

@@ -20,6 +20,7 @@ from sparsevit.search.prefix import LIMIT_BYTES, PrefixCache, reuse_stages
 from sparsevit.segmenter import Segmenter
 from sparsevit.tasks.semantic import read_classes
 from sparsevit.transforms import (
+    SIZE_MULTIPLE,
     ImageError,
     ImageSource,
     choose_size,
@@ -201,7 +202,9 @@ class AgreementJudge:
         self._loaded = loaded
         self._args = (photos, short_side, seed)
         images = [load_image(photos[index]) for index in chosen]
-        self._runner = _Runner(loaded.module, loaded.mean, loaded.std, images, short_side)
+        self._runner = _Runner(
+            loaded.module, loaded.mean, loaded.std, images, short_side, loaded.multiple
+        )
 
     @cached_property
     def key(self) -> str:
@@ -258,9 +261,10 @@ class _Runner:
         std: Sequence[float],
         images: Sequence[np.ndarray],
         short_side: int | None,
+        multiple: int = SIZE_MULTIPLE,
     ) -> None:
         self.images = [
-            resize_image(image, choose_size(image.shape[0], image.shape[1], short_side))
+            resize_image(image, choose_size(image.shape[0], image.shape[1], short_side, multiple))
             for image in images
         ]
         self._model = model

@@ -129,18 +129,43 @@ class SegmentsTask:
 
     def draw(self, image: np.ndarray, prediction: SegmentMap) -> np.ndarray:
         """Each segment in a shade of its class's colour over the picture, with its name."""
-        return self._paint(image, prediction, self._choose_colours(prediction.segments))
+        colours = self._choose_colours(prediction.segments)
+        return self._paint(image, prediction, colours, has_names=True)
 
     def draw_pair(
-        self, image: np.ndarray, dense: SegmentMap, sparse: SegmentMap
+        self, image: np.ndarray, dense: SegmentMap, sparse: SegmentMap, has_names: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
-        """:meth:`draw` of each; a match has one colour on both sides, no other segment has it."""
+        """:meth:`draw` of each; a match has one colour on both sides, no other segment has it.
+
+        Args:
+            image: (h, w, 3) uint8 RGB, of any size.
+            dense, sparse: what to draw.
+            has_names: False leaves the names to whoever shows the pictures at another size.
+        """
         colours = self._choose_colours(dense.segments)
         same = {match.sparse.id: match.dense.id for match in match_segments(dense, sparse)}
         new = [segment for segment in sparse.segments if segment.id not in same]
         found = self._choose_colours(new, after=dense.segments)
         found |= {ours: colours[theirs] for ours, theirs in same.items()}
-        return self._paint(image, dense, colours), self._paint(image, sparse, found)
+        return (
+            self._paint(image, dense, colours, has_names),
+            self._paint(image, sparse, found, has_names),
+        )
+
+    def place_names(self, prediction: SegmentMap) -> list[tuple[Segment, float, float]]:
+        """The segments that are large enough for a name, the largest first.
+
+        Returns:
+            Each with the place where it is widest, as fractions of the width and height.
+        """
+        areas = np.bincount(prediction.ids.ravel())
+        height, width = prediction.ids.shape
+        places = []
+        for segment in sorted(prediction.segments, key=lambda segment: -areas[segment.id]):
+            if areas[segment.id] >= _SMALLEST_NAMED * prediction.ids.size:
+                x, y = _find_widest(prediction.ids == segment.id)
+                places.append((segment, (x + 0.5) / width, (y + 0.5) / height))
+        return places
 
     def _choose_colours(
         self, segments: Sequence[Segment], after: Sequence[Segment] = ()
@@ -156,7 +181,11 @@ class SegmentsTask:
         return colours
 
     def _paint(
-        self, image: np.ndarray, prediction: SegmentMap, colours: dict[int, np.ndarray]
+        self,
+        image: np.ndarray,
+        prediction: SegmentMap,
+        colours: dict[int, np.ndarray],
+        has_names: bool,
     ) -> np.ndarray:
         if prediction.ids.shape != image.shape[:2]:
             prediction = self.resize(prediction, (image.shape[0], image.shape[1]))
@@ -165,14 +194,10 @@ class SegmentsTask:
             return image.copy()
         index = np.full(int(prediction.ids.max()) + 1, _NO_SEGMENT, dtype=np.uint8)
         index[[segment.id for segment in segments]] = np.arange(len(segments))
-        labels = index[prediction.ids]
         palette = np.array([colours[segment.id] for segment in segments], dtype=np.uint8)
-        picture = draw_labels(image, labels, palette)
-        areas = np.bincount(labels.ravel(), minlength=256)
-        for number, segment in enumerate(segments):
-            if areas[number] >= _SMALLEST_NAMED * labels.size:
-                mask = (labels == number).astype(np.uint8)
-                _write_inside(picture, mask, self.class_names[segment.label])
+        picture = draw_labels(image, index[prediction.ids], palette)
+        for segment, u, v in self.place_names(prediction) if has_names else ():
+            _write_around(picture, (u, v), self.class_names[segment.label])
         return picture
 
 
@@ -210,16 +235,22 @@ def match_segments(dense: SegmentMap, sparse: SegmentMap) -> list[Match]:
     return matches
 
 
-def _write_inside(picture: np.ndarray, mask: np.ndarray, text: str) -> None:
-    """Write a name where its segment is widest, light on a dark outline."""
-    distance = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+def _find_widest(mask: np.ndarray) -> tuple[int, int]:
+    """(x, y) of the pixel that is farthest from all that is outside of a mask (h, w)."""
+    distance = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
     y, x = np.unravel_index(int(distance.argmax()), distance.shape)
-    scale = max(0.35, min(picture.shape[:2]) / 1400)
+    return int(x), int(y)
+
+
+def _write_around(picture: np.ndarray, place: tuple[float, float], text: str) -> None:
+    """Write a name around a place, fractions of the sides; light on a dark outline."""
+    rows, cols = picture.shape[:2]
+    scale = max(0.4, min(rows, cols) / 1100)
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-    left = int(np.clip(x - width // 2, 0, max(0, picture.shape[1] - width)))
-    origin = (left, int(np.clip(y + height // 2, height, picture.shape[0] - 1)))
+    left = int(np.clip(place[0] * cols - width / 2, 0, max(0, cols - width)))
+    bottom = int(np.clip(place[1] * rows + height / 2, height, rows - 1))
     for colour, thickness in (((20, 20, 20), 3), ((255, 255, 255), 1)):
         cv2.putText(
-            *(picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale),
+            *(picture, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, scale),
             *(colour, thickness, cv2.LINE_AA),
         )

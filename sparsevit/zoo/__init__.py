@@ -16,7 +16,7 @@ from sparsevit.segmenter import CheckpointError, load_segmenter, read_config, re
 from sparsevit.tasks.semantic import SemanticTask
 from sparsevit.zoo import hf_networks, timm_networks
 from sparsevit.zoo.entries import LoadedModel, ModelError, ModelInfo, UnreachableError
-from sparsevit.zoo.hub import CONFIG_FILE
+from sparsevit.zoo.hub import CONFIG_FILE, Tell
 
 __all__ = [
     "CHECKPOINT_FOLDER",
@@ -24,6 +24,7 @@ __all__ = [
     "LoadedModel",
     "ModelError",
     "ModelInfo",
+    "Tell",
     "default_device",
     "download_model",
     "list_models",
@@ -34,7 +35,7 @@ __all__ = [
 DEFAULT_MODEL = "streets-nano"
 CHECKPOINT_FOLDER = Path(__file__).resolve().parent.parent.parent / "checkpoints"
 
-_TASKS = ("semantic", "instance", "panoptic", "classification")
+_TASKS = ("semantic", "instance", "panoptic", "classification", "features")
 _log = logging.getLogger(__name__)
 
 
@@ -63,8 +64,8 @@ def load_model(
 
     Args:
         name: one of :func:`list_models`; the path of a .safetensors file that
-            :func:`sparsevit.segmenter.save_segmenter` wrote; "timm/NAME" or NAME of a timm Swin or
-            Swin V2, with ":features" behind it for the maps of its stages in place of classes;
+            :func:`sparsevit.segmenter.save_segmenter` wrote; "timm/NAME" or NAME of one of timm's
+            networks, with ":features" behind it for the maps of its stages in place of classes;
             "hf/ORG/NAME" or "hf/ORG/NAME@REVISION" of a network of transformers on the Hugging
             Face hub; or a folder that its ``save_pretrained`` wrote.
         device: where to put it.
@@ -126,8 +127,13 @@ def needs_download(name: str) -> bool:
     return timm_networks.is_known(name) and not timm_networks.is_cached(name)
 
 
-def download_model(name: str) -> None:
+def download_model(name: str, tell: Tell | None = None) -> None:
     """Fetch the weights a name needs from the hub, unless they are here or it needs none.
+
+    Args:
+        name: see :func:`load_model`.
+        tell: called with (bytes that are here, bytes in all) several times a second, perhaps from
+            other threads but never twice at once; where there is none, a terminal shows a bar.
 
     Raises:
         ModelError: they cannot be had.
@@ -135,9 +141,9 @@ def download_model(name: str) -> None:
     if needs_download(name):
         with _naming_what_works_offline():
             if name.startswith(hf_networks.PREFIX):
-                hf_networks.fetch(name)
+                hf_networks.fetch(name, tell)
             else:
-                timm_networks.fetch_weights(name)
+                timm_networks.fetch_weights(name, tell)
 
 
 def default_device() -> str:

@@ -10,6 +10,7 @@ from torch import nn
 from sparsevit.cost import count_fixed_macs
 from sparsevit.patch import get_depths
 from sparsevit.tasks import Task
+from sparsevit.transforms import SIZE_MULTIPLE
 
 
 class ModelError(ValueError):
@@ -26,8 +27,8 @@ class ModelInfo:
 
     Attributes:
         name: what ``--model`` takes.
-        task: "semantic", "instance", "panoptic" or "classification".
-        classes: number of classes.
+        task: "semantic", "instance", "panoptic", "classification" or "features".
+        classes: number of classes; 0 where there are none.
         params_m: parameters in millions.
         size_mb: file size in units of 1e6 bytes.
         licence: terms of the weights.
@@ -53,6 +54,7 @@ class LoadedModel:
         task: what its output means.
         mean, std: per RGB channel, for pixels in [0, 1].
         revision: commit of the hub that the weights are of; None where there is none.
+        multiple: pixels; both sides of the input must be a multiple of it.
     """
 
     name: str
@@ -61,6 +63,7 @@ class LoadedModel:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     revision: str | None = None
+    multiple: int = SIZE_MULTIPLE
     _fixed_macs: dict[tuple[int, int], int] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -32,6 +32,7 @@ from sparsevit.zoo.hf_outputs import (
 from sparsevit.zoo.hf_sizes import allow_any_order
 from sparsevit.zoo.hub import (
     CONFIG_FILE,
+    Tell,
     fetch_file,
     fetch_network,
     find_network,
@@ -126,8 +127,12 @@ def is_cached(name: str) -> bool:
     return find_network(*_parse(name)) is not None
 
 
-def fetch(name: str) -> Path:
+def fetch(name: str, tell: Tell | None = None) -> Path:
     """The folder of a network, from the cache or over the network, weights last.
+
+    Args:
+        name: "hf/ORG/NAME" or "hf/ORG/NAME@REVISION".
+        tell: see :func:`sparsevit.zoo.hub.fetch_file`.
 
     Raises:
         ModelError: the name is no such name, the network is of a kind that cannot be sparsified,
@@ -138,7 +143,7 @@ def fetch(name: str) -> Path:
     size_mb = None if listed is None else listed.params * 4 / 1e6
     config = fetch_file(name, repository, CONFIG_FILE, size_mb, revision)
     _choose_class(name, _read_json(config))
-    return fetch_network(name, repository, size_mb, revision)
+    return fetch_network(name, repository, size_mb, revision, tell)
 
 
 def load(name: str, random_weights: bool, seed: int) -> LoadedModel:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import (
+    constants,
     get_hf_file_metadata,
     hf_hub_download,
     hf_hub_url,
@@ -20,11 +24,15 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import tqdm
 
 from sparsevit.zoo.entries import ModelError, UnreachableError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+
+#: Called with (bytes that are here, bytes in all) several times a second while they come.
+Tell = Callable[[int, int], None]
 
 _INDEX_FILE = "model.safetensors.index.json"  # of weights in several files
 _PATTERNS = (
@@ -34,6 +42,9 @@ _PATTERNS = (
     _INDEX_FILE,
     "model-*-of-*.safetensors",
 )
+_BROKE_OFF = "but the download broke off (try again)"
+_TOLD_EVERY_S = 0.2
+_CHUNK_BYTES = 2**18  # the hub's library counts, and keeps, whole chunks of 10 MB
 
 
 def find_file(repository: str, file: str, revision: str | None = None) -> Path | None:
@@ -66,7 +77,12 @@ def has_weights(folder: Path) -> bool:
 
 
 def fetch_file(
-    name: str, repository: str, file: str, size_mb: float | None, revision: str | None = None
+    name: str,
+    repository: str,
+    file: str,
+    size_mb: float | None,
+    revision: str | None = None,
+    tell: Tell | None = None,
 ) -> Path:
     """A file of the hub, from the cache or over the network.
 
@@ -74,6 +90,7 @@ def fetch_file(
         name: of the network, for messages.
         repository, file, revision: see :func:`find_file`.
         size_mb: of what the network needs, in units of 1e6 bytes; None if unknown.
+        tell: learns how far the download is; where there is none, a terminal shows a bar.
 
     Raises:
         UnreachableError: no network, or it broke off.
@@ -81,17 +98,23 @@ def fetch_file(
     """
     path = find_file(repository, file, revision)
     if path is None:
-        check_reachable(name, repository, file, size_mb, revision)
-        with _explain(name, revision, size_mb, "but the download broke off (try again)"):
-            path = Path(hf_hub_download(repository, file, revision=revision))
+        num_bytes = check_reachable(name, repository, file, size_mb, revision)
+        with _explain(name, revision, size_mb, _BROKE_OFF), _count(tell, num_bytes) as bar:
+            path = Path(hf_hub_download(repository, file, revision=revision, tqdm_class=bar))
     return path
 
 
-def fetch_network(name: str, repository: str, size_mb: float | None, revision: str | None) -> Path:
+def fetch_network(
+    name: str,
+    repository: str,
+    size_mb: float | None,
+    revision: str | None,
+    tell: Tell | None = None,
+) -> Path:
     """The folder of a network of transformers', from the cache or over the network.
 
     Args:
-        name, repository, size_mb, revision: see :func:`fetch_file`.
+        name, repository, size_mb, revision, tell: see :func:`fetch_file`.
 
     Raises:
         UnreachableError: no network, or it broke off.
@@ -100,9 +123,10 @@ def fetch_network(name: str, repository: str, size_mb: float | None, revision: s
     folder = find_network(repository, revision)
     if folder is not None:
         return folder
+    num_bytes = None
     try:
-        bytes_left = check_reachable(name, repository, WEIGHTS_FILE, size_mb, revision)
-        size_mb = bytes_left / 1e6 if bytes_left else size_mb
+        num_bytes = check_reachable(name, repository, WEIGHTS_FILE, size_mb, revision)
+        size_mb = num_bytes / 1e6 if num_bytes else size_mb
     except _NoSuchFileError:
         try:
             check_reachable(name, repository, _INDEX_FILE, size_mb, revision)
@@ -111,9 +135,11 @@ def fetch_network(name: str, repository: str, size_mb: float | None, revision: s
                 f"{name} has no weights as .safetensors, and no others are loaded; where its page "
                 f"has a conversion in a pull request, {name.partition('@')[0]}@refs/pr/N names it."
             ) from None
-    with _explain(name, revision, size_mb, "but the download broke off (try again)"):
+    with _explain(name, revision, size_mb, _BROKE_OFF), _count(tell, num_bytes) as bar:
         folder = Path(
-            snapshot_download(repository, revision=revision, allow_patterns=list(_PATTERNS))
+            snapshot_download(
+                repository, revision=revision, allow_patterns=list(_PATTERNS), tqdm_class=bar
+            )
         )
         if not has_weights(folder):
             raise OSError("the snapshot lacks its weights")
@@ -141,6 +167,65 @@ def check_reachable(
 
 class _NoSuchFileError(ModelError):
     """The repository is there and the file is not."""
+
+
+class _Counter:
+    """What the bars of one download count, told on.
+
+    Some bars count the same bytes twice: as they come over the network, packed, and as they are
+    written. Others count files, or parts of a sum that grows as files are begun.
+
+    Args:
+        tell: learns of it.
+        num_bytes: of the largest file; None if unknown.
+    """
+
+    def __init__(self, tell: Tell, num_bytes: int | None) -> None:
+        self._tell = tell
+        self._num_bytes = num_bytes or 0
+        self._told_s = 0.0
+        self._counts: dict[Any, int] = {}  # by bar
+        self._lock = threading.Lock()
+
+    def add(self, bar: Any, num_bytes: int) -> None:
+        """A bar moved on."""
+        with self._lock:  # files of one network come in threads of their own
+            self._counts[bar] = self._counts.get(bar, 0) + num_bytes
+            total = max(self._num_bytes, *(known.total or 0 for known in self._counts))
+            done = min(total, max(self._counts.values()))
+            now_s = time.monotonic()
+            if total and (now_s - self._told_s >= _TOLD_EVERY_S or done == total):
+                self._told_s = now_s
+                self._tell(done, total)
+
+
+@contextmanager
+def _count(tell: Tell | None, num_bytes: int | None) -> Iterator[type[tqdm] | None]:
+    """The class of bars for a download, None for the library's own; see :class:`_Counter`."""
+    chunk_bytes = constants.DOWNLOAD_CHUNK_SIZE
+    constants.DOWNLOAD_CHUNK_SIZE = min(chunk_bytes, _CHUNK_BYTES)
+    try:
+        yield None if tell is None else _make_bar(_Counter(tell, num_bytes))
+    finally:
+        constants.DOWNLOAD_CHUNK_SIZE = chunk_bytes
+
+
+def _make_bar(counter: _Counter) -> type[tqdm]:
+    class Bar(tqdm):
+        """The library's bar; it counts where there is no terminal to show it in, too."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.counts_bytes = options.get("unit") == "B"
+            if self.counts_bytes and options.get("initial"):
+                counter.add(self, options["initial"])
+
+        def update(self, n: float | None = 1) -> bool | None:
+            if self.counts_bytes:
+                counter.add(self, int(n or 0))
+            return super().update(n)
+
+    return Bar
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""timm's pretrained Swin and Swin V2, as classifiers or without their head."""
+"""timm's pretrained window transformers, as classifiers or without their head."""
 
 from __future__ import annotations
 
@@ -12,47 +12,41 @@ from timm.data import ImageNetInfo
 from timm.models import (
     PretrainedCfg,
     get_pretrained_cfg,
+    maxxvit,
     swin_transformer,
     swin_transformer_v2,
+    swin_transformer_v2_cr,
+    tiny_vit,
+    vision_transformer_sam,
 )
 from torch import Tensor, nn
 
 from sparsevit.tasks import Task
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import FeaturesTask
+from sparsevit.transforms import SIZE_MULTIPLE
 from sparsevit.zoo.entries import LoadedModel, ModelError, ModelInfo
-from sparsevit.zoo.hub import WEIGHTS_FILE, fetch_file, find_file
+from sparsevit.zoo.hub import WEIGHTS_FILE, Tell, fetch_file, find_file
+from sparsevit.zoo.timm_params import PARAMS
 
 PREFIX = "timm/"
 FEATURES_SUFFIX = ":features"  # of a name: the network without its classifier
 
-_BUILD_SIZE = 1024  # pixels; timm fits windows and shifts to it, so no stage is smaller than one
+#: timm fits a Swin's windows and shifts to a size, pixels; here no stage is smaller than a window.
+_SWIN: dict[str, Any] = {"img_size": 1024, "strict_img_size": False}
+_V2_CR = {**_SWIN, "window_size": 7}  # else timm takes a 32nd of the size
 
-#: Parameters without the classifier, and channels that enter it: building each network to count
-#: them would take seconds.
-PARAMS = {
-    "swin_tiny_patch4_window7_224": (27_519_354, 768),
-    "swin_small_patch4_window7_224": (48_837_258, 768),
-    "swin_base_patch4_window7_224": (86_743_224, 1024),
-    "swin_base_patch4_window12_384": (86_878_584, 1024),
-    "swin_large_patch4_window7_224": (194_995_476, 1536),
-    "swin_large_patch4_window12_384": (195_198_516, 1536),
-    "swin_s3_tiny_224": (27_559_674, 768),
-    "swin_s3_small_224": (48_968_298, 768),
-    "swin_s3_base_224": (70_356_762, 768),
-    "swinv2_tiny_window8_256": (27_578_154, 768),
-    "swinv2_tiny_window16_256": (27_578_154, 768),
-    "swinv2_small_window8_256": (48_959_418, 768),
-    "swinv2_small_window16_256": (48_959_418, 768),
-    "swinv2_base_window8_256": (86_893_816, 1024),
-    "swinv2_base_window16_256": (86_893_816, 1024),
-    "swinv2_base_window12_192": (86_893_816, 1024),
-    "swinv2_base_window12to16_192to256": (86_893_816, 1024),
-    "swinv2_base_window12to24_192to384": (86_893_816, 1024),
-    "swinv2_large_window12_192": (195_202_932, 1536),
-    "swinv2_large_window12to16_192to256": (195_202_932, 1536),
-    "swinv2_large_window12to24_192to384": (195_202_932, 1536),
+#: How an architecture's name begins -> the module that knows its checkpoints, and how to build.
+_FAMILIES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "swin": (swin_transformer, _SWIN),
+    "swinv2_cr": (swin_transformer_v2_cr, _V2_CR),
+    "swinv2": (swin_transformer_v2, _SWIN),
+    "tiny_vit": (tiny_vit, {}),
+    "samvit": (vision_transformer_sam, {}),
+    "maxvit": (maxxvit, {}),
 }
+
+_CLASSIFIER = {"head.fc.weight", "head.fc.bias", "head.weight", "head.bias"}
 _IMAGENET = {1000: "imagenet-1k", 21841: "imagenet-22k"}
 
 
@@ -64,14 +58,16 @@ class TimmFeatures(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, img_h, img_w) -> for each stage (B, C, H, W)."""
+        """(B, 3, img_h, img_w) -> for each stage (B, C, H, W); SAM gives the one it is made for."""
         network: Any = self.network
+        if isinstance(network, vision_transformer_sam.VisionTransformerSAM):
+            return [network.forward_features(images)]
         return network.forward_intermediates(images, intermediates_only=True)
 
 
 def list_infos() -> list[ModelInfo]:
-    """timm's pretrained classifiers that can be sparsified."""
-    names = timm.list_pretrained(["swin_*", "swinv2_*"])
+    """timm's pretrained networks that can be sparsified."""
+    names = timm.list_pretrained([f"{family}_*" for family in _FAMILIES])
     return [_describe(name) for name in names if is_known(name)]
 
 
@@ -89,15 +85,19 @@ def is_cached(name: str) -> bool:
     return _find_weights(_get_config(_strip(name))) is not None
 
 
-def fetch_weights(name: str) -> Path:
+def fetch_weights(name: str, tell: Tell | None = None) -> Path:
     """The weights of a known name, from the cache or over the network.
+
+    Args:
+        name: see :func:`load`.
+        tell: see :func:`sparsevit.zoo.hub.fetch_file`.
 
     Raises:
         ModelError: they cannot be had.
     """
     info = _describe(_strip(name))
     repository = str(_get_config(_strip(name)).hf_hub_id)
-    return fetch_file(name, repository, WEIGHTS_FILE, info.size_mb)
+    return fetch_file(name, repository, WEIGHTS_FILE, info.size_mb, tell=tell)
 
 
 def load(name: str, checkpoint: str | Path | None, random_weights: bool, seed: int) -> LoadedModel:
@@ -119,19 +119,23 @@ def load(name: str, checkpoint: str | Path | None, random_weights: bool, seed: i
         weights = _read_weights(Path(checkpoint))
     elif not random_weights:
         weights = _read_weights(fetch_weights(name))
-    has_head = not name.endswith(FEATURES_SUFFIX)
+    has_head = config.num_classes > 0 and not name.endswith(FEATURES_SUFFIX)
+    _, options = _FAMILIES[_find_family(variant)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        options: dict[str, Any] = {} if has_head else {"num_classes": 0}
-        model = timm.create_model(variant, img_size=_BUILD_SIZE, strict_img_size=False, **options)
+        headless: dict[str, Any] = {} if has_head else {"num_classes": 0}
+        model = timm.create_model(variant, **options, **headless)
     if weights is not None:
         if not has_head:
-            weights = {key: w for key, w in weights.items() if not key.startswith("head.")}
-        _load_weights(model, weights, checkpoint or name)
+            weights = {key: w for key, w in weights.items() if key not in _CLASSIFIER}
+        _load_weights(model, _find_family(variant), weights, checkpoint or name)
     task: Task = ClassificationTask(_imagenet_names(config.num_classes))
     if not has_head:
         model, task = TimmFeatures(model), FeaturesTask(tuple)
-    return LoadedModel(name, model.eval(), task, tuple(config.mean), tuple(config.std))
+    # MaxViT's grids must be whole windows, which are a 32nd of the size it is made for.
+    multiple = config.input_size[-1] if _find_family(variant) == "maxvit" else SIZE_MULTIPLE
+    mean, std = tuple(config.mean), tuple(config.std)
+    return LoadedModel(name, model.eval(), task, mean, std, multiple=multiple)
 
 
 def _describe(variant: str) -> ModelInfo:
@@ -140,7 +144,7 @@ def _describe(variant: str) -> ModelInfo:
     params_m = round((backbone + (channels + 1) * config.num_classes) / 1e6, 1)
     return ModelInfo(
         name=PREFIX + variant,
-        task="classification",
+        task="classification" if config.num_classes else "features",
         classes=config.num_classes,
         params_m=params_m,
         size_mb=round(params_m * 4, 1),
@@ -186,11 +190,14 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
-def _load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str | Path) -> None:
-    is_v2 = isinstance(model, swin_transformer_v2.SwinTransformerV2)
-    weights = (swin_transformer_v2 if is_v2 else swin_transformer).checkpoint_filter_fn(
-        weights, model
-    )
+def _find_family(variant: str) -> str:
+    return next(family for family in _FAMILIES if variant.startswith(f"{family}_"))
+
+
+def _load_weights(
+    model: nn.Module, family: str, weights: dict[str, torch.Tensor], source: str | Path
+) -> None:
+    weights = _FAMILIES[family][0].checkpoint_filter_fn(weights, model)
     try:
         model.load_state_dict(weights, strict=True)
     except RuntimeError as error:
