@@ -258,7 +258,7 @@ def _read(file: str, document: Any) -> list[_Report]:
                 network=_name_network(report["model"]),
                 data=f"{report['data']} {report['split']}".removesuffix(" all"),
                 size=_name_size(report["size"]),
-                rows=tuple(_read_row(r) for r in report["results"] if r["miou"] is not None),
+                rows=tuple(_read_row(r) for r in report["results"] if r.get("miou") is not None),
                 device=_describe_device(report["device"]) if "device" in report else None,
             )
             for report in found

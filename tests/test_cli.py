@@ -190,7 +190,7 @@ def test_eval_s_split_and_name_follow_the_data(home, monkeypatch, spec, split, n
     def open_nothing(*arguments: object, **_: object) -> None:
         asked.append(arguments)
 
-    monkeypatch.setattr("sparsevit.cli.evaluate.open_data", open_nothing)
+    monkeypatch.setattr("sparsevit.cli.evaluate.open_pictures", open_nothing)
     monkeypatch.setattr(
         "sparsevit.cli.evaluate.evaluate_sizes",
         lambda *_, **options: [{"data": options["data_name"]}],
@@ -229,7 +229,7 @@ def _spoil_model(home):
         (_spoil_classes, (), "cat, dog"),
         (_spoil_folder, (), "There are no .jpg or .png pictures"),
         (_spoil_model, (), "not a SparseViT segmenter"),
-        (None, ("--model", "swin_tiny_patch4_window7_224"), "is no segmenter"),
+        (None, ("--model", "swin_tiny_patch4_window7_224"), "MB from the Hugging Face hub"),
         (None, ("--model", "missing"), "no model named 'missing'"),
         (None, ("--data", "nowhere"), "nowhere is not a data folder"),
         (None, ("--data", "camvid:d", "--split", "test"), "no test split"),

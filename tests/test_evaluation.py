@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sparsevit import evaluation, is_sparse, sparsify
+from sparsevit import is_sparse, sparsify
 from sparsevit.data.labelled import DataError, Sample
 from sparsevit.evaluation import (
     add_latency,
@@ -20,9 +20,13 @@ from sparsevit.evaluation import (
     evaluate_sizes,
     make_iou_metric,
     read_score,
+    timing,
+    wrap_segmenter,
 )
 from sparsevit.latency import LatencyStats
+from sparsevit.schedule import SparsitySchedule
 from sparsevit.segmenter import Segmenter, SegmenterConfig
+from sparsevit.transforms import resize_image
 
 CLASSES = ("sky", "road", "car")
 VOID = 3
@@ -181,7 +185,7 @@ def test_a_real_network_equals_a_slow_oracle(network: Segmenter, size: int | Non
     predictions = []
     for sparsity in (0, 0.7):
         model = sparsify(deepcopy(network), sparsity)
-        image = evaluation.resize_image(data[0].image, (64, 96))
+        image = resize_image(data[0].image, (64, 96))
         inputs = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
         inputs = (inputs - torch.tensor(MODEL.mean).view(3, 1, 1)) / torch.tensor(MODEL.std).view(
             3, 1, 1
@@ -200,7 +204,9 @@ def test_a_real_network_equals_a_slow_oracle(network: Segmenter, size: int | Non
 
 def test_several_sizes_read_each_picture_once_and_run_dense_once(halves: PaintsHalves):
     data = Pictures(make_labels(), make_labels(128, 96))
-    reports = evaluate_sizes(halves, data, [0, 0.3, 0.6, 0.6], [64, None, 2048], limit=2)
+    reports = evaluate_sizes(
+        wrap_segmenter(halves), data, [0, 0.3, 0.6, 0.6], [64, None, 2048], limit=2
+    )
     assert [report["size"] for report in reports] == [64, "native", 2048]
     assert data.read == [0, 1]
     first = [(64, 96)] * 3 + [(96, 128)] * 3 + [(2048, 2720)] * 3
@@ -208,6 +214,14 @@ def test_several_sizes_read_each_picture_once_and_run_dense_once(halves: PaintsH
     assert [len(report["results"]) for report in reports] == [4, 4, 4]
     # The halves are the same at every size, and compared at the labels' own resolution.
     assert reports[0]["results"] == reports[1]["results"] == reports[2]["results"]
+
+
+def test_sizes_are_multiples_of_what_the_network_wants(halves: PaintsHalves):
+    loaded = replace(wrap_segmenter(halves), multiple=80)
+    (report,) = evaluate_sizes(loaded, Pictures(make_labels()), [0], [90])
+    add_latency([report], loaded, np.zeros((96, 128, 3), np.uint8), rounds=1)
+    assert set(halves.seen) == {(80, 160)}  # 90x120, rounded
+    assert report["results"][0]["pixel_accuracy"] == 0.5
 
 
 def test_the_dense_reference_is_run_even_if_not_asked_for(network: Segmenter):
@@ -242,9 +256,13 @@ def test_the_network_stays_as_it_was(network: Segmenter):
     data = Pictures(make_labels())
     report = evaluate(model, data, [0.7], 64)
     assert 0 <= report["results"][0]["agreement"] <= 1
-    add_latency([report], model, data[0].image, rounds=1)
     assert model.training
     assert not is_sparse(model)
+    loaded = wrap_segmenter(network)
+    loaded.module.sparsity = 0.3
+    reports = evaluate_sizes(loaded, data, [0.7], [64])
+    add_latency(reports, loaded, data[0].image, rounds=1)
+    assert loaded.module.sparsity == SparsitySchedule.parse(0.3, loaded.depths)
 
 
 def test_other_classes_are_named():
@@ -265,17 +283,17 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.extend(runs)
         return {name: LatencyStats((1e3 * i,) * repeats) for i, name in enumerate(runs, start=1)}
 
-    monkeypatch.setattr(evaluation, "time_interleaved", time_in_turn)
+    monkeypatch.setattr(timing, "time_interleaved", time_in_turn)
     return names
 
 
 def test_latency_is_taken_in_one_go_and_dense_is_the_fastest_form(
     network: Segmenter, timed: list[str]
 ):
-    data = Pictures(make_labels())
-    reports = evaluate_sizes(network, data, [0, 0.5, 0.7], [None, 64])
+    data, loaded = Pictures(make_labels()), wrap_segmenter(network)
+    reports = evaluate_sizes(loaded, data, [0, 0.5, 0.7], [None, 64])
     rounds: list[int] = []
-    large, small = add_latency(reports, network, data[0].image, 3, rounds.append)
+    large, small = add_latency(reports, loaded, data[0].image, 3, rounds.append)
     assert rounds == [3]
     assert len(timed) == 2 * (3 + 2)  # dense three ways and two schedules, at two sizes
     assert [row["latency_ms"] for row in large["results"]] == [1000, 4000, 5000]
@@ -292,6 +310,7 @@ def test_latency_is_taken_in_one_go_and_dense_is_the_fastest_form(
 
 def test_latency_without_dense_times_no_dense(network: Segmenter, timed: list[str]):
     data = Pictures(make_labels())
-    (report,) = add_latency([evaluate(network, data, [0.5])], network, data[0].image, 1, id)
+    loaded = wrap_segmenter(network)
+    (report,) = add_latency([evaluate(network, data, [0.5])], loaded, data[0].image, 1, id)
     assert len(timed) == 1
     assert "dense_form" not in report["device"]

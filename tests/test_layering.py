@@ -46,7 +46,7 @@ LAYERS = (
     "cli",
     "__main__",
 )
-FOLDERS = ("hosts", "tasks", "data", "zoo", "training", "search", "studies", "cli")
+FOLDERS = ("hosts", "tasks", "data", "zoo", "evaluation", "training", "search", "studies", "cli")
 
 #: What may name a host library's internals.
 HOST_LAYERS = {"hosts", "zoo", "segmenter"}

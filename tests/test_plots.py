@@ -86,8 +86,9 @@ def test_results_without_a_score_are_left_out():
     with pytest.raises(PlotError, match="nothing to draw"):
         plan_plot([("a", result)], "sparsity", sizes=["native"])
     del result["results"][1]
-    with pytest.raises(PlotError, match="nothing to draw"):
-        plan_plot([("a", result)], "sparsity")
+    for results in (result["results"], [{"schedule": [[0.0]], "top1_accuracy": 0.5}]):
+        with pytest.raises(PlotError, match="nothing to draw"):
+            plan_plot([("a", result | {"results": results})], "sparsity")
 
 
 LAYERWISE = make_result({0: 0.5}) | {"results": [{"schedule": [[0.1], [0.2]], "miou": 0.5}]}

@@ -1,4 +1,4 @@
-"""The command that measures a segmenter against the truth."""
+"""The command that measures a network against the truth and against itself without pruning."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from sparsevit.bench import MAX_OTHER_LOAD
 from sparsevit.cli.common import (
+    Checkpoint,
     Device,
     JsonFlag,
     ModelName,
@@ -20,21 +21,47 @@ from sparsevit.cli.common import (
     report_errors,
     split_schedules,
 )
-from sparsevit.data.labelled import LabelledData, Split, choose_split, open_data
+from sparsevit.data.labelled import DataError, Split, choose_split
+from sparsevit.data.photos import PhotoFolder
+from sparsevit.data.sources import Pictures, open_pictures
 from sparsevit.evaluation import add_latency, evaluate_sizes
 from sparsevit.latency import WARMUP_RUNS
 from sparsevit.schedule import read_schedule
-from sparsevit.segmenter import Segmenter
-from sparsevit.zoo import DEFAULT_MODEL, ModelError
+from sparsevit.zoo import DEFAULT_MODEL, LoadedModel
+
+#: How the table calls what the JSON holds, where it does not say the same with spaces.
+_ROWS = {
+    "miou": "mIoU",
+    "top1_accuracy": "top-1 accuracy",
+    "top5_accuracy": "top-5 accuracy",
+    "top1_agreement": "top-1 agreement",
+    "top5_overlap": "top-5 overlap",
+    "kl": "KL, nats",
+    "matched_iou": "matched IoU",
+    "pq": "PQ",
+    "sq": "SQ",
+    "rq": "RQ",
+    "ap": "AP",
+    "ap50": "AP at IoU 0.5",
+    "ap75": "AP at IoU 0.75",
+    "latency_ms": "latency, ms",
+}
+_GROUPS = {"per_class_iou": "IoU", "per_class_pq": "PQ", "per_class_ap": "AP"}
+_NUMBERS = {"kl": ".4f", "latency_ms": ".1f", "dense_segments": ".1f", "sparse_segments": ".1f"}
 
 
 def eval_(
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="camvid:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder of images/ + labels/."
+            help="camvid:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], a folder laid out for the "
+            "network's task (see the README), or one of pictures alone."
         ),
-    ],
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(help="A folder of pictures without truth: agreement with dense alone."),
+    ] = None,
     model: ModelName = DEFAULT_MODEL,
     sparsity: Annotated[
         str, typer.Option("--sparsity", "-s", help="Schedules, separated by commas.")
@@ -48,6 +75,7 @@ def eval_(
         typer.Option(help="Short sides in pixels fed to the network, or 'native'; with commas."),
     ] = "native",
     device: Device = None,
+    checkpoint: Checkpoint = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Measure only so many.")] = None,
     latency: Annotated[
         bool, typer.Option("--latency", help="Then time every size and schedule in turn.")
@@ -56,19 +84,24 @@ def eval_(
     out: Annotated[Path | None, typer.Option(help="Also write the JSON here.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure mIoU and pixel accuracy against the truth, and agreement with dense."""
+    """Measure accuracy against the truth of the network's task, and agreement with dense."""
     sizes = [read_size(text) for text in dict.fromkeys(map(str.strip, size.split(",")))]
     texts = split_schedules(sparsity)
-    split = split or choose_split(data)
     with report_errors():
+        spec = data if images is None else images
+        if spec is None or (data is not None and images is not None):
+            raise DataError("Give pictures with truth as --data or without as --images, not both.")
         if out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)
             if out.is_dir():
                 raise IsADirectoryError(f"{out} is a folder; name a file to write.")
-        loaded = load(model, device, None, True, 0)  # no download: timm has no segmenter
-        if not isinstance(loaded.module, Segmenter):
-            raise ModelError(f"{model} is no segmenter; eval measures segmentation.")
-        opened = open_data(data, split, class_names=loaded.module.config.class_names)
+        part: Split = "all" if images is not None else split or choose_split(spec)
+        loaded = load(model, device, checkpoint, False, 0)
+        opened: Pictures
+        if images is not None:
+            opened = PhotoFolder(images)
+        else:
+            opened = open_pictures(spec, part, task=loaded.task)
         with tqdm(unit=" picture") as bar:
 
             def show(done: int, total: int) -> None:
@@ -76,18 +109,17 @@ def eval_(
                 bar.update(done - bar.n)
 
             reports = evaluate_sizes(
-                loaded.module,
+                loaded,
                 opened,
                 [read_schedule(text, loaded.depths) for text in texts],
                 sizes,
-                model_name=model,
-                data_name=name_data(data),
-                split=split,
+                data_name=name_data(spec),
+                split=part,
                 limit=limit,
                 report=show,
             )
         if latency:
-            reports = _time(reports, loaded.module, opened, repeats)
+            reports = _time(reports, loaded, opened, repeats)
         text = json.dumps(reports[0] if len(reports) == 1 else reports, indent=2)
         if as_json:
             typer.echo(text)
@@ -99,11 +131,11 @@ def eval_(
 
 
 def _time(
-    reports: list[dict[str, Any]], model: Segmenter, data: LabelledData, repeats: int
+    reports: list[dict[str, Any]], loaded: LoadedModel, data: Pictures, repeats: int
 ) -> list[dict[str, Any]]:
     with tqdm(total=repeats + WARMUP_RUNS, unit=" round") as bar:
         timed = add_latency(
-            reports, model, data[0].image, repeats, on_round=lambda done: bar.update(done - bar.n)
+            reports, loaded, data[0].image, repeats, on_round=lambda done: bar.update(done - bar.n)
         )
     other_load = timed[0]["device"]["other_load"]
     if other_load is None or other_load > MAX_OTHER_LOAD:
@@ -112,23 +144,23 @@ def _time(
 
 
 def _print(report: dict[str, Any], schedules: list[str]) -> None:
-    """A table with a column for each schedule."""
+    """A table with a column for each schedule: single numbers first, then those of classes."""
     typer.echo(
         f"{report['model']} on {report['data']}, split {report['split']}, "
         f"{report['pictures']} pictures, size {report['size']}"
     )
     results = report["results"]
-    rows = {
-        "mIoU": [_percent(r["miou"]) for r in results],
-        "pixel accuracy": [_percent(r["pixel_accuracy"]) for r in results],
-        "agreement": [_percent(r["agreement"]) for r in results],
-    }
-    if "device" in report:
-        rows["latency, ms"] = [f"{r['latency_ms']:.1f}" for r in results]
-    rows |= {
-        f"IoU {name}": [_percent(r["per_class_iou"][name]) for r in results]
-        for name in results[0]["per_class_iou"]
-    }
+    rows: dict[str, list[str]] = {}
+    of_classes: dict[str, list[str]] = {}
+    for key, value in results[0].items():
+        if key in _GROUPS:
+            of_classes |= {
+                f"{_GROUPS[key]} {name}": [_write(r[key][name]) for r in results] for name in value
+            }
+        elif key != "schedule":
+            label = _ROWS.get(key, key.replace("_", " "))
+            rows[label] = [_write(r[key], _NUMBERS.get(key, ".1%")) for r in results]
+    rows |= of_classes
     first = max(map(len, rows))
     widths = [max(7, len(text)) for text in schedules]
     for name, cells in {"sparsity": schedules, **rows}.items():
@@ -139,5 +171,5 @@ def _print(report: dict[str, Any], schedules: list[str]) -> None:
         typer.echo(f"latency on {block['device']}, {block['dtype']}, batch {block['batch']}")
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+def _write(value: float | None, form: str = ".1%") -> str:
+    return "-" if value is None else format(value, form)

@@ -1,0 +1,271 @@
+"""Segments as COCO stores them: panoptic.json with PNGs of ids, instances.json with masks."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparsevit.data.photos import Photo
+from sparsevit.data.pictures import DataError, read_image
+from sparsevit.tasks.segments import Segment, SegmentMap
+
+PANOPTIC_FILE = "panoptic.json"
+INSTANCES_FILE = "instances.json"
+
+_INSTALL = 'reading masks needs pycocotools: pip install "sparsevit[hf]"'
+
+
+@dataclass(frozen=True, eq=False)
+class PanopticPhoto(Photo):
+    """One picture and its segments.
+
+    Attributes:
+        truth: the segments, crowds among them; 0 is void. Every score is 1.
+        crowds: ids of the segments that are crowds, in which things were not told apart.
+    """
+
+    truth: SegmentMap
+    crowds: frozenset[int]
+
+
+@dataclass(frozen=True, eq=False)
+class InstancePhoto(Photo):
+    """One picture and its things.
+
+    Attributes:
+        masks: (things, img_h, img_w) bool; they may overlap.
+        labels: (things,) int64 classes, in the order of the network's output.
+        are_crowds: (things,) bool, where one mask stands for many things.
+    """
+
+    masks: np.ndarray
+    labels: np.ndarray
+    are_crowds: np.ndarray
+
+
+class PanopticFolder:
+    """COCO's panoptic layout: images/, panoptic/ with PNGs, and panoptic.json.
+
+    The colour of a pixel of a PNG is the id of its segment, R + 256 G + 65536 B; 0 is void.
+    """
+
+    def __init__(self, folder: str | Path, class_names: Sequence[str]) -> None:
+        """Read panoptic.json; no picture is decoded yet.
+
+        Args:
+            folder: that holds these.
+            class_names: of the network; the file's categories are found among them by name.
+
+        Raises:
+            DataError: a file is missing or not of this layout, or a segment's category is no class.
+        """
+        self._root = Path(folder).expanduser()
+        self._path = self._root / PANOPTIC_FILE
+        content = _read_lists(self._path)
+        with _naming(self._path):
+            self._labels = _map_categories(self._path, content, class_names)
+            images = {image["id"]: image for image in content["images"]}
+            self._items = []
+            for item in content["annotations"]:
+                if item["image_id"] not in images:
+                    raise DataError(
+                        f"{self._path} labels the picture {item['image_id']}, which it does not "
+                        f"list."
+                    )
+                self._items.append((images[item["image_id"]], item))
+            self.names = [Path(image["file_name"]).stem for image, _ in self._items]
+            used = {s["category_id"] for _, item in self._items for s in item["segments_info"]}
+            _check_categories(self._path, content, self._labels, used)
+            for image, item in self._items:
+                _check_file(self._root / "images" / image["file_name"], self._path)
+                _check_file(self._root / "panoptic" / item["file_name"], self._path)
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> PanopticPhoto:
+        """Decode the picture at ``index`` and its segments.
+
+        Raises:
+            DataError: a file cannot be decoded, sizes differ, or an id has no segment.
+        """
+        image_entry, item = self._items[index]
+        image_path = self._root / "images" / image_entry["file_name"]
+        path = self._root / "panoptic" / item["file_name"]
+        image, colours = read_image(image_path), read_image(path).astype(np.int32)
+        _check_size(image_path, image.shape[:2], path, colours.shape[:2])
+        ids = colours[..., 0] + 256 * colours[..., 1] + 65536 * colours[..., 2]
+        found, places = np.unique(ids, return_inverse=True)
+        with _naming(self._path):
+            infos = {int(info["id"]): info for info in item["segments_info"]}
+        unknown = set(found.tolist()) - set(infos) - {0}
+        if unknown:
+            raise DataError(
+                f"{path} holds the segment {min(unknown)}, which {self._path} does not list."
+            )
+        numbers = np.zeros(len(found), np.int32)  # COCO's ids go into the millions
+        segments: list[Segment] = []
+        crowds: set[int] = set()
+        for place, id_ in enumerate(found.tolist()):
+            if id_:
+                number = numbers[place] = len(segments) + 1
+                label = self._labels[infos[id_]["category_id"]]
+                segments.append(Segment(int(number), label, 1.0))
+                if infos[id_].get("iscrowd"):
+                    crowds.add(int(number))
+        truth = SegmentMap(numbers[places].reshape(ids.shape), tuple(segments))
+        return PanopticPhoto(image, self.names[index], truth, frozenset(crowds))
+
+
+class InstanceFolder:
+    """COCO's annotations of instances: images/ and instances.json with polygons or run lengths."""
+
+    def __init__(self, folder: str | Path, class_names: Sequence[str]) -> None:
+        """Read instances.json; no picture is decoded yet.
+
+        Args:
+            folder: that holds these.
+            class_names: of the network; the file's categories are found among them by name.
+
+        Raises:
+            DataError: a file is missing or not of this layout, the category of an annotation is no
+                class, or pycocotools is missing.
+        """
+        self._root = Path(folder).expanduser()
+        self._path = self._root / INSTANCES_FILE
+        self._coder = _import_masks(self._path)
+        content = _read_lists(self._path)
+        with _naming(self._path):
+            self._labels = _map_categories(self._path, content, class_names)
+            self._images = content["images"]
+            self.names = [Path(image["file_name"]).stem for image in self._images]
+            self._annotations: dict[Any, list[Any]] = defaultdict(list)
+            for annotation in content["annotations"]:
+                self._annotations[annotation["image_id"]].append(annotation)
+            used = {annotation["category_id"] for annotation in content["annotations"]}
+            _check_categories(self._path, content, self._labels, used)
+            for image in self._images:
+                _check_file(self._root / "images" / image["file_name"], self._path)
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> InstancePhoto:
+        """Decode the picture at ``index`` and its masks.
+
+        Raises:
+            DataError: the picture cannot be decoded, sizes differ, or a mask cannot be read.
+        """
+        entry = self._images[index]
+        path = self._root / "images" / entry["file_name"]
+        image = read_image(path)
+        size = (image.shape[0], image.shape[1])
+        with _naming(self._path):
+            _check_size(path, size, self._path, (entry["height"], entry["width"]))
+            annotations = self._annotations.get(entry["id"], [])
+            masks = [self._decode(a["segmentation"], size, path) for a in annotations]
+            labels = [self._labels[a["category_id"]] for a in annotations]
+            are_crowds = [bool(a.get("iscrowd")) for a in annotations]
+        return InstancePhoto(
+            image,
+            self.names[index],
+            np.array(masks, dtype=bool).reshape(-1, *size),
+            np.array(labels, dtype=np.int64),
+            np.array(are_crowds, dtype=bool),
+        )
+
+    def _decode(self, segmentation: Any, size: tuple[int, int], path: Path) -> np.ndarray:
+        """(img_h, img_w) bool of polygons or run lengths."""
+        if isinstance(segmentation, dict):
+            _check_size(path, size, self._path, tuple(segmentation["size"]))
+        try:
+            runs = segmentation
+            if isinstance(segmentation, list):
+                runs = self._coder.merge(self._coder.frPyObjects(segmentation, *size))
+            elif isinstance(segmentation["counts"], list):
+                runs = self._coder.frPyObjects(segmentation, *size)
+            return self._coder.decode(runs).astype(bool)
+        except Exception as error:  # pycocotools raises bare Exceptions too
+            raise DataError(f"A mask of {path} in {self._path} cannot be read.") from error
+
+
+def _read_lists(path: Path) -> dict[str, Any]:
+    """What a file of COCO's holds."""
+    if not path.is_file():
+        raise DataError(f"There is no {path}; the labels of segments are read from it.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no JSON.") from error
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise DataError(f"{path} is no file of COCO's: it has no list of {key}.")
+    if not content["images"] or not content["annotations"]:
+        raise DataError(f"{path} lists no pictures or no annotations.")
+    return content
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """One sentence for an entry that is not as COCO's are."""
+    try:
+        yield
+    except KeyError as error:
+        raise DataError(f"{path} is not of COCO's layout: it says no {error.args[0]}.") from error
+    except (TypeError, AttributeError) as error:
+        raise DataError(f"{path} is not of COCO's layout: {error}.") from error
+
+
+def _map_categories(
+    path: Path, content: dict[str, Any], class_names: Sequence[str]
+) -> dict[int, int]:
+    """The class of each category that has one."""
+    labels = {name: label for label, name in enumerate(class_names)}
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    return {id_: labels[name] for id_, name in names.items() if name in labels}
+
+
+def _check_categories(
+    path: Path, content: dict[str, Any], labels: dict[int, int], used: set[int]
+) -> None:
+    """Refuse categories in use that the network does not know."""
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    unknown = sorted(str(names.get(id_, id_)) for id_ in used - set(labels))
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if unknown[1:] else ""
+        raise DataError(
+            f"{path} labels the category {unknown[0]}{more}, which the network has no class for; "
+            f"rename it as the network does, or leave its annotations out."
+        )
+
+
+def _check_file(path: Path, listed_in: Path) -> None:
+    if not path.is_file():
+        raise DataError(f"There is no {path}, which {listed_in.name} lists.")
+
+
+def _check_size(
+    path: Path, size: tuple[int, ...], source: str | Path, labelled: tuple[int, ...]
+) -> None:
+    if size != labelled:
+        raise DataError(
+            f"The picture {path} is {size[1]}x{size[0]} but its labels in {source} are "
+            f"{labelled[1]}x{labelled[0]}."
+        )
+
+
+def _import_masks(path: Path) -> Any:
+    try:
+        from pycocotools import mask
+    except ImportError as error:
+        raise DataError(f"{path}: {_INSTALL}.") from error
+    return mask

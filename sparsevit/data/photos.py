@@ -1,0 +1,181 @@
+"""Folders of pictures: without any truth, or sorted into one subfolder for each class."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from timm.data import ImageNetInfo, infer_imagenet_subset
+
+from sparsevit.data.pictures import DataError, read_image
+from sparsevit.transforms import load_image
+
+_NAMED = 5  # classes of a network that a message lists
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One picture.
+
+    Attributes:
+        image: (img_h, img_w, 3) uint8 RGB.
+        name: the file's, without its suffix.
+    """
+
+    image: np.ndarray
+    name: str
+
+
+@dataclass(frozen=True)
+class ClassPhoto(Photo):
+    """One picture and its class.
+
+    Attributes:
+        label: number of its class, in the order of the network's output.
+    """
+
+    label: int
+
+
+class PhotoFolder:
+    """The pictures in a folder, or in images/ inside it; nothing says what they show."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """List the pictures; nothing is decoded yet.
+
+        Args:
+            folder: of the pictures.
+
+        Raises:
+            DataError: there is no such folder, or it holds no pictures.
+        """
+        root = Path(folder).expanduser()
+        self._files = list_pictures(root) or list_pictures(root / "images")
+        if not self._files:
+            raise DataError(
+                f"There are no pictures in the folder {root}."
+                if root.is_dir()
+                else f"There is no folder {root}."
+            )
+        self.names = [path.stem for path in self._files]
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self._files)
+
+    def __getitem__(self, index: int) -> Photo:
+        """Decode the picture at ``index``.
+
+        Raises:
+            ImageError: it is damaged, too small or too large.
+        """
+        return Photo(load_image(self._files[index]), self.names[index])
+
+
+class ClassFolder:
+    """A folder that holds one subfolder of pictures for each class."""
+
+    def __init__(self, folder: str | Path, class_names: Sequence[str]) -> None:
+        """List the pictures; nothing is decoded yet.
+
+        Args:
+            folder: of the subfolders. Each is named as a class of the network, as its number, or,
+                for ImageNet's classes, as their synset, such as n01440764. Where a class has
+                several names with commas between them, the first one alone will do.
+            class_names: of the network, in the order of its output.
+
+        Raises:
+            DataError: a subfolder names no class, or there are no pictures in any of them.
+        """
+        root = Path(folder).expanduser()
+        table = _index_names(class_names)
+        self._files: list[tuple[Path, int]] = []
+        for part in _list_folders(root):
+            if part.name not in table:
+                raise DataError(
+                    f"The folder {part} names no one class of the network; allowed are "
+                    f"{_describe_names(class_names, table)}."
+                )
+            self._files += [(path, table[part.name]) for path in list_pictures(part)]
+        if not self._files:
+            raise DataError(f"There are no pictures in the folders of classes in {root}.")
+        self.names = [f"{path.parent.name}/{path.stem}" for path, _ in self._files]
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self._files)
+
+    def __getitem__(self, index: int) -> ClassPhoto:
+        """Decode the picture at ``index``.
+
+        Raises:
+            DataError: it cannot be decoded.
+        """
+        path, label = self._files[index]
+        return ClassPhoto(read_image(path), self.names[index], label)
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """The files in a folder that are pictures by their names, in order; none if there is none."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if (mimetypes.guess_type(path.name, strict=False)[0] or "").startswith("image/")
+        and path.is_file()
+    )
+
+
+def holds_folders(folder: Path) -> bool:
+    """Whether a folder holds others, hidden ones apart."""
+    return bool(_list_folders(folder))
+
+
+def _list_folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    inside = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in inside if path.is_dir())
+
+
+def _index_names(class_names: Sequence[str]) -> dict[str, int]:
+    """The class that each possible name of a subfolder means."""
+    table: dict[str, int] = {}
+    if not any(name.isdigit() for name in class_names):  # else a number could mean two
+        table |= {str(index): index for index in range(len(class_names))}
+    table |= _index_synsets(class_names)
+    for names in ([_split(name)[0] for name in class_names], class_names):
+        counts = Counter(names)
+        table |= {name: index for index, name in enumerate(names) if counts[name] == 1}
+    return table
+
+
+def _index_synsets(class_names: Sequence[str]) -> dict[str, int]:
+    """ImageNet's synsets, each where the network's class bears one of its names."""
+    subset = infer_imagenet_subset({"num_classes": len(class_names)})
+    if subset is None:
+        return {}
+    info = ImageNetInfo(subset)
+    return {
+        synset: index
+        for index, synset in enumerate(info.label_names())
+        if set(_split(info.index_to_description(index))) & set(_split(class_names[index]))
+    }
+
+
+def _split(name: str) -> list[str]:
+    return [part.strip().lower() for part in name.split(",")]
+
+
+def _describe_names(class_names: Sequence[str], table: dict[str, int]) -> str:
+    """What subfolders may be called, for a person."""
+    shown = [_split(name)[0] for name in class_names[:_NAMED]]
+    text = ", ".join(shown) + (", ..." if len(class_names) > len(shown) else "")
+    synset = next((name for name in table if name[0] == "n" and name[1:].isdigit()), None)
+    numbers = "" if "0" not in table else f", numbers from 0 to {len(class_names) - 1}"
+    return f"its classes ({text}){numbers}" + ("" if synset is None else f", synsets like {synset}")

@@ -1,0 +1,193 @@
+"""Measure a network under several schedules: every picture is read once and runs dense once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparsevit.data.labelled import LabelledData
+from sparsevit.data.sources import Pictures
+from sparsevit.evaluation.scorers import Scorer, choose_scorer
+from sparsevit.patch import get_sparsity, set_sparsity, sparsify
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.segmenter import Segmenter, SegmenterConfig
+from sparsevit.tasks.semantic import SemanticTask
+from sparsevit.transforms import SIZE_MULTIPLE, choose_size, resize_image, to_tensor
+from sparsevit.zoo import LoadedModel
+
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
+
+_READERS = 4  # pictures read ahead, each by a thread
+_NO_LIMIT = 2**40  # pixels: a size asked for is the size measured
+
+
+class _Readable(Protocol[S_co]):
+    def __getitem__(self, index: int, /) -> S_co: ...
+
+
+def evaluate(
+    model: Segmenter,
+    data: LabelledData,
+    schedules: Sequence[Any],
+    size: int | None = None,
+    *,
+    model_name: str = "",
+    data_name: str = "",
+    split: str = "all",
+    limit: int | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Measure a segmenter at one size; it stays as it was. See :func:`evaluate_sizes`."""
+    return evaluate_sizes(
+        wrap_segmenter(model, model_name),
+        data,
+        schedules,
+        (size,),
+        data_name=data_name,
+        split=split,
+        limit=limit,
+        report=report,
+    )[0]
+
+
+def wrap_segmenter(model: Segmenter, name: str = "") -> LoadedModel:
+    """A copy of a segmenter, sparsified and in evaluation mode, as the zoo hands them out."""
+    config = model.config
+    task = SemanticTask(config.class_names, np.array(config.palette, dtype=np.uint8))
+    copy = sparsify(deepcopy(model)).eval()
+    return LoadedModel(name, copy, task, config.mean, config.std)
+
+
+def evaluate_sizes(
+    loaded: LoadedModel,
+    data: Pictures,
+    schedules: Sequence[Any],
+    sizes: Sequence[int | None],
+    *,
+    data_name: str = "",
+    split: str = "all",
+    limit: int | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Measure every schedule at every size on every picture; each picture is read once.
+
+    Predictions are compared at the picture's own resolution; void pixels count for nothing.
+
+    Args:
+        loaded: the network; its schedule is left as it was.
+        data: pictures with or without truth, e.g. ``open_pictures("camvid:DIR", "val", task=...)``.
+        schedules: each in any form :meth:`SparsitySchedule.parse` accepts.
+        sizes: short sides given to the network, pixels; None for a picture's own. Both sides are
+            rounded to multiples of 32, or of what the network wants.
+        data_name: noted in the result, like split.
+        split: see data_name.
+        limit: measure only so many pictures, spread evenly over the data.
+        report: called after each picture with pictures done and in all.
+
+    Returns:
+        For each size what JSON can hold: ``{model, data, split, size, pictures, results}``, size
+        "native" or the short side, and for each schedule ``{schedule, ...}`` with what its
+        scorer says:
+
+        - classes of pixels: ``miou, per_class_iou {name: x or None}, pixel_accuracy, agreement``,
+          the last being the share of all pixels that get the class the dense network gives;
+        - classes of pictures: ``top1_accuracy, top5_accuracy`` and what the task compares;
+        - panoptic segments: ``pq, sq, rq, per_class_pq`` and what the task compares;
+        - instances: ``ap, ap50, ap75, per_class_ap`` and what the task compares;
+        - no truth: the means over the pictures of what the task compares with dense.
+
+        Accuracies are fractions, None where nothing could be measured.
+
+    Raises:
+        DataError: the data has other classes than the network, or a file cannot be read.
+        ImageError: a picture, or a size, that the network cannot take.
+        ScheduleError: an impossible schedule.
+    """
+    parsed = [SparsitySchedule.parse(s, loaded.depths).check_linked() for s in schedules]
+    make_scorer = choose_scorer(loaded.task, data, loaded.device)
+    rows: list[dict[SparsitySchedule, Scorer]] = [{s: make_scorer() for s in parsed} for _ in sizes]
+    count = len(data) if limit is None else min(limit, len(data))
+    indices = (number * len(data) // count for number in range(count))
+    before = get_sparsity(loaded.module)
+    try:
+        for done, sample in enumerate(read_ahead(data, indices), start=1):
+            for size, row in zip(sizes, rows, strict=True):
+                _measure_picture(loaded, sample, size, row)
+            if report is not None:
+                report(done, count)
+    finally:
+        set_sparsity(loaded.module, before)
+    return [
+        {
+            "model": loaded.name,
+            "data": data_name,
+            "split": split,
+            "size": "native" if size is None else size,
+            "pictures": count,
+            "results": _summarise(parsed, row),
+        }
+        for size, row in zip(sizes, rows, strict=True)
+    ]
+
+
+def _summarise(
+    schedules: Sequence[SparsitySchedule], row: Mapping[SparsitySchedule, Scorer]
+) -> list[dict[str, Any]]:
+    found = {schedule: scorer.summarise() for schedule, scorer in row.items()}
+    return [{"schedule": schedule.to_list(), **found[schedule]} for schedule in schedules]
+
+
+@torch.inference_mode()
+def _measure_picture(
+    loaded: LoadedModel, sample: Any, size: int | None, row: Mapping[SparsitySchedule, Scorer]
+) -> None:
+    """Count what every schedule makes of one picture; the dense network runs once."""
+    height, width = sample.image.shape[:2]
+    images = prepare_picture(sample.image, size, loaded, loaded.multiple)
+    images = images.to(loaded.device, loaded.dtype)
+
+    def predict(schedule: Any) -> Any:
+        set_sparsity(loaded.module, schedule)
+        return loaded.task.interpret(loaded.module(images), (height, width))
+
+    dense = predict(0.0)
+    for schedule, scorer in row.items():
+        scorer.add(sample, dense, dense if schedule.is_dense else predict(schedule))
+
+
+def prepare_picture(
+    image: np.ndarray,
+    size: int | None,
+    network: SegmenterConfig | LoadedModel,
+    multiple: int = SIZE_MULTIPLE,
+) -> Tensor:
+    """(1, 3, h, w) float32 of a picture, as the network wants it.
+
+    Args:
+        image: (img_h, img_w, 3) uint8 RGB.
+        size: short side, pixels; None for the picture's own.
+        network: whose mean and std to take.
+        multiple: pixels; both sides are a multiple of it.
+    """
+    wanted = choose_size(image.shape[0], image.shape[1], size, multiple, _NO_LIMIT)
+    return to_tensor(resize_image(image, wanted), network.mean, network.std)
+
+
+def read_ahead(data: _Readable[S], indices: Iterable[int]) -> Iterator[S]:
+    """The pictures in order, while threads decode or draw the next ones."""
+    waiting: deque[Future[S]] = deque()
+    with ThreadPoolExecutor(_READERS) as pool:
+        for index in indices:
+            waiting.append(pool.submit(data.__getitem__, index))
+            if len(waiting) > _READERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,0 +1,86 @@
+"""The latency of what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from sparsevit.evaluation.loop import prepare_picture
+from sparsevit.latency import LoadMeter, describe_device, make_runs, time_interleaved
+from sparsevit.patch import get_sparsity, set_sparsity
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.zoo import LoadedModel
+
+#: The dense forms that are timed; the fastest is what "dense" means in a result.
+DENSE_FORMS = ("host default", "host", "sparsevit")
+
+
+def add_latency(
+    reports: Sequence[dict[str, Any]],
+    loaded: LoadedModel,
+    image: np.ndarray,
+    rounds: int = 10,
+    on_round: Callable[[int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Time the network at every size and schedule of some results, in turn, in this process.
+
+    Only the network is timed: resizing the picture and reading predictions off its output are not.
+
+    Args:
+        reports: what :func:`sparsevit.evaluation.evaluate_sizes` returned.
+        loaded: the network they are of; its schedule is left as it was.
+        image: (img_h, img_w, 3) uint8 RGB, one picture of the data.
+        rounds: timed rounds, >= 1; the median counts.
+        on_round: called with the number of finished rounds, warm-up included.
+
+    Returns:
+        The results with ``latency_ms`` for every schedule, and ``device {device, dtype, threads,
+        batch, rounds, other_load, dense_form}`` for every size. ``dense_form``, present where a
+        schedule is dense, is the dense form that was the fastest and so is the one timed;
+        other_load is the share of the CPUs that other processes used, None if unknown.
+    """
+    plans = [_plan_runs(loaded, image, report) for report in reports]
+    runs = {f"{i} {name}": run for i, plan in enumerate(plans) for name, run in plan.items()}
+    before = get_sparsity(loaded.module)
+    try:
+        with torch.inference_mode(), LoadMeter() as meter:
+            stats = time_interleaved(runs, rounds, loaded.device, on_round=on_round)
+    finally:
+        set_sparsity(loaded.module, before)
+    block = {
+        "device": describe_device(loaded.device),
+        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "batch": 1,
+        "rounds": rounds,
+        "other_load": meter.other_load,
+    }
+    timed = []
+    for number, (report, plan) in enumerate(zip(reports, plans, strict=True)):
+        medians = {name: round(stats[f"{number} {name}"].median_ms, 2) for name in plan}
+        rivals = [form for form in DENSE_FORMS if form in plan]
+        dense_form = min(rivals, key=medians.__getitem__, default="")
+        results = [
+            result | {"latency_ms": medians[str(i) if str(i) in plan else dense_form]}
+            for i, result in enumerate(report["results"])
+        ]
+        note = {"dense_form": dense_form} if dense_form else {}
+        timed.append(report | {"results": results, "device": block | note})
+    return timed
+
+
+def _plan_runs(
+    loaded: LoadedModel, image: np.ndarray, report: dict[str, Any]
+) -> dict[str, Callable[[], Any]]:
+    """The forwards to time: each sparse schedule by its number, and the dense forms if asked."""
+    size = None if report["size"] == "native" else report["size"]
+    images = prepare_picture(image, size, loaded, loaded.multiple)
+    images = images.to(loaded.device, loaded.dtype)
+    schedules = [SparsitySchedule.parse(r["schedule"], loaded.depths) for r in report["results"]]
+    sparse = {str(i): schedule for i, schedule in enumerate(schedules) if not schedule.is_dense}
+    runs = make_runs(loaded.module, images, sparse)
+    dense_forms = DENSE_FORMS if len(sparse) < len(schedules) else ()
+    return {name: runs[name] for name in (*dense_forms, *sparse)}
