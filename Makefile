@@ -32,9 +32,10 @@ lint: venv
 	@echo "--- types"
 	$(BIN)/mypy
 
+# Two workers suit two cores; one takes over tests of the other when it has none left.
 test: lint
 	@echo "--- tests"
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 format: venv
 	$(BIN)/ruff check --fix .

@@ -89,9 +89,7 @@ class Trace:
     def blocks(self) -> list[BlockTrace]:
         """One record a block, in the network's order; empty before a forward."""
         pending = sorted(self._pending.items(), key=lambda item: item[0])
-        return [
-            self._finish(stage, block, *noted) for (stage, block), noted in pending
-        ]
+        return [self._finish(stage, block, *noted) for (stage, block), noted in pending]
 
     @staticmethod
     def _finish(

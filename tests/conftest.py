@@ -7,6 +7,9 @@ import pytest
 import torch
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: nothing calls home
+# Gradio looks for a free port among a hundred: every worker of pytest-xdist has its own hundred.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * _WORKER)
 torch.set_num_threads(1)  # the test networks are too small to share between threads
 
 
@@ -17,6 +20,15 @@ def _own_temporary_folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", folder)
         patch.setenv("TMPDIR", folder)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_certificates(tmp_path_factory):
+    """Every request of gradio's client reads all certificates, in 50 ms; here none is encrypted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("certificates")))
         yield
 
 
