@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
+from sparsevit.compiling import compile_rest
 from sparsevit.cost import count_fixed_macs, count_macs
 from sparsevit.graphs import GraphedModel
 from sparsevit.latency import (
@@ -40,11 +42,16 @@ _RECORDED = ", recorded"
 #: Mark of the rows that replay a CUDA graph.
 _GRAPHED = ", CUDA graph"
 
+#: Mark of the rows of our forms where all but the stages is compiled.
+_REST = ", rest compiled"
+
 _DENSE_NAMES = {
     "host default": "host",
     "host": "host, fused attention",
     "sparsevit": "sparsevit 0",
 }
+
+_MARKS = re.compile(f"({'|'.join((_RECORDED, _GRAPHED, _REST))})$")
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -140,7 +147,8 @@ def run_bench(
         dtype: "fp32", "fp16" or "bf16".
         device: "cpu", "cuda" or "cuda:N".
         repeats: timed rounds.
-        compile_host: also time the host with fused attention under ``torch.compile``.
+        compile_host: also time the host with fused attention under ``torch.compile``, and our
+            forms with all but the stages under it.
         with_ops: also find the time inside each operator.
         seed: of the random images.
         on_round: called with the number of finished rounds, warm-up included.
@@ -175,6 +183,7 @@ def run_bench(
             runs[key + _RECORDED] = _record(model, runs[key])
         if compile_host:
             runs["host, fused, compiled"] = _compile_host(model, images)
+            runs |= _compile_rest(model, images, schedules)
         if images.device.type == "cuda":
             runs |= _replay_graphs(model, images, schedules)
             if compile_host:
@@ -214,7 +223,7 @@ def _list_rows(
     ops: Mapping[str, dict[str, float]],
 ) -> list[BenchRow]:
     """What was measured at one size and batch, by the name of each form."""
-    of = {key: schedules.get(key.removesuffix(_RECORDED).removesuffix(_GRAPHED)) for key in stats}
+    of = {key: schedules.get(_MARKS.sub("", key)) for key in stats}
     fastest = min(stat.median_ms for key, stat in stats.items() if of[key] is None)
     fixed_macs = count_fixed_macs(model, (size, size))
     dense = SparsitySchedule.parse(0.0, get_depths(model))
@@ -328,6 +337,18 @@ def _replay_graphs(
     for key in names:
         runs[key]()
     return {name + _GRAPHED: runs[key] for key, name in names.items()}
+
+
+def _compile_rest(
+    model: nn.Module, images: torch.Tensor, schedules: Mapping[str, SparsitySchedule]
+) -> dict[str, Callable[[], Any]]:
+    """Our forms with all but the stages compiled, once, outside the timing."""
+    compiled = compile_rest(model)
+    runs = make_runs(compiled, images, schedules)
+    names = {"sparsevit": _DENSE_NAMES["sparsevit"]} | {key: key for key in schedules}
+    with torch.inference_mode():
+        runs["sparsevit"]()
+    return {name + _REST: runs[key] for key, name in names.items()}
 
 
 def _compile_host(

@@ -164,3 +164,9 @@ def test_a_photo_is_timed_from_file_to_overlay(home, tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     assert "dense" in result.stdout
     assert "network" in result.stdout
+
+
+def test_any_network_of_timm_is_timed_without_its_weights():
+    result = _run("bench", "--model", "tiny_vit_5m_224", "--size", 64, "-s", 0.5, "--repeats", 1)
+    assert result.exit_code == 0, result.output
+    assert "tiny_vit_5m_224" in result.output

@@ -22,6 +22,7 @@ LAYERS = (
     "hosts",
     "patch",
     "graphs",
+    "compiling",
     "cost",
     "latency",
     "memory",

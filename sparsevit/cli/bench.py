@@ -42,7 +42,10 @@ def bench(
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 10,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
     compile_host: Annotated[
-        bool, typer.Option("--compile", help="Also time the host compiled (takes minutes).")
+        bool,
+        typer.Option(
+            "--compile", help="Also time the host compiled, and ours but for the stages; minutes."
+        ),
     ] = False,
     profile: Annotated[
         bool, typer.Option(help="Also show the time of every stage and operator.")

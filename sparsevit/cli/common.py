@@ -12,7 +12,7 @@ import typer
 from sparsevit.memory import is_out_of_memory
 from sparsevit.patch import UnsupportedModelError
 from sparsevit.training import TrainingError
-from sparsevit.zoo import LoadedModel, default_device, load_model
+from sparsevit.zoo import LoadedModel, default_device, load_model, timm_networks
 
 EXIT_BAD_INPUT = 2
 EXIT_SOME_FAILED = 1
@@ -32,12 +32,11 @@ def load(
     name: str, device: str | None, checkpoint: Path | None, random_weights: bool, seed: int
 ) -> LoadedModel:
     """Load what ``--model`` names; a timm architecture alone may have random weights."""
-    own = not name.startswith(("timm/", "swin_", "swinv2_"))
     return load_model(
         name,
         device=device or default_device(),
         checkpoint=checkpoint,
-        random_weights=random_weights and not own,
+        random_weights=random_weights and timm_networks.is_known(name),
         seed=seed,
     )
 

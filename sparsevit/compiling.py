@@ -1,0 +1,34 @@
+"""``torch.compile`` for what surrounds the stages of a sparsified network, such as a large head."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from sparsevit.patch import find_stages
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def compile_rest(model: Model, **options: Any) -> Model:
+    """A compiled twin of a sparsified network: everything but its stages goes to the compiler.
+
+    On a CPU stages run faster as they are, in pieces that fit the cache, and a schedule may change
+    without anything being compiled anew. The twin shares the weights; its ``sparsity`` is its own.
+
+    Args:
+        model: a sparsified network; it stays as it is.
+        options: of ``torch.compile``.
+
+    Returns:
+        What ``torch.compile`` gives: call it like the network. The first call compiles.
+    """
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    twin = copy.deepcopy(model, shared)
+    for stage in find_stages(twin):
+        stage.forward = torch.compiler.disable(stage.forward)
+    compiled: Any = torch.compile(twin, **options)
+    return compiled
