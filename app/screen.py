@@ -79,7 +79,8 @@ def draw_result(
     if photo_key(result.photo, sizes[0]) != photo_key(before.photo, sizes[1]):
         changes["picture"] = make_photo(result)
     panel = make_panel(result, moves)
-    if panel != make_panel(replace(before, settings=result.settings), moves):
+    same_blocks = before.depths == result.depths
+    if not same_blocks or panel != make_panel(replace(before, settings=result.settings), moves):
         changes["panel"] = panel  # another network or size: other windows
     if result.settings.model != before.settings.model:
         name = result.settings.model

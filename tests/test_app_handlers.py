@@ -278,6 +278,9 @@ def test_another_network_brings_its_own_sliders(page, engine):
     panel = json.loads(page.run(model="other", panel=asked)["panel"])
     assert len(panel["stages"]) == 2
     assert panel["moves"] == 3  # sliders moved since then keep their place
+    page.engine.analyze = lambda *a: engine.first  # and back to one with more stages
+    assert len(json.loads(page.run(model="small", panel=asked)["panel"])["stages"]) == 4
+    page.engine.analyze = lambda *a: other
     page.session.note_try(page.engine.first)
     panel = json.loads(page.handlers.return_to(page.session, 0)["panel"])
     assert panel["moves"] is None

@@ -185,7 +185,8 @@ function showShift() {
   shiftButton.textContent = state.shifted ? "Show plain windows" : "Show shifted windows";
   shiftButton.hidden = shiftCanvas.hidden = !grid;
   shiftAbout.textContent = grid?.about ?? "";
-  const none = "On a photo this small the network has one window across and shifts nothing.";
+  const none = "No block shifts its windows here: the photo is one window across, or this network lets windows " +
+    "meet in another way.";
   shiftWords.replaceChildren(...paragraphs(grid ? grid.words : [none]));
   shiftCanvas.setAttribute("aria-label", `Photo with ${state.shifted ? "shifted" : "plain"} windows.`);
 }

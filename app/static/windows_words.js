@@ -31,7 +31,7 @@ function describeView(view, block, { blocks, computed, linked }) {
   if (!skipped) return ["This block computed ", strong(`all ${block.total} windows`), `; it skipped none.${shift}`];
   const kept = strong(`${block.kept} of ${block.total} windows`);
   return ["This block computed ", kept, ". The ", strong(`${skipped} dark ones`),
-    ` scored lowest: their features passed through unchanged.${shift}`];
+    ` scored lowest and were skipped.${shift}`];
 }
 
 // Of the blocks in which a place was computed: the mean, and the shares of the picture with all and with none.

@@ -193,17 +193,20 @@ def _show_layers(result: Result) -> dict[str, Any]:
             }
         )
     most, least = max(dense), min(dense)
+    differ = (
+        f"Stages differ in cost: stage {dense.index(most) + 1} takes "
+        f"{percent(most / cost.dense_gmacs)} of the dense arithmetic on this photo, stage "
+        f"{dense.index(least) + 1} only {percent(least / cost.dense_gmacs)}."
+    )
     return {
         "stages": stages,
         "fixed": cost.fixed_macs / 1e9,
         "dense": cost.dense_gmacs,
         "sparse": cost.sparse_gmacs,
         "words": [
-            f"Stages differ in cost: stage {dense.index(most) + 1} takes "
-            f"{percent(most / cost.dense_gmacs)} of the dense arithmetic on this photo, stage "
-            f"{dense.index(least) + 1} only {percent(least / cost.dense_gmacs)}.",
-            "They differ in redundancy: early stages have many windows, and much of a large photo "
-            "is sky, road or wall. Late stages have few windows, and each sees a lot.",
+            *([differ] if len(dense) > 1 else []),
+            "Layers differ in redundancy: early ones have many windows, and much of a large photo "
+            "is sky, road or wall. Late ones have few windows, and each sees a lot.",
             "The two blocks of a pair share one sparsity, and later pairs of a stage keep a subset "
             "of what earlier ones kept."
             if result.settings.linked
