@@ -165,6 +165,8 @@ def test_checkpointing_changes_nothing(networks: dict[str, Any], name: str) -> N
     saving = copy.deepcopy(plain)
     saving.set_grad_checkpointing(True)
     for model in (plain, saving):
+        # timm's TinyViT, outside of training, keeps its position bias with the graph it came from.
+        model.train(name == "TinyViT")
         model(images).square().mean().backward()
     for one, other in zip(plain.parameters(), saving.parameters(), strict=True):
         assert (one.grad is None) == (other.grad is None)

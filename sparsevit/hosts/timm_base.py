@@ -106,6 +106,12 @@ class TimmStage(PruningStage):
         return block(x, plan=plan)
 
 
+def find_unchained(stages: Sequence[Any], taken: Sequence[int], given: Sequence[int]) -> list[Any]:
+    """The stages that do not take as many channels as the one before gives."""
+    before = [None, *given]
+    return [s for s, one, other in zip(stages, before, taken, strict=False) if one != other]
+
+
 class TimmHost(Host):
     """A Swin of timm's."""
 

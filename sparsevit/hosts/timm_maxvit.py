@@ -15,11 +15,11 @@ from timm.models.maxxvit import AttentionCl, MaxxVitBlock, MaxxVitStage, Partiti
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sparsevit.hosts.timm_base import FreeAttentionBlock, TimmHost, TimmStage
+from sparsevit.hosts.timm_base import FreeAttentionBlock, TimmHost, TimmStage, find_unchained
 from sparsevit.stage import StageRun, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
 
-_STEM_STRIDE = 2  # and every stage halves the grid again
+_STRIDE = 4  # pixels a side of the first stage's tokens
 
 
 class SparseWindowHalf(FreeAttentionBlock, PartitionAttentionCl):
@@ -93,19 +93,14 @@ class MaxVitHost(TimmHost):
 
     def find_starts(self, stages: Sequence[Any]) -> list[Any]:
         """The stages that do not take what the one before gives."""
-        given = [None, *(stage.blocks[-1].attn_grid.norm1.weight.numel() for stage in stages)]
-        convs = (next(m for m in s.modules() if isinstance(m, nn.Conv2d)) for s in stages)
-        taken = [conv.in_channels for conv in convs]
-        return [s for s, one, other in zip(stages, given, taken, strict=False) if one != other]
+        convs = [next(m for m in s.modules() if isinstance(m, nn.Conv2d)) for s in stages]
+        given = [stage.blocks[-1].attn_grid.norm1.weight.numel() for stage in stages]
+        return find_unchained(stages, [conv.in_channels for conv in convs], given)
 
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
         """(H, W) of every stage's token grid for (img_h, img_w) pixels."""
-        height, width = (math.ceil(side / _STEM_STRIDE) for side in image_size)
-        grids = []
-        for _ in filter(self.is_stage, model.modules()):
-            height, width = (height + 1) // 2, (width + 1) // 2
-            grids.append((height, width))
-        return grids
+        height, width = (math.ceil(side / _STRIDE) for side in image_size)
+        return self.halve_grids(model, (height, width))
 
 
 HOST = MaxVitHost(

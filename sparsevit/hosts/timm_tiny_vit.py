@@ -15,12 +15,12 @@ import torch
 from timm.models.tiny_vit import Attention, TinyVitBlock, TinyVitStage
 from torch import Tensor, nn
 
-from sparsevit.hosts.timm_base import FreeAttentionBlock, TimmHost
+from sparsevit.hosts.timm_base import FreeAttentionBlock, TimmHost, find_unchained
 from sparsevit.pruning import BlockPlan, run_block
 from sparsevit.stage import PruningStage, is_hooked, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
 
-_STRIDE = 4  # pixels a side of the first stage's tokens, which has convolutions only
+_STRIDE = 8  # pixels a side of the tokens of the first stage that attends
 
 
 class SparseTinyVitBlock(FreeAttentionBlock, TinyVitBlock):
@@ -67,18 +67,13 @@ class TinyVitHost(TimmHost):
 
     def find_starts(self, stages: Sequence[Any]) -> list[Any]:
         """The stages that do not take what the one before gives."""
-        given = [None, *(stage.out_dim for stage in stages)]
         taken = [stage.downsample.conv1.conv.in_channels for stage in stages]
-        return [s for s, one, other in zip(stages, given, taken, strict=False) if one != other]
+        return find_unchained(stages, taken, [stage.out_dim for stage in stages])
 
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
         """(H, W) of every stage's token grid for (img_h, img_w) pixels."""
         height, width = (math.ceil(side / _STRIDE) for side in image_size)
-        grids = []
-        for _ in filter(self.is_stage, model.modules()):
-            height, width = (height + 1) // 2, (width + 1) // 2
-            grids.append((height, width))
-        return grids
+        return self.halve_grids(model, (height, width))
 
 
 HOST = TinyVitHost(
