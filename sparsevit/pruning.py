@@ -85,11 +85,10 @@ class Workspace:
             rows[: len(tokens)] = tokens
         return rows
 
-    def adopt(self, x: Tensor) -> Tensor:
+    def adopt(self, x: Tensor) -> None:
         """Take x (B, H, W, C), which was made just now and nobody else holds, for the stream."""
         if self._may_overwrite and x.is_contiguous() and can_look(x):
             self._rows, self._stream = x.view(-1, x.shape[-1]), x  # spares a copy of it all
-        return x
 
     def publish(self, rows: Tensor, shape: torch.Size) -> Tensor:
         """The rows as the block's output (B, H, W, C), remembered if it may be overwritten."""

@@ -50,14 +50,16 @@ class BlockTrace:
         return self.keep_mask[image].flatten()[map_tokens_to_windows(self.grid)]
 
 
+#: Grid, kept windows, scores and scored block of a block, as they were recorded.
+_Noted = tuple[WindowGrid, Tensor | None, Tensor, int]
+
+
 @dataclass
 class Trace:
     """Records of the latest forward of one model inside :func:`capture`."""
 
     _members: frozenset[int]
-    _pending: dict[tuple[int, int], tuple[WindowGrid, Tensor | None, Tensor, int]] = field(
-        default_factory=dict
-    )
+    _pending: dict[tuple[int, int], _Noted] = field(default_factory=dict)
 
     def wants(self, stage_module: object) -> bool:
         """True when this trace belongs to the model that holds ``stage_module``."""
@@ -89,17 +91,11 @@ class Trace:
     def blocks(self) -> list[BlockTrace]:
         """One record a block, in the network's order; empty before a forward."""
         pending = sorted(self._pending.items(), key=lambda item: item[0])
-        return [self._finish(stage, block, *noted) for (stage, block), noted in pending]
+        return [self._finish(stage, block, noted) for (stage, block), noted in pending]
 
     @staticmethod
-    def _finish(
-        stage: int,
-        block: int,
-        grid: WindowGrid,
-        keep_idx: Tensor | None,
-        scores: Tensor,
-        scored_block: int,
-    ) -> BlockTrace:
+    def _finish(stage: int, block: int, noted: _Noted) -> BlockTrace:
+        grid, keep_idx, scores, scored_block = noted
         keep_mask = torch.ones(scores.shape, dtype=torch.bool)
         if keep_idx is not None:
             keep_mask = torch.zeros_like(keep_mask).scatter_(1, keep_idx.cpu(), True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mimetypes
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +22,7 @@ from sparsevit.cli.common import (
     report_errors,
 )
 from sparsevit.data.labelled import choose_split, open_data
+from sparsevit.data.photos import list_pictures
 from sparsevit.search import (
     AgreementJudge,
     Frontier,
@@ -182,11 +182,7 @@ def _judge_by_labels(
 def _list_photos(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise NotADirectoryError(f"There is no folder {folder}; --images is a folder of photos.")
-    photos = sorted(
-        path
-        for path in folder.resolve().iterdir()
-        if (mimetypes.guess_type(path.name, strict=False)[0] or "").startswith("image/")
-    )
+    photos = list_pictures(folder.resolve())
     if not photos:
         raise SearchError(f"There are no pictures in the folder {folder}.")
     return photos
