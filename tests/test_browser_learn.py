@@ -206,3 +206,12 @@ def test_a_phone_clips_nothing_and_nothing_jumps(open_page):
         heights.add(page.locator(".sv-learn figure").bounding_box()["height"])
         expect_no_clipping(page)
     assert len(heights) == 1
+
+
+def test_a_network_without_shifted_windows_leaves_no_hole(open_page):
+    page = open_page()
+    expect(heading(page)).to_have_text(TITLES[0])
+    picture = page.get_by_role("img", name=re.compile("Photo with .* windows"))
+    expect(picture).to_be_visible()
+    picture.evaluate("canvas => { canvas.hidden = true; }")
+    expect(picture).to_be_hidden()
