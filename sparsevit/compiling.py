@@ -1,4 +1,4 @@
-"""``torch.compile`` for what surrounds the stages of a sparsified network, such as a large head."""
+"""``torch.compile`` for what a schedule cannot prune, such as a large head."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from sparsevit.patch import find_stages
+from sparsevit.patch import find_stages, list_dense
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
 def compile_rest(model: Model, **options: Any) -> Model:
-    """A compiled twin of a sparsified network: everything but its stages goes to the compiler.
+    """A compiled twin of a sparsified network: all that is never pruned goes to the compiler.
 
-    On a CPU stages run faster as they are, in pieces that fit the cache, and a schedule may change
+    That is what surrounds the stages, and what is dense inside them, such as SAM's global blocks.
+    On a CPU blocks run faster as they are, in pieces that fit the cache, and a schedule may change
     without anything being compiled anew. The twin shares the weights; its ``sparsity`` is its own.
 
     Args:
@@ -30,5 +31,7 @@ def compile_rest(model: Model, **options: Any) -> Model:
     twin = copy.deepcopy(model, shared)
     for stage in find_stages(twin):
         stage.forward = torch.compiler.disable(stage.forward)
+    for module in list_dense(twin):
+        module.compile(**options)
     compiled: Any = torch.compile(twin, **options)
     return compiled

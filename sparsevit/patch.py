@@ -234,6 +234,12 @@ def list_blocks(model: nn.Module) -> list[list[Any]]:
     return [host.list_blocks(stage) for stage in find_stages(model)]
 
 
+def list_dense(model: nn.Module) -> list[nn.Module]:
+    """The modules inside the stages of a sparsified model that run on every token."""
+    host = _find_host(model)
+    return [module for stage in find_stages(model) for module in host.list_dense(stage)]
+
+
 def get_depths(model: nn.Module) -> tuple[int, ...]:
     """Blocks per stage of a sparsified model, e.g. (2, 2, 6, 2)."""
     return tuple(map(len, list_blocks(model)))

@@ -1,9 +1,13 @@
 """What surrounds the stages can be compiled, whatever the schedule does meanwhile."""
 
 import copy
+from collections import Counter
 
+import pytest
 import torch
 from oracle import SCHEDULE, Wrapper, infer, make_dense, relative_error
+from timm_hosts_support import make_maxvit, make_sam, scramble
+from torch import nn
 from torch._dynamo.utils import counters
 
 import sparsevit
@@ -22,6 +26,36 @@ def test_the_rest_is_compiled_once_for_all_schedules() -> None:
         made.append(counters["stats"]["unique_graphs"])
     assert made[0] > 0
     assert len(set(made)) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "num_attentions"),
+    [(make_sam, 128, 2), (make_maxvit, 64, 8)],
+)
+def test_what_is_dense_inside_a_stage_is_compiled(make, size, num_attentions) -> None:
+    """Every convolution, and every attention but that in windows."""
+    made: Counter[str] = Counter()
+
+    def count(graph, _):
+        names = Counter(str(node.target).rpartition(".")[2] for node in graph.graph.nodes)
+
+        def run(*inputs):
+            made.update(names)
+            return graph.forward(*inputs)
+
+        return run
+
+    model = sparsevit.sparsify(scramble(make()), 0.5)
+    num_convs = sum(isinstance(module, nn.Conv2d) for module in model.modules())
+    images = torch.randn(2, 3, size, size)
+    torch._dynamo.reset()
+    fast = compile_rest(model, backend=count)
+    infer(fast, images)
+    made.clear()
+    assert relative_error(infer(fast, images), infer(model, images)) <= 1e-5
+    attentions = sum(made[name] for name in made if "scaled_dot_product_attention" in name)
+    convs = sum(made[name] for name in made if "conv2d" in name)
+    assert (convs, attentions) == (num_convs, num_attentions)
 
 
 def test_the_twin_shares_weights_and_nothing_else() -> None:

@@ -9,11 +9,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers import Mlp
 from torch import Tensor, nn
 
 from sparsevit.pruning import CHUNK_TOKENS, can_look
-from sparsevit.stage import is_hooked
 from sparsevit.windows import Size, WindowGrid
 
 
@@ -60,6 +58,10 @@ class Host(ABC):
     def list_blocks(self, stage: Any) -> list[Any]:
         """The blocks of a stage that can be pruned, adapted or not, in their order."""
         return list(stage.blocks)
+
+    def list_dense(self, stage: Any) -> list[nn.Module]:
+        """The modules inside a stage that run on every token, whatever is pruned."""
+        return []
 
     def halve_grids(self, model: nn.Module, first: Size) -> list[Size]:
         """(H, W) of every stage where each but the first merges 2 x 2 tokens of the one before."""
@@ -177,42 +179,6 @@ def merge_in_strips(x: Tensor, merge: Callable[[Tensor], Tensor]) -> Tensor:
     strips = fours.tensor_split(-(-fours.shape[0] * cols // CHUNK_TOKENS))
     merged = [merge(strip.flatten(2)) for strip in strips]
     return torch.cat(merged).view(batch, rows, cols, -1)
-
-
-def add_linear(tokens: Tensor, x: Tensor, linear: Any) -> Tensor:
-    """``tokens + linear(x)`` written over tokens: the product is added as it is made."""
-    if torch.is_autocast_enabled(tokens.device.type) or linear.bias is None:
-        return tokens + linear(x)
-    flat = tokens.add_(linear.bias).flatten(0, -2)
-    torch.addmm(flat, x.flatten(0, -2), linear.weight.t(), out=flat)
-    return tokens
-
-
-def is_plain_mlp(mlp: Mlp) -> bool:
-    """True for linear, exact GELU, linear, unhooked and unchanged, so that nobody sees between."""
-    parts = (
-        (mlp, Mlp),
-        (mlp.fc1, nn.Linear),
-        (mlp.act, nn.GELU),
-        (mlp.norm, nn.Identity),
-        (mlp.fc2, nn.Linear),
-    )
-    return (
-        all(is_plain(module, kind) for module, kind in parts)
-        and mlp.act.approximate == "none"
-        and not drops(mlp.drop1)
-        and not drops(mlp.drop2)
-    )
-
-
-def drops(module: nn.Module) -> bool:
-    """True unless it is a dropout at rest."""
-    return not is_plain(module, nn.Dropout) or module.training
-
-
-def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """True when a call of ``module`` does just what its class says and nobody listens."""
-    return type(module) is kind and not is_hooked(module) and "forward" not in module.__dict__
 
 
 def _token_macs(modules: Sequence[nn.Module]) -> int:

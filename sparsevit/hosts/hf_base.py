@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.activations import GELUActivation
 
-from sparsevit.hosts.base import Host, SparseBlock, merge_in_strips
+from sparsevit.hosts.base import Host, merge_in_strips
+from sparsevit.hosts.chains import ChainedBlock
 from sparsevit.pruning import BlockPlan, can_look, run_block
 from sparsevit.stage import PruningStage, announce_images, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
@@ -53,16 +55,23 @@ class HfPatchMerging:
         return merge_in_strips(x, self.merge).flatten(1, 2)
 
 
-class HfLayer(SparseBlock):
+class HfLayer(ChainedBlock):
     """Mixin of a layer: its windows, and how it runs on some of them."""
 
     window_size: Any
     shift_size: Any
+    layernorm_before: Any
+    layernorm_after: Any
+    gelus: Mapping[type[nn.Module], str] = {GELUActivation: "none"}
 
     def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
         """The block's windows over an H x W token grid."""
         window, shift = (int(self.window_size),) * 2, (int(self.shift_size),) * 2
         return get_window_grid(height, width, window, shift, device, pad_first=True)
+
+    def list_readers(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.layernorm_before]
 
     def run_windows(self, tokens: Tensor, size: Size, plan: BlockPlan) -> Tensor:
         """Run on the kept windows: (B, H * W, C) of a grid of (H, W) -> the same."""
@@ -109,9 +118,9 @@ class HfSplitLayer(HfLayer):
         shape = (*x.shape[:2], attend.num_attention_heads, attend.attention_head_size)
         return [p(x).view(shape).transpose(1, 2) for p in (attend.query, attend.key, attend.value)]
 
-    def leave_heads(self, mixed: Tensor) -> Tensor:
-        """What attention gave, projected: (n, nH, N, head_dim) -> (n, N, C)."""
-        return self.attention.output(mixed.transpose(1, 2).flatten(2), None)
+    def list_attention_end(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.attention.output.dense, self.attention.output.dropout]
 
 
 class HfStage(PruningStage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -9,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.models.maskformer.modeling_maskformer_swin import (
+    MaskFormerSwinIntermediate,
     MaskFormerSwinLayer,
+    MaskFormerSwinOutput,
     MaskFormerSwinPatchEmbeddings,
     MaskFormerSwinPatchMerging,
     MaskFormerSwinStage,
@@ -33,8 +36,13 @@ _entered: ContextVar[list[Tensor] | None] = ContextVar("sparsevit_entered", defa
 class SparseMaskFormerSwinLayer(HfSplitLayer, MaskFormerSwinLayer):
     """A layer of MaskFormer's Swin: norm, attention, residual, norm, MLP, residual."""
 
-    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+    chains: Mapping[type[nn.Module], Sequence[str]] = {
+        MaskFormerSwinIntermediate: ("dense", "intermediate_act_fn"),
+        MaskFormerSwinOutput: ("dense", "dropout"),
+    }
+
+    def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         x = self.layernorm_before(tokens)
         if real is not None:
             x = x.masked_fill(~real.unsqueeze(-1), 0.0)  # the host pads after its norm
@@ -43,11 +51,11 @@ class SparseMaskFormerSwinLayer(HfSplitLayer, MaskFormerSwinLayer):
         mixed = F.scaled_dot_product_attention(
             q, k, v, attn_mask=bias.to(q.dtype), dropout_p=dropout
         )
-        return self.leave_heads(mixed)
+        return mixed.transpose(1, 2).flatten(2)
 
-    def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return self.output(self.intermediate(self.layernorm_after(tokens)))
+    def list_mlp(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.layernorm_after, self.intermediate, self.output]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; the host drops no MLP."""

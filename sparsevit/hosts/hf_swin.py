@@ -5,7 +5,7 @@ Needs transformers, and is imported only when a network of theirs is sparsified.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers.models.swin.modeling_swin import (
     SwinAttention,
     SwinLayer,
+    SwinMLP,
     SwinPatchEmbeddings,
     SwinPatchMerging,
     SwinStage,
@@ -35,6 +36,8 @@ from sparsevit.windows import Size
 class SparseHfSwinLayer(HfLayer, SwinLayer):
     """A layer of Hugging Face's Swin: norm, attention, residual, norm, MLP, residual."""
 
+    chains: Mapping[type[nn.Module], Sequence[str]] = {SwinMLP: ("fc1", "activation_fn", "fc2")}
+
     def forward(
         self,
         hidden_states: Tensor,
@@ -52,8 +55,8 @@ class SparseHfSwinLayer(HfLayer, SwinLayer):
             )
         return self.run_windows(hidden_states, input_dimensions, plan), None
 
-    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+    def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         attention = self.attention
         x = self.layernorm_before(tokens)
         if real is not None:
@@ -71,11 +74,15 @@ class SparseHfSwinLayer(HfLayer, SwinLayer):
             dropout_p=attention.attention_dropout if self.training else 0.0,
             scale=attention.scaling,
         )
-        return self.dropout(attention.o_proj(x.transpose(1, 2).reshape(n, num_tokens, -1)))
+        return x.transpose(1, 2).reshape(n, num_tokens, -1)
 
-    def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return self.dropout(self.mlp(self.layernorm_after(tokens)))
+    def list_attention_end(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.attention.o_proj, self.dropout]
+
+    def list_mlp(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.layernorm_after, self.mlp, self.dropout]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; the host drops no MLP."""

@@ -7,12 +7,15 @@ Transformer V2"). The host adds its shift mask twice, which counts where logits 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.models.swinv2.modeling_swinv2 import (
+    Swinv2Intermediate,
     Swinv2Layer,
+    Swinv2Output,
     Swinv2PatchEmbeddings,
     Swinv2PatchMerging,
     Swinv2Stage,
@@ -34,8 +37,18 @@ _MAX_LOGIT_SCALE = math.log(100)  # temperatures below 0.01 are cut off (section
 class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
     """A layer of Swin V2: attention, norm, residual, MLP, norm, residual."""
 
-    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+    chains: Mapping[type[nn.Module], Sequence[str]] = {
+        Swinv2Intermediate: ("dense", "intermediate_act_fn"),
+        Swinv2Output: ("dense", "dropout"),
+    }
+
+    def list_readers(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        attend = self.attention.self
+        return [attend.query, attend.key, attend.value]
+
+    def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         attend = self.attention.self
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
         q, k, v = self.project_heads(x)
@@ -46,11 +59,15 @@ class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
         mixed = F.scaled_dot_product_attention(
             q, k, v, attn_mask=bias.to(v.dtype), dropout_p=dropout, scale=1.0
         )
-        return self.layernorm_before(self.leave_heads(mixed))
+        return mixed.transpose(1, 2).flatten(2)
 
-    def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return self.layernorm_after(self.output(self.intermediate(tokens)))
+    def list_attention_end(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [*super().list_attention_end(), self.layernorm_before]
+
+    def list_mlp(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.intermediate, self.output, self.layernorm_after]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; one module drops both branches."""

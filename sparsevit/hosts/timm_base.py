@@ -12,7 +12,8 @@ from timm.layers import PatchEmbed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sparsevit.hosts.base import Host, SparseBlock, is_plain, merge_in_strips
+from sparsevit.hosts.base import Host, merge_in_strips
+from sparsevit.hosts.chains import ChainedBlock, is_plain
 from sparsevit.pruning import BlockPlan, can_look, run_block
 from sparsevit.stage import PruningStage, announce_images, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
@@ -46,12 +47,14 @@ class StripMerging:
         return merge_in_strips(x, self.merge)
 
 
-class TimmBlock(SparseBlock):
+class TimmBlock(ChainedBlock):
     """Mixin of a block: it can run on some of its windows; without a plan it is the host's own."""
 
     window_size: Any  # (Wh, Ww), or one number where a host's block says how to read it
     shift_size: Size
     attn: Any
+    norm1: Any
+    norm2: Any
     drop_path1: Any
     drop_path2: Any
 
@@ -75,13 +78,17 @@ class TimmBlock(SparseBlock):
         """The projections of the attention, the one out of it last."""
         return [self.attn.qkv, self.attn.proj]
 
+    def list_readers(self) -> list[nn.Module]:
+        """See :class:`ChainedBlock`."""
+        return [self.norm1]
 
-class FreeAttentionBlock(TimmBlock):
-    """Mixin of a block whose host attends inside any windows by itself, position bias and all."""
+    def list_attention_end(self) -> list[nn.Module]:
+        """See :class:`ChainedBlock`."""
+        return [self.attn.proj, self.attn.proj_drop]
 
-    def attention_bias(self, grid: WindowGrid) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`; (1, nH, 1, 1) zeros, which nobody adds."""
-        return self.attn.qkv.weight.new_zeros(1, self.attn.num_heads, 1, 1)
+    def list_mlp(self) -> list[nn.Module]:
+        """See :class:`ChainedBlock`."""
+        return [self.norm2, self.mlp]
 
 
 class TimmStage(PruningStage):

@@ -11,31 +11,62 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from timm.models.maxxvit import AttentionCl, MaxxVitBlock, MaxxVitStage, PartitionAttentionCl
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sparsevit.hosts.timm_base import FreeAttentionBlock, TimmHost, TimmStage, find_unchained
+from sparsevit.hosts.timm_base import TimmBlock, TimmHost, TimmStage, find_unchained
 from sparsevit.stage import StageRun, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 _STRIDE = 4  # pixels a side of the first stage's tokens
 
 
-class SparseWindowHalf(FreeAttentionBlock, PartitionAttentionCl):
+class SparseWindowHalf(TimmBlock, PartitionAttentionCl):
     """A transformer block in windows: norm, attention, residual, norm, MLP, residual."""
 
     def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
         """The windows over an H x W token grid, which the host wants whole."""
         return get_window_grid(height, width, tuple(self.partition_size), (0, 0), device)
 
-    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return self.ls1(self.attn(self.norm1(tokens)))
+    def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        attn = self.attn
+        qkv = attn.qkv(self.norm1(tokens))
+        if attn.head_first:
+            q, k, v = qkv.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2).chunk(3, dim=-1)
+        else:
+            q, k, v = qkv.unflatten(-1, (3, attn.num_heads, -1)).transpose(1, 3).unbind(2)
+        dropout = attn.attn_drop.p if self.training else 0.0
+        x = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=bias.to(q.dtype), dropout_p=dropout
+        )  # (n, nH, N, head_dim)
+        return x.transpose(1, 2).flatten(2)
 
-    def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return self.ls2(self.mlp(self.norm2(tokens)))
+    def list_attention_end(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [*super().list_attention_end(), self.ls1]
+
+    def list_mlp(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [*super().list_mlp(), self.ls2]
+
+    def attention_bias(self, grid: WindowGrid) -> Tensor:
+        """See :class:`sparsevit.pruning.WindowBlock`; in training a dropout has a part in it."""
+        return self._build_bias(grid) if self.training else super().attention_bias(grid)
+
+    def list_position_weights(self) -> list[Tensor]:
+        """The parameters of the position bias, in a table or a small network; none without one."""
+        return [] if self.attn.rel_pos is None else list(self.attn.rel_pos.parameters())
+
+    def build_position_bias(self) -> Tensor:
+        """(1, nH, N, N), or zeros (1, nH, 1, 1) where the network has none."""
+        attn = self.attn
+        if attn.rel_pos is None:
+            return attn.qkv.weight.new_zeros(1, attn.num_heads, 1, 1)
+        bias = attn.rel_pos.get_bias()
+        return bias if bias.ndim == 4 else bias.unsqueeze(0)
 
 
 class SparseMaxxVitBlock(MaxxVitBlock):
@@ -81,6 +112,10 @@ class MaxVitHost(TimmHost):
     def list_blocks(self, stage: Any) -> list[Any]:
         """The window halves."""
         return [block.attn_block for block in stage.blocks]
+
+    def list_dense(self, stage: Any) -> list[nn.Module]:
+        """The convolutions, and the halves that attend over a grid."""
+        return [part for block in stage.blocks for part in (block.conv, block.attn_grid)]
 
     def find_swappable(self, model: nn.Module) -> list[nn.Module]:
         """Stages, their blocks, and of each the window half; the other is of the same class."""

@@ -8,6 +8,7 @@ block changes every token, so windows are ranked anew behind each of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import filterfalse
 from typing import Any
 
 import torch
@@ -17,30 +18,38 @@ from timm.models.vision_transformer_sam import Attention, Block, VisionTransform
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sparsevit.hosts.timm_base import FreeAttentionBlock, TimmHost
+from sparsevit.hosts.timm_base import TimmBlock, TimmHost
 from sparsevit.pruning import BlockPlan
 from sparsevit.stage import PruningStage, StageRun, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 
-class SparseSamBlock(FreeAttentionBlock, Block):
+class SparseSamBlock(TimmBlock, Block):
     """A block with windows: norm, attention, residual, norm, MLP, residual."""
 
     def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
         """The block's windows over an H x W token grid; they are never shifted."""
         return get_window_grid(height, width, (self.window_size,) * 2, (0, 0), device)
 
-    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+    def attention_bias(self, grid: WindowGrid) -> Tensor:
+        """(1, nH, 1, 1) zeros, which nobody adds: the host makes its bias of queries."""
+        return self.attn.qkv.weight.new_zeros(1, self.attn.num_heads, 1, 1)
+
+    def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`; the host's own, to its end."""
         x = self.norm1(tokens)
         if real is not None:
             x = x.masked_fill(~real.unsqueeze(-1), 0.0)  # the host pads after its norm
         windows = x.unflatten(1, (self.window_size, self.window_size))
-        return self.ls1(self.attn(windows)).flatten(1, 2)
+        return self.attn(windows).flatten(1, 2)
 
-    def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return self.ls2(self.mlp(self.norm2(tokens)))
+    def list_attention_end(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.ls1]
+
+    def list_mlp(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [*super().list_mlp(), self.ls2]
 
     def count_macs(self, grid: WindowGrid, kept: int) -> int:
         """As any block's; its position bias is a query times a vector a row and a column."""
@@ -148,6 +157,10 @@ class SamHost(TimmHost):
     def list_blocks(self, stage: Any) -> list[Any]:
         """Those with windows."""
         return list(filter(_has_windows, stage))
+
+    def list_dense(self, stage: Any) -> list[nn.Module]:
+        """The global blocks."""
+        return list(filterfalse(_has_windows, stage))
 
     def find_swappable(self, model: nn.Module) -> list[nn.Module]:
         """Every network, its patch embedding, its sequence of blocks, and those with windows."""

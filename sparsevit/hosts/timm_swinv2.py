@@ -15,7 +15,7 @@ from timm.models.swin_transformer_v2 import (
     SwinTransformerV2Stage,
     WindowAttention,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
 
@@ -44,21 +44,32 @@ def attend_by_cosine(qkv: Tensor, logit_scale: Tensor, bias: Tensor, dropout: fl
     return x.transpose(1, 2).flatten(2)
 
 
-class SparseSwinV2Block(TimmBlock, SwinTransformerV2Block):
+class PostNormBlock(TimmBlock):
+    """Mixin of a block with its norms at the end of its branches."""
+
+    def list_readers(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.attn.qkv]
+
+    def list_attention_end(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [*super().list_attention_end(), self.norm1]
+
+    def list_mlp(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.mlp, self.norm2]
+
+
+class SparseSwinV2Block(PostNormBlock, SwinTransformerV2Block):
     """A Swin V2 block: attention, norm, residual, MLP, norm, residual."""
 
-    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+    def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         attn = self.attn
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
         dropout = attn.attn_drop.p if self.training else 0.0
         qkv = self._project(x).unflatten(-1, (3, attn.num_heads, -1))
-        x = attend_by_cosine(qkv, attn.logit_scale, bias, dropout)
-        return self.norm1(attn.proj_drop(attn.proj(x)))
-
-    def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return self.norm2(self.mlp(tokens))
+        return attend_by_cosine(qkv, attn.logit_scale, bias, dropout)
 
     def list_position_weights(self) -> list[Tensor]:
         """The small network that turns relative coordinates into biases, and the coordinates."""

@@ -18,33 +18,31 @@ from timm.models.swin_transformer_v2_cr import (
 )
 from torch import Tensor, nn
 
-from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
-from sparsevit.hosts.timm_swinv2 import attend_by_cosine
+from sparsevit.hosts.timm_base import StripMerging, TimmHost, TimmStage
+from sparsevit.hosts.timm_swinv2 import PostNormBlock, attend_by_cosine
 from sparsevit.pruning import BlockPlan
-from sparsevit.stage import runs_as_host
+from sparsevit.stage import is_hooked, runs_as_host
 from sparsevit.windows import Size, WindowGrid
 
 
-class SparseV2CrBlock(TimmBlock, SwinTransformerV2CrBlock):
+class SparseV2CrBlock(PostNormBlock, SwinTransformerV2CrBlock):
     """A block: attention, norm, residual, MLP, norm, residual, and in some a norm of it all."""
 
     def forward(self, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows are computed."""
         x = super().forward(x, plan)
-        return x if plan is None else self.norm3(x)
+        if plan is None:
+            return x
+        # Who listens may keep an identity's output, which the next block writes over.
+        return self.norm3(x.clone() if is_hooked(self.norm3) else x)
 
-    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+    def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         attn = self.attn
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
         dropout = attn.attn_drop.p if self.training else 0.0
         qkv = attn.qkv(x).unflatten(-1, (3, attn.num_heads, -1))
-        x = attend_by_cosine(qkv, attn.logit_scale.view(-1, 1, 1), bias, dropout)
-        return self.norm1(attn.proj_drop(attn.proj(x)))
-
-    def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return self.norm2(self.mlp(tokens))
+        return attend_by_cosine(qkv, attn.logit_scale.view(-1, 1, 1), bias, dropout)
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; in training a dropout has a part in it."""

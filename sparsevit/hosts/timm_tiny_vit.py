@@ -8,14 +8,15 @@ MLP, as in a Swin, and its tokens go through the convolution with their neighbou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from timm.models.tiny_vit import Attention, TinyVitBlock, TinyVitStage
+import torch.nn.functional as F
+from timm.models.tiny_vit import Attention, NormMlp, TinyVitBlock, TinyVitStage
 from torch import Tensor, nn
 
-from sparsevit.hosts.timm_base import FreeAttentionBlock, TimmHost, find_unchained
+from sparsevit.hosts.timm_base import TimmBlock, TimmHost, find_unchained
 from sparsevit.pruning import BlockPlan, run_block
 from sparsevit.stage import PruningStage, is_hooked, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
@@ -23,8 +24,12 @@ from sparsevit.windows import Size, WindowGrid, get_window_grid
 _STRIDE = 8  # pixels a side of the tokens of the first stage that attends
 
 
-class SparseTinyVitBlock(FreeAttentionBlock, TinyVitBlock):
+class SparseTinyVitBlock(TimmBlock, TinyVitBlock):
     """A TinyViT block: attention, residual, convolution, MLP, residual."""
+
+    chains: Mapping[type[nn.Module], Sequence[str]] = {
+        NormMlp: ("norm", "fc1", "act", "drop1", "fc2", "drop2")
+    }
 
     def forward(self, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows attend."""
@@ -40,13 +45,35 @@ class SparseTinyVitBlock(FreeAttentionBlock, TinyVitBlock):
         """The block's windows over an H x W token grid; they are never shifted."""
         return get_window_grid(height, width, (self.window_size,) * 2, (0, 0), device)
 
-    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`; the host pads before its norm."""
-        return self.attn(tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0))
+    def list_readers(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.attn.norm]
 
-    def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
-        return self.mlp(tokens)
+    def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`; the host pads before its norm."""
+        attn = self.attn
+        x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
+        qkv = attn.qkv(attn.norm(x)).unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)
+        q, k, v = qkv.split((attn.key_dim, attn.key_dim, attn.val_dim), dim=-1)
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        return x.transpose(1, 2).flatten(2)
+
+    def list_attention_end(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.attn.proj]
+
+    def list_mlp(self) -> list[nn.Module]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
+        return [self.mlp]
+
+    def list_position_weights(self) -> list[Tensor]:
+        """The position biases, one for each distance."""
+        return [self.attn.attention_biases]
+
+    def build_position_bias(self) -> Tensor:
+        """(1, nH, N, N)."""
+        attn = self.attn
+        return attn.attention_biases[:, attn.attention_bias_idxs].unsqueeze(0)
 
 
 class SparseTinyVitStage(PruningStage, TinyVitStage):
