@@ -42,7 +42,7 @@ _RECORDED = ", recorded"
 #: Mark of the rows that replay a CUDA graph.
 _GRAPHED = ", CUDA graph"
 
-#: Mark of the rows of our forms where all but the stages is compiled.
+#: Mark of the rows of our forms where all that is never pruned is compiled.
 _REST = ", rest compiled"
 
 _DENSE_NAMES = {
@@ -148,7 +148,7 @@ def run_bench(
         device: "cpu", "cuda" or "cuda:N".
         repeats: timed rounds.
         compile_host: also time the host with fused attention under ``torch.compile``, and our
-            forms with all but the stages under it.
+            forms with all that is never pruned under it.
         with_ops: also find the time inside each operator.
         seed: of the random images.
         on_round: called with the number of finished rounds, warm-up included.
@@ -342,7 +342,7 @@ def _replay_graphs(
 def _compile_rest(
     model: nn.Module, images: torch.Tensor, schedules: Mapping[str, SparsitySchedule]
 ) -> dict[str, Callable[[], Any]]:
-    """Our forms with all but the stages compiled, once, outside the timing."""
+    """Our forms with all that is never pruned compiled, once, outside the timing."""
     compiled = compile_rest(model)
     runs = make_runs(compiled, images, schedules)
     names = {"sparsevit": _DENSE_NAMES["sparsevit"]} | {key: key for key in schedules}
