@@ -279,6 +279,7 @@ def test_a_phone_clips_nothing(open_page, query):
         open_tab(page, name)
         expect_no_clipping(page)
     assert page.evaluate("document.body.classList.contains('dark')") == bool(query)
+    expect(page.locator("footer")).to_have_text("Settings", use_inner_text=True)  # no stray sign
 
 
 @pytest.mark.parametrize("query", ["", "?__theme=dark"])
