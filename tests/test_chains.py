@@ -88,3 +88,23 @@ def test_what_somebody_put_between_is_called(network: Any) -> None:
         expected = run(model)
     assert relative_error(before, expected) > 1e-3
     assert relative_error(run(model), expected) <= 1e-5
+
+
+@pytest.mark.parametrize("name", ["Swin V2", "MaskFormer's Swin"])
+def test_parts_that_are_no_longer_the_host_s(name: str) -> None:
+    """An activation may be a function, and the output of attention somebody's own class."""
+    host = MAKERS[name]()
+    before = run(host)
+    for module in list(host.modules()):
+        if hasattr(module, "intermediate_act_fn"):
+            del module.intermediate_act_fn
+            module.intermediate_act_fn = torch.relu
+        if hasattr(module, "self"):
+            module.output.__class__ = type("Own", (type(module.output),), {"forward": _halve})
+    expected = run(host)
+    assert relative_error(before, expected) > 1e-3
+    assert relative_error(run(sparsevit.sparsify(host)), expected) <= 1e-5
+
+
+def _halve(output: Any, hidden_states: Tensor, input_tensor: Tensor) -> Tensor:
+    return 0.5 * output.dense(hidden_states)

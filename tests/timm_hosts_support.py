@@ -189,6 +189,10 @@ CASES = {
     "MaxViT": Case(
         make_maxvit, run_maxvit, ((0.5,), (0.3,), (0.2, 0.7), (0.5,)), ((64, 64), (128, 192))
     ),
+    "MaxViT without positions": Case(
+        lambda: make_maxvit(transformer_rel_pos_type=""),
+        run_maxvit, ((0.5,), (0.3,), (0.2, 0.7), (0.5,)), ((64, 128),),
+    ),
     "MaxViT as published": Case(
         lambda: make_maxvit("maxvit_tiny_tf_224"),
         run_maxvit, ((0.5,), (0.3,), (0.2, 0.7), (0.5,)), ((64, 128),),

@@ -95,10 +95,11 @@ class ChainedBlock(SparseBlock):
                 yield module
 
     def _find_gelu(self, module: nn.Module) -> str | None:
-        """The approximation of a GELU nobody listens to; None for everything else."""
+        """The approximation of a GELU nobody listens to; None for all else, functions too."""
         if is_plain(module, nn.GELU):
             return str(module.approximate)
-        return self.gelus.get(type(module)) if is_plain(module, type(module)) else None
+        approximation = self.gelus.get(type(module))
+        return approximation if approximation and is_plain(module, type(module)) else None
 
 
 def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:

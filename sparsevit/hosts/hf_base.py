@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
 from sparsevit.hosts.base import Host, merge_in_strips
-from sparsevit.hosts.chains import ChainedBlock
+from sparsevit.hosts.chains import ChainedBlock, is_plain
 from sparsevit.pruning import BlockPlan, can_look, run_block
 from sparsevit.stage import PruningStage, announce_images, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
@@ -118,9 +119,12 @@ class HfSplitLayer(HfLayer):
         shape = (*x.shape[:2], attend.num_attention_heads, attend.attention_head_size)
         return [p(x).view(shape).transpose(1, 2) for p in (attend.query, attend.key, attend.value)]
 
-    def list_attention_end(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
-        return [self.attention.output.dense, self.attention.output.dropout]
+    def list_attention_end(self) -> list[Any]:
+        """See :class:`sparsevit.hosts.chains.ChainedBlock`; the host's output has two arguments."""
+        output = self.attention.output
+        if type(output) in self.chains and is_plain(output, type(output)):
+            return [output.dense, output.dropout]
+        return [partial(output, input_tensor=None)]
 
 
 class HfStage(PruningStage):

@@ -15,6 +15,7 @@ from transformers.models.maskformer.modeling_maskformer_swin import (
     MaskFormerSwinOutput,
     MaskFormerSwinPatchEmbeddings,
     MaskFormerSwinPatchMerging,
+    MaskFormerSwinSelfOutput,
     MaskFormerSwinStage,
 )
 
@@ -39,6 +40,7 @@ class SparseMaskFormerSwinLayer(HfSplitLayer, MaskFormerSwinLayer):
     chains: Mapping[type[nn.Module], Sequence[str]] = {
         MaskFormerSwinIntermediate: ("dense", "intermediate_act_fn"),
         MaskFormerSwinOutput: ("dense", "dropout"),
+        MaskFormerSwinSelfOutput: ("dense", "dropout"),
     }
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:

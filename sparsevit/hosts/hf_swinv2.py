@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from transformers.models.swinv2.modeling_swinv2 import (
     Swinv2Output,
     Swinv2PatchEmbeddings,
     Swinv2PatchMerging,
+    Swinv2SelfOutput,
     Swinv2Stage,
 )
 
@@ -40,6 +42,7 @@ class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
     chains: Mapping[type[nn.Module], Sequence[str]] = {
         Swinv2Intermediate: ("dense", "intermediate_act_fn"),
         Swinv2Output: ("dense", "dropout"),
+        Swinv2SelfOutput: ("dense", "dropout"),
     }
 
     def list_readers(self) -> list[nn.Module]:
@@ -61,7 +64,7 @@ class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
         )
         return mixed.transpose(1, 2).flatten(2)
 
-    def list_attention_end(self) -> list[nn.Module]:
+    def list_attention_end(self) -> list[Any]:
         """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [*super().list_attention_end(), self.layernorm_before]
 

@@ -54,18 +54,18 @@ class SparseWindowHalf(TimmBlock, PartitionAttentionCl):
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; in training a dropout has a part in it."""
-        return self._build_bias(grid) if self.training else super().attention_bias(grid)
-
-    def list_position_weights(self) -> list[Tensor]:
-        """The parameters of the position bias, in a table or a small network; none without one."""
-        return [] if self.attn.rel_pos is None else list(self.attn.rel_pos.parameters())
-
-    def build_position_bias(self) -> Tensor:
-        """(1, nH, N, N), or zeros (1, nH, 1, 1) where the network has none."""
         attn = self.attn
         if attn.rel_pos is None:
             return attn.qkv.weight.new_zeros(1, attn.num_heads, 1, 1)
-        bias = attn.rel_pos.get_bias()
+        return self._build_bias(grid) if self.training else super().attention_bias(grid)
+
+    def list_position_weights(self) -> list[Tensor]:
+        """What the position bias is made of, a table or a small network."""
+        return list(self.attn.rel_pos.parameters())
+
+    def build_position_bias(self) -> Tensor:
+        """(1, nH, N, N)."""
+        bias = self.attn.rel_pos.get_bias()
         return bias if bias.ndim == 4 else bias.unsqueeze(0)
 
 
