@@ -101,6 +101,14 @@ def test_low_precision_is_as_good_as_the_host_s(
     assert (got - reference).abs().max() <= 2 * (host - reference).abs().max()
 
 
+def test_padded_windows_are_numbers_in_fp16(dense: Any) -> None:
+    images = torch.randn(1, 3, 92, 64)
+    low = copy.deepcopy(dense).half()
+    assert infer(low, images.half()).isnan().any()  # the host's
+    got = infer(sparsevit.sparsify(low), images.half()).float()
+    assert relative_error(got, infer(dense, images)) <= 0.01
+
+
 def test_autocast_is_as_good_as_the_host_s(dense: Any) -> None:
     images = torch.randn(2, 3, 92, 64)
     reference = infer(dense, images)

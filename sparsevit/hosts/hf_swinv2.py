@@ -6,12 +6,10 @@ Transformer V2"). The host adds its shift mask twice, which counts where logits 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.models.swinv2.modeling_swinv2 import (
     Swinv2Intermediate,
@@ -23,6 +21,7 @@ from transformers.models.swinv2.modeling_swinv2 import (
     Swinv2Stage,
 )
 
+from sparsevit.hosts.cosine import attend_by_cosine
 from sparsevit.hosts.hf_base import (
     HfHost,
     HfPatchEmbeddings,
@@ -32,8 +31,6 @@ from sparsevit.hosts.hf_base import (
 )
 from sparsevit.stage import runs_as_host
 from sparsevit.windows import Size, WindowGrid
-
-_MAX_LOGIT_SCALE = math.log(100)  # temperatures below 0.01 are cut off (section 3.3)
 
 
 class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
@@ -55,14 +52,8 @@ class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
         attend = self.attention.self
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
         q, k, v = self.project_heads(x)
-        temperature = attend.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()  # (nH, 1, 1)
-        q = (F.normalize(q, dim=-1) * temperature).to(v.dtype)
-        k = F.normalize(k, dim=-1).to(v.dtype)
         dropout = attend.dropout.p if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=bias.to(v.dtype), dropout_p=dropout, scale=1.0
-        )
-        return mixed.transpose(1, 2).flatten(2)
+        return attend_by_cosine(q, k, v, attend.logit_scale, bias, dropout)
 
     def list_attention_end(self) -> list[Any]:
         """See :class:`sparsevit.hosts.chains.ChainedBlock`."""

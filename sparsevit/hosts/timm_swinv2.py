@@ -5,8 +5,6 @@ Liu et al. 2022, "Swin Transformer V2: Scaling Up Capacity and Resolution".
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from timm.models.swin_transformer_v2 import (
@@ -17,31 +15,8 @@ from timm.models.swin_transformer_v2 import (
 )
 from torch import Tensor, nn
 
+from sparsevit.hosts.cosine import attend_by_cosine
 from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
-
-_MAX_LOGIT_SCALE = math.log(100)  # temperatures below 0.01 are cut off (section 3.3)
-
-
-def attend_by_cosine(qkv: Tensor, logit_scale: Tensor, bias: Tensor, dropout: float) -> Tensor:
-    """Attention by the cosine of queries and keys (section 3.3).
-
-    Args:
-        qkv: (n, N, 3, nH, head_dim).
-        logit_scale: (nH, 1, 1), logarithm of what cosines are multiplied by.
-        bias: (1 or n, nH, N, N), added to the logits.
-        dropout: probability that a weight is left out.
-
-    Returns:
-        (n, N, nH * head_dim).
-    """
-    q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (n, nH, N, head_dim) each
-    temperature = logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()
-    q = (F.normalize(q, dim=-1) * temperature).to(v.dtype)
-    k = F.normalize(k, dim=-1).to(v.dtype)
-    x = F.scaled_dot_product_attention(
-        q, k, v, attn_mask=bias.to(v.dtype), dropout_p=dropout, scale=1.0
-    )
-    return x.transpose(1, 2).flatten(2)
 
 
 class PostNormBlock(TimmBlock):
@@ -69,7 +44,8 @@ class SparseSwinV2Block(PostNormBlock, SwinTransformerV2Block):
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
         dropout = attn.attn_drop.p if self.training else 0.0
         qkv = self._project(x).unflatten(-1, (3, attn.num_heads, -1))
-        return attend_by_cosine(qkv, attn.logit_scale, bias, dropout)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (n, nH, N, head_dim) each
+        return attend_by_cosine(q, k, v, attn.logit_scale, bias, dropout)
 
     def list_position_weights(self) -> list[Tensor]:
         """The small network that turns relative coordinates into biases, and the coordinates."""

@@ -18,8 +18,9 @@ from timm.models.swin_transformer_v2_cr import (
 )
 from torch import Tensor, nn
 
+from sparsevit.hosts.cosine import attend_by_cosine
 from sparsevit.hosts.timm_base import StripMerging, TimmHost, TimmStage
-from sparsevit.hosts.timm_swinv2 import PostNormBlock, attend_by_cosine
+from sparsevit.hosts.timm_swinv2 import PostNormBlock
 from sparsevit.pruning import BlockPlan
 from sparsevit.stage import is_hooked, runs_as_host
 from sparsevit.windows import Size, WindowGrid
@@ -42,7 +43,8 @@ class SparseV2CrBlock(PostNormBlock, SwinTransformerV2CrBlock):
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
         dropout = attn.attn_drop.p if self.training else 0.0
         qkv = attn.qkv(x).unflatten(-1, (3, attn.num_heads, -1))
-        return attend_by_cosine(qkv, attn.logit_scale.view(-1, 1, 1), bias, dropout)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (n, nH, N, head_dim) each
+        return attend_by_cosine(q, k, v, attn.logit_scale.view(-1, 1, 1), bias, dropout)
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; in training a dropout has a part in it."""
