@@ -21,6 +21,8 @@ _TIMINGS: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "latency"}
 # Each holds as much as it likes to use again; more wait.
 _SEARCHES: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "search"}
 _LOOKS: dict[str, Any] = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
+# "always_last" repeats the first event's data for the last one: not for what says which was chosen.
+_CHOICES: dict[str, Any] = _LOOKS | {"trigger_mode": "multiple"}
 _HIDDEN: dict[str, Any] = {"api_visibility": "undocumented"}
 
 #: The same for every load of one browser tab, and unknown to others.
@@ -80,7 +82,7 @@ def wire_runs(
     controls = [parts[name].input for name in ("photo", "model", "short_side", "panel")]
     follow(gr.on(controls, api_name="run", **run), "")
     picked = parts["examples"].select(
-        pick_example, None, parts["photo"], api_name="pick_example", **_LOOKS, **_HIDDEN
+        pick_example, None, parts["photo"], api_name="pick_example", **_CHOICES, **_HIDDEN
     )
     follow(picked.then(api_name="run_example", **run), "_example")
     uploaded = parts["model_file"].upload(
@@ -189,7 +191,7 @@ def wire_looks(handlers: Handlers, session: gr.State, parts: dict[str, Any]) -> 
         session,
         [parts[name] for name in _DRAWN],
         api_name="open_tab",
-        **_LOOKS,
+        **_CHOICES,
         **_HIDDEN,
     )
     parts["latency_tab"].select(
@@ -213,7 +215,7 @@ def wire_looks(handlers: Handlers, session: gr.State, parts: dict[str, Any]) -> 
         **_HIDDEN,
     )
     parts["learn"].select(
-        explain_block, session, parts["learn"], api_name="explain_block", **_LOOKS, **_HIDDEN
+        explain_block, session, parts["learn"], api_name="explain_block", **_CHOICES, **_HIDDEN
     )
     parts["make_zip"].click(
         _spread(handlers.make_zip, ("zip",)), session, parts["zip"], api_name="make_zip", **_HIDDEN

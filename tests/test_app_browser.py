@@ -159,6 +159,18 @@ def test_looking_elsewhere_asks_the_server_for_nothing(page):
     assert [url for url in asked if "heartbeat" not in url] == []
 
 
+def test_the_last_of_two_tabs_chosen_at_once_is_drawn(page):
+    expect_measured(page)
+    held = []
+    page.route(re.compile("/run/"), lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request(re.compile("/run/")):
+        page.get_by_role("tab", name="Learn").click()
+    page.get_by_role("tab", name="Take away").click()
+    page.wait_for_timeout(500)  # the second choice is made while the first waits for its answer
+    held[0].continue_()
+    expect(page.locator(DRAWN["Take away"]).first).to_be_visible()
+
+
 def test_tabs_show_outputs_latency_and_take_away(page):
     open_tab(page, "Outputs")
     expect(page.get_by_role("columnheader", name=re.compile("IoU")).first).to_be_visible()
