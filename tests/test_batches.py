@@ -113,6 +113,24 @@ def test_crops_show_every_part_of_a_picture_either_way_round() -> None:
     assert len(seen) > 190
 
 
+def test_a_batch_of_one_is_no_larger_than_its_picture(data: LabelledFolder) -> None:
+    """Pictures of 96x128: resized by up to 2, squeezed by up to a tenth, cut in steps of 32."""
+    shapes = set()
+    for batch_size in (1, 2):
+        maker = BatchMaker([data], [1.0], [Phase(1.0, batch_size, (160, 512), (1.0, 2.0))], seed=0)
+        for step in range(20):
+            labels = maker.get(step, 0)[1]
+            shapes.add((batch_size, *labels.shape[1:]))
+            if batch_size == 1:
+                inside = labels[0, : labels.shape[1] // 3]
+                assert (inside == 0).all()  # sky up to the edges, no void around it
+        maker.close()
+    singles = {shape[1:] for shape in shapes if shape[0] == 1}
+    assert {shape[1:] for shape in shapes if shape[0] == 2} == {(160, 512)}
+    assert all(h in (64, 96, 128, 160) and w % 32 == 0 and 96 <= w <= 282 for h, w in singles)
+    assert len(singles) > 4
+
+
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.5])
 def test_scale_says_how_much_of_a_picture_a_crop_shows(scale: float) -> None:
     columns = np.tile(np.arange(250, dtype=np.uint8), (250, 1))

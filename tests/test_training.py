@@ -20,6 +20,7 @@ from sparsevit.segmenter import (
     Segmenter,
     load_segmenter,
     read_info,
+    save_segmenter,
 )
 from sparsevit.training import (
     Progress,
@@ -122,6 +123,25 @@ def test_small_crops_first_and_a_wide_range_of_scales_later() -> None:
     assert [phase.size for phase in make_phases(32, 1)] == [(32, 32), (64, 64)]
     config = TrainConfig(Path("x"), (("y", 1.0),), phases=(first, later))
     assert [config.find_phase(f) for f in (0, 0.49, 0.5, 1)] == [0, 0, 1, 1]
+
+
+def test_norms_keep_their_statistics_where_a_step_has_one_picture(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.safetensors"
+    save_segmenter(Segmenter(MODEL), start)
+    single = (Phase(1.0, 1, (64, 64), (1.0, 1.0)),)
+    cases = [(start, single, True), (None, single, False), (start, config.phases, False)]
+    for index, (begin, phases, is_kept) in enumerate(cases):
+        run = replace(config, start=begin, phases=phases, output=tmp_path / str(index), steps=1)
+        trainer = Trainer(run)
+        before = {name: value.clone() for name, value in trainer.model.named_buffers()}
+        trainer.run_step(0.0)
+        trainer.close()
+        changed = {n for n, value in trainer.model.named_buffers() if not value.equal(before[n])}
+        assert any(name.endswith("running_mean") for name in before)
+        assert any(name.endswith("running_mean") for name in changed) is not is_kept
+        assert trainer.model.training
 
 
 def test_bfloat16_trains(config: TrainConfig) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 import sparsevit.cli.train
 from sparsevit.cli import cli
+from sparsevit.data.batches import Phase
 from sparsevit.data.labelled import LabelledFolder
 from sparsevit.segmenter import Segmenter, load_segmenter, read_config, save_segmenter
 from sparsevit.training import Progress, TrainConfig
@@ -86,6 +87,15 @@ def test_options_reach_the_run(data: Path, tmp_path: Path, monkeypatch: pytest.M
     assert (config.output, config.device) == (tmp_path / "run", "cpu")
 
 
+def test_whole_pictures_may_be_the_crops(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = capture_config(monkeypatch, tmp_path)
+    text = "--crop 512x1024 --scales 1,1.8 --batch-size 1"
+    assert run_train(data, tmp_path, *text.split()).exit_code == 0
+    assert found[0].phases == (Phase(1.0, 1, (512, 1024), (1.0, 1.8)),)
+
+
 def test_defaults_and_a_folder_named_with_an_equals_sign(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +132,12 @@ def test_shipped_checkpoint_is_a_place_to_start_from(
         (["--data", "streets:0:1"], "The classes of streets:0:1 are not the classes of the"),
         (["--data", "streets:0:1=lots"], "The share after '=' in 'streets:0:1=lots'"),
         (["--crop", "100"], "multiples of 32"),
+        (["--crop", "64x100"], "multiples of 32"),
+        (["--crop", "64x64x64"], "a side, such as 256, or HEIGHTxWIDTH, not '64x64x64'"),
+        (["--crop", "large"], "a side, such as 256, or HEIGHTxWIDTH, not 'large'"),
+        (["--scales", "1"], "two numbers, such as 0.5,2.5, not '1'"),
+        (["--scales", "2,1"], "factors above 0, the smaller first"),
+        (["--scales", "0,1"], "factors above 0, the smaller first"),
         (["--finetune-schedule", "[[0.5],[0]]"], "2 stages; this network has 4"),
         (["--finetune-schedule", "[0.5,0.2,[0.5,0.2,0.1],0]"], "must not decrease"),
         (["--steps", "0"], "at least one step"),

@@ -52,8 +52,15 @@ def train_(
     ] = None,
     learning_rate: Annotated[float, typer.Option(help="The largest of the run.")] = 1e-3,
     crop: Annotated[
-        int, typer.Option(help="Side of the crops, pixels; in the second half 1.5 times that.")
-    ] = 256,
+        str,
+        typer.Option(
+            help="Side of the crops, pixels, in the second half 1.5 times that; or HEIGHTxWIDTH of "
+            "all of them."
+        ),
+    ] = "256",
+    scales: Annotated[
+        str, typer.Option(help="Smallest and largest factor by which a picture is resized first.")
+    ] = "0.5,2.5",
     batch_size: Annotated[
         int, typer.Option(help="Crops a step and process; in the second half half as many.")
     ] = 8,
@@ -100,7 +107,7 @@ def train_(
                 steps=steps,
                 model=network,
                 start=start,
-                phases=make_phases(crop, batch_size),
+                phases=make_phases(_parse_crop(crop), batch_size, _parse_scales(scales)),
                 learning_rate=learning_rate,
                 adaptation=adaptation,
                 finetune=finetune,
@@ -120,6 +127,21 @@ def train_(
     if is_main_rank():
         result = {"checkpoint": str(path), **read_info(path), "miou": mious[-1]}
         typer.echo(json.dumps(result) if as_json else f"Wrote {path}")
+
+
+def _parse_crop(text: str) -> int | tuple[int, int]:
+    sides = text.split("x")
+    if not 1 <= len(sides) <= 2 or not all(side.isdecimal() for side in sides):
+        raise TrainingError(f"A crop is a side, such as 256, or HEIGHTxWIDTH, not {text!r}.")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+
+
+def _parse_scales(text: str) -> tuple[float, float]:
+    try:
+        smallest, largest = map(float, text.split(","))
+    except ValueError as error:
+        raise TrainingError(f"Scales are two numbers, such as 0.5,2.5, not {text!r}.") from error
+    return smallest, largest
 
 
 def _split_share(spec: str) -> tuple[str, float]:

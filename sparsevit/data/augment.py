@@ -21,6 +21,7 @@ def random_crop(
     scales: tuple[float, float],
     void: int,
     rng: np.random.Generator,
+    may_shrink: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut a randomly scaled, mirrored and recoloured window out of a picture.
 
@@ -31,6 +32,8 @@ def random_crop(
             Its short side never becomes longer than ``LONGEST_SHORT_SIDE``.
         void: class of the pixels that lie outside the picture.
         rng: source of every random number.
+        may_shrink: cut no more than the resized picture has, rounded down to multiples of 32,
+            instead of filling up with void.
 
     Returns:
         image (height, width, 3) uint8 RGB and labels (height, width) uint8.
@@ -42,6 +45,9 @@ def random_crop(
     scale = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
     squeeze = float(np.exp(rng.uniform(-0.1, 0.1)))
     scale_y, scale_x = scale * squeeze, scale / squeeze
+    if may_shrink:
+        height = min(height, max(32, int(image_height * scale_y) // 32 * 32))
+        width = min(width, max(32, int(image_width * scale_x) // 32 * 32))
     # Where the crop's corner falls in the source; a picture smaller than the crop floats inside it.
     spare_y, spare_x = image_height - height / scale_y, image_width - width / scale_x
     y0, x0 = rng.uniform(*sorted((0.0, spare_y))), rng.uniform(*sorted((0.0, spare_x)))

@@ -27,7 +27,8 @@ class Phase:
     Attributes:
         until: the progress, 0..1, at which it ends.
         batch_size: pictures a step, of each process.
-        size: (height, width) of a crop, multiples of 32.
+        size: (height, width) of a crop, multiples of 32. A batch of one picture is no larger than
+            that picture.
         scales: smallest and largest factor by which a picture is resized before the crop is cut.
     """
 
@@ -35,6 +36,11 @@ class Phase:
     batch_size: int
     size: tuple[int, int]
     scales: tuple[float, float]
+
+    @property
+    def is_single(self) -> bool:
+        """One picture a step, too few for the statistics of a batch."""
+        return self.batch_size == 1
 
 
 class BatchMaker:
@@ -125,7 +131,16 @@ class BatchMaker:
         for source in rng.choice(len(self._data), size=plan.batch_size, p=self._shares):
             data = self._data[source]
             sample = data[int(rng.integers(len(data)))]
-            crops.append(random_crop(sample, plan.size, plan.scales, self._num_classes, rng))
+            crops.append(
+                random_crop(
+                    sample,
+                    plan.size,
+                    plan.scales,
+                    self._num_classes,
+                    rng,
+                    may_shrink=plan.is_single,
+                )
+            )
         images = np.stack([image for image, _ in crops])
         labels = np.stack([label for _, label in crops])
         return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels)

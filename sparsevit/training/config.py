@@ -26,18 +26,25 @@ class TrainingError(RuntimeError):
     """Training cannot start or go on; the message says why and what was kept."""
 
 
-def make_phases(crop: int = 256, batch_size: int = 8) -> tuple[Phase, ...]:
+def make_phases(
+    crop: int | tuple[int, int] = 256,
+    batch_size: int = 8,
+    scales: tuple[float, float] = (0.5, 2.5),
+) -> tuple[Phase, ...]:
     """Small crops first: they teach colours and textures cheaply; large ones then teach context.
 
     Args:
         crop: side of the first crops, pixels, a multiple of 32; the later ones are half as large
-            again.
+            again. Or (height, width) of every crop of the run, to train on whole pictures.
         batch_size: number of the first crops in a step; half as many of the later.
+        scales: smallest and largest factor by which a picture is resized before it is cut.
     """
+    if isinstance(crop, tuple):
+        return (Phase(1.0, batch_size, crop, scales),)
     large = (3 * crop + 63) // 64 * 32
     return (
-        Phase(0.5, batch_size, (crop, crop), (0.5, 2.5)),
-        Phase(1.0, max(1, batch_size // 2), (large, large), (0.5, 2.5)),
+        Phase(0.5, batch_size, (crop, crop), scales),
+        Phase(1.0, max(1, batch_size // 2), (large, large), scales),
     )
 
 
@@ -99,7 +106,7 @@ class TrainConfig:
         if not self.phases or not all(map(_can_run, self.phases)):
             raise TrainingError(
                 "Crop sizes are multiples of 32, and a batch has a picture, or two if a crop has "
-                "only 32 x 32 pixels."
+                "only 32 x 32 pixels; pictures are resized by factors above 0, the smaller first."
             )
         if not 0 < self.learning_rate < float("inf"):
             raise TrainingError(f"The learning rate is above 0, not {self.learning_rate}.")
@@ -166,4 +173,6 @@ def _can_run(phase: Phase) -> bool:
     height, width = phase.size
     # Batch norm needs two values of the coarsest level, whose stride is 32.
     has_values = phase.batch_size >= 1 and phase.batch_size * height * width >= 2 * 32**2
-    return has_values and min(height, width) >= 32 and height % 32 == width % 32 == 0
+    has_scales = 0 < phase.scales[0] <= phase.scales[1] < float("inf")
+    is_whole = min(height, width) >= 32 and height % 32 == width % 32 == 0
+    return has_values and has_scales and is_whole

@@ -176,7 +176,9 @@ class Trainer:
         config, began = self.config, self._clock()
         if config.find_part(0.0) == "dense" != config.find_part(fraction):
             self._save_dense()
-        pixels, labels = self.batches.get(self.step, config.find_phase(fraction))
+        phase = config.find_phase(fraction)
+        pixels, labels = self.batches.get(self.step, phase)
+        self._set_mode(freeze_norms=config.start is not None and config.phases[phase].is_single)
         schedule = self._set_schedule(fraction)
         seeds = np.random.SeedSequence([config.seed, self.step, self.ranks.process_index])
         torch.manual_seed(int(seeds.generate_state(1)[0]))  # drop path
@@ -267,6 +269,13 @@ class Trainer:
         self.step, self._earlier_s = state["step"], state["elapsed_s"]
         if self.is_main:
             self.folder.cut_log(self.step)
+
+    def _set_mode(self, freeze_norms: bool) -> None:
+        """Train; batch norms that have statistics keep them where a step has but one picture."""
+        self.model.train()
+        for module in self.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.train(not freeze_norms)
 
     def _set_schedule(self, fraction: float) -> SparsitySchedule:
         depths, part = self.config.model.depths, self.config.find_part(fraction)
