@@ -90,11 +90,11 @@ class Wrapper(nn.Module):
 
 
 def relative_error(got: Tensor, expected: Tensor) -> float:
-    """Largest difference over the largest expected magnitude."""
+    """Largest difference over the largest expected magnitude; 0 where nothing differs."""
     assert got.shape == expected.shape
     got, expected = got.detach().double(), expected.detach().double()
     difference = (got - expected).abs().max()
-    return float(difference / expected.abs().max())
+    return float(difference / expected.abs().max()) if difference else 0.0
 
 
 @contextmanager

@@ -4,11 +4,10 @@ import pytest
 import timm
 import torch
 from timm.models.swin_transformer import SwinTransformer
-from torch.utils.flop_counter import FlopCounterMode
 
 import sparsevit
 from sparsevit import SparsitySchedule
-from sparsevit.cost import count_fixed_macs, count_macs
+from sparsevit.cost import count_fixed_macs, count_flops, count_macs
 from sparsevit.patch import host_form
 
 
@@ -31,8 +30,7 @@ def test_equals_pytorchs_own_counter(size, value):
     model = _tiny()
     model.sparsity = value
     report = count_macs(model, size, model.sparsity, count_fixed_macs(model, size))
-    counting = FlopCounterMode(display=False)
-    with torch.no_grad(), counting as counter, sparsevit.capture(model) as trace:
+    with torch.no_grad(), count_flops() as counter, sparsevit.capture(model) as trace:
         model(torch.randn(1, 3, *size))
     spared = 0  # padded slots of kept windows: which windows are kept depends on the picture
     for kept in trace.blocks:
@@ -52,7 +50,7 @@ def test_equals_pytorchs_own_counter(size, value):
 def test_dense_is_the_hosts_own_arithmetic(size):
     model = _tiny()
     report = count_macs(model, size, model.sparsity, count_fixed_macs(model, size))
-    with torch.no_grad(), host_form(model), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), host_form(model), count_flops() as counter:
         model(torch.randn(1, 3, *size))
     assert report.dense_gmacs * 1e9 == counter.get_total_flops() // 2
 
