@@ -1,13 +1,10 @@
 """Debian's chromium, and pages in it that must stay clean; the fixtures are in ``conftest.py``."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
@@ -32,12 +29,8 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
-def start_chromium() -> Iterator[Browser]:
-    """Start chromium. Where it is missing, tests are skipped; in CI they fail."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        message = "chromium is missing; on Debian: apt-get install chromium"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+def start_chromium(path: str) -> Iterator[Browser]:
+    """Start the chromium that lies at ``path``."""
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=path, args=_ARGS) as chromium,

@@ -1,6 +1,7 @@
 """Settings and fixtures that tests share; what only some need is imported when one asks for it."""
 
 import os
+import shutil
 import tempfile
 
 import pytest
@@ -11,6 +12,16 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: n
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * _WORKER)
 torch.set_num_threads(1)  # the test networks are too small to share between threads
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NO_CHROMIUM = "The browser tests need chromium; on Debian: apt-get install chromium"
+
+
+def pytest_configure(config):
+    """Without chromium browser tests are skipped; where CI is set, which must not, nothing runs."""
+    if os.environ.get("CI") and CHROMIUM is None and config.option.markexpr != "not ui":
+        pytest.exit(NO_CHROMIUM, returncode=1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -79,7 +90,9 @@ def browser():
     """Debian's chromium, started once."""
     from browser_support import start_chromium
 
-    with start_chromium() as chromium:
+    if CHROMIUM is None:
+        pytest.skip(NO_CHROMIUM)
+    with start_chromium(CHROMIUM) as chromium:
         yield chromium
 
 
