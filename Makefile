@@ -2,16 +2,26 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The other end of the declared ranges: see test-oldest.
+PYTHON_OLDEST ?= python3.11
+OLDEST := .venv-oldest
+
 # glibc gives every large temporary back to the kernel; keeping them is up to twice as fast on CPU.
 export MALLOC_MMAP_MAX_ ?= 0
 export MALLOC_TRIM_THRESHOLD_ ?= 34359738368
 export MALLOC_TOP_PAD_ ?= 536870912
 
-.PHONY: help venv demo test lint format clean
+# Two workers suit two cores; one takes over tests of the other when it has none left. A thread that
+# waits must not spin: beside another worker that takes more time than the work.
+PYTEST := -m pytest --numprocesses 2 --dist worksteal
+test test-oldest: export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: help venv demo test test-oldest lint format clean
 
 help:
 	@echo "make demo    install everything and open the page on http://127.0.0.1:7860"
 	@echo "make test    install everything, lint, check types and run the tests"
+	@echo "make test-oldest  run the tests with the lowest versions allowed, on plain instructions"
 	@echo "make format  let ruff mend the style"
 
 venv: $(VENV)/installed
@@ -32,14 +42,23 @@ lint: venv
 	@echo "--- types"
 	$(BIN)/mypy
 
-# Two workers suit two cores; one takes over tests of the other when it has none left.
 test: lint
 	@echo "--- tests"
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python $(PYTEST)
+
+$(OLDEST)/installed: requirements.txt requirements-dev.txt pyproject.toml
+	test -x $(OLDEST)/bin/python || $(PYTHON_OLDEST) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct -r requirements-dev.txt
+	touch $@
+
+# Also on the instructions that every x86 CPU has: PyTorch's own and oneDNN's.
+test-oldest: $(OLDEST)/installed
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(OLDEST)/bin/python $(PYTEST)
 
 format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache
