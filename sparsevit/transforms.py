@@ -7,6 +7,7 @@ import math
 import threading
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,17 +59,23 @@ class ImageError(ValueError):
     """A picture nobody can use; the message names it, what was wrong and what is allowed."""
 
 
-def load_image(source: ImageSource) -> np.ndarray:
+class ImageSizeError(ImageError):
+    """A picture that is too large, too small or too thin."""
+
+
+def load_image(source: ImageSource, name: str | None = None) -> np.ndarray:
     """Read a photo the right way up, in RGB, whatever it is stored as.
 
-    EXIF orientation is applied, transparency composited on white, the first frame of an animation
-    taken. 16-bit values keep their range (65535 becomes 255). 32-bit integers count as 16-bit and
+    This is the one reader of pictures: every command, training and the page use it. EXIF
+    orientation is applied, transparency composited on white, the first frame of an animation taken.
+    16-bit values keep their range (65535 becomes 255). 32-bit integers count as 16-bit and
     floats as 0..1, 0..255 or 0..65535, the least that holds them; beyond that they are stretched.
 
     Args:
         source: a path, the bytes of a file, an open binary file, a PIL image (left as it was; its
             current frame), or an array: uint8, (img_h, img_w) grey or (img_h, img_w, 1 | 3 | 4)
             grey, RGB, RGBA.
+        name: what messages call it; by default the file's own name.
 
     Returns:
         (img_h, img_w, 3) uint8 RGB, contiguous, the caller's own.
@@ -78,29 +85,88 @@ def load_image(source: ImageSource) -> np.ndarray:
             over 100 megapixels or 100 MB, or an array of another dtype or shape.
     """
     if isinstance(source, np.ndarray):
-        return _load_array(source)
+        return _load_array(source, name or "The array")
     if isinstance(source, Image.Image):
-        return _decode(source, "The image")
+        name = name or "The image"
+        _check_size(*source.size, name)
+        return _decode(source, name)
     if isinstance(source, (str, Path)):
-        name = _quote(source)
-        data = _read_path(Path(source), name)
+        name = name or _quote(source)
+        data = read_file(Path(source), name)
     elif isinstance(source, (bytes, bytearray, memoryview)):
-        name, data = "The file", bytes(source)
+        name, data = name or "The file", bytes(source)
     elif hasattr(source, "read"):
         given = getattr(source, "name", None)
-        name = _quote(given) if isinstance(given, str) else "The file"
+        name = name or (_quote(given) if isinstance(given, str) else "The file")
         data = _read_stream(source, name)
     else:
         raise ImageError(
             f"An image is a path, bytes, an open file, a PIL image or an array, "
             f"not {type(source).__name__}."
         )
+    with open_image(data, name) as image:
+        return _decode(image, name)
+
+
+@cache
+def list_suffixes() -> frozenset[str]:
+    """How the names of files end that :func:`load_image` reads, in small letters."""
+    known = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, form in known if form in _FORMATS)
+
+
+def read_file(path: Path, name: str) -> bytes:
+    """The bytes of a picture's file.
+
+    Args:
+        path: of the file.
+        name: what messages call it.
+
+    Raises:
+        ImageError: there is no such file, or it cannot be read.
+    """
+    try:
+        if path.is_dir():
+            raise ImageError(f"{name} is a folder; choose an image file.")
+        if not path.exists():
+            raise ImageError(f"{name} does not exist; check the path.")
+        if not path.is_file():
+            raise ImageError(f"{name} is not an ordinary file; choose an image file.")
+        with path.open("rb") as file:
+            return file.read(MAX_IMAGE_BYTES + 1)
+    except ImageError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise ImageError(
+            f"{name} cannot be opened; check the path and your right to read it."
+        ) from error
+
+
+def open_image(data: bytes, name: str, formats: Sequence[str] = _FORMATS) -> Image.Image:
+    """Open a picture whose size is allowed; its pixels are not decoded yet.
+
+    Args:
+        data: of a whole file.
+        name: what messages call it.
+        formats: PIL's names of the formats allowed.
+
+    Raises:
+        ImageSizeError: a side below 32 pixels, longer than 8:1, or over 100 megapixels.
+        ImageError: empty, over 100 MB, of another format, or damaged.
+    """
     if not data:
         raise ImageError(f"{name} is empty; choose a JPEG, PNG, WebP, TIFF, BMP or GIF file.")
     if len(data) > MAX_IMAGE_BYTES:
         raise ImageError(f"{name} is too big; at most {MAX_IMAGE_BYTES // 10**6} MB are allowed.")
-    with _open(data, name) as image:
-        return _decode(image, name)
+    image = _read_header(data, name, formats)
+    _check_size(*image.size, name)
+    if image.format != "PNG":
+        return image
+    try:
+        image.verify()  # the checksums, which decoding alone does not look at
+    except Exception as error:  # a damaged file makes plugins raise almost anything
+        raise ImageError(_explain_unknown(data, name, error)) from error
+    return _read_header(data, name, formats)
 
 
 def choose_size(
@@ -192,24 +258,6 @@ def _quote(path: str | Path) -> str:
     return f'"{text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 3] + "..."}"'
 
 
-def _read_path(path: Path, name: str) -> bytes:
-    try:
-        if path.is_dir():
-            raise ImageError(f"{name} is a folder; choose an image file.")
-        if not path.exists():
-            raise ImageError(f"{name} does not exist; check the path.")
-        if not path.is_file():
-            raise ImageError(f"{name} is not an ordinary file; choose an image file.")
-        with path.open("rb") as file:
-            return file.read(MAX_IMAGE_BYTES + 1)
-    except ImageError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise ImageError(
-            f"{name} cannot be opened; check the path and your right to read it."
-        ) from error
-
-
 def _read_stream(stream: Any, name: str) -> bytes:
     try:
         data = stream.read(MAX_IMAGE_BYTES + 1)
@@ -220,30 +268,30 @@ def _read_stream(stream: Any, name: str) -> bytes:
     return data
 
 
-def _load_array(array: np.ndarray) -> np.ndarray:
+def _load_array(array: np.ndarray, name: str) -> np.ndarray:
     shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
     if array.dtype != np.uint8 or not shaped:
         raise ImageError(
             f"An image array is uint8 and (height, width) or (height, width, 1, 3 or 4), "
             f"got {array.dtype} {array.shape}."
         )
-    _check_size(array.shape[1], array.shape[0], "The array")
+    _check_size(array.shape[1], array.shape[0], name)
     if array.ndim == 3 and array.shape[2] == 3:
         return array.copy(order="C")
     return _convert(Image.fromarray(array.squeeze(2) if array.shape[2:] == (1,) else array))
 
 
-def _open(data: bytes, name: str) -> Image.Image:
+def _read_header(data: bytes, name: str, formats: Sequence[str]) -> Image.Image:
     """Read the header only; PIL's own size alarms are replaced by ours."""
     Image.init()
-    formats = [name for name in _FORMATS if name in Image.OPEN]
     try:
         with _warnings_lock, warnings.catch_warnings():
             # Unreadable AVIF is a warning and our limit is above PIL's: both get our own sentence.
             warnings.filterwarnings("ignore", module="PIL")
-            return Image.open(io.BytesIO(data), formats=formats)
+            known = [form for form in formats if form in Image.OPEN]
+            return Image.open(io.BytesIO(data), formats=known)
     except Image.DecompressionBombError as error:
-        raise ImageError(_too_large(name)) from error
+        raise ImageSizeError(_too_large(name)) from error
     except Exception as error:  # a damaged header makes plugins raise almost anything
         raise ImageError(_explain_unknown(data, name, error)) from error
 
@@ -261,14 +309,14 @@ def _explain_unknown(data: bytes, name: str, error: Exception) -> str:
 
 def _check_size(width: int, height: int, name: str) -> None:
     if min(width, height) < MIN_SIDE_PIXELS:
-        raise ImageError(
+        raise ImageSizeError(
             f"{name} is too small ({width} x {height}); "
             f"each side must have at least {MIN_SIDE_PIXELS} pixels."
         )
     if width * height > MAX_IMAGE_PIXELS:
-        raise ImageError(_too_large(name, f" ({width} x {height})"))
+        raise ImageSizeError(_too_large(name, f" ({width} x {height})"))
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise ImageError(
+        raise ImageSizeError(
             f"{name} is too thin ({width} x {height}); "
             f"the longer side may be at most {MAX_ASPECT} times the shorter."
         )
@@ -280,8 +328,7 @@ def _too_large(name: str, size: str = "") -> str:
 
 
 def _decode(image: Image.Image, name: str) -> np.ndarray:
-    """(img_h, img_w, 3) uint8 of an opened image, whose size is checked before it is decoded."""
-    _check_size(*image.size, name)
+    """(img_h, img_w, 3) uint8 of an opened image."""
     try:
         image.load()
         transpose = _TRANSPOSE.get(_read_orientation(image))
@@ -318,7 +365,7 @@ def _convert(image: Image.Image) -> np.ndarray:
         layer = image.convert("RGBA")
         image = Image.new("RGB", layer.size, "white")
         image.paste(layer, mask=layer.getchannel("A"))
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _repeat_grey(grey: np.ndarray) -> np.ndarray:

@@ -225,9 +225,9 @@ def _spoil_model(home):
     ("spoil", "arguments", "message"),
     [
         (_spoil_label, (), "b.png holds the value 77; allowed are 0 to 10"),
-        (_spoil_size, (), "b.png is 96x64 but its labels are 64x64"),
+        (_spoil_size, (), "b.png is 96x64 but its labels in d/labels/b.png are 64x64"),
         (_spoil_classes, (), "cat, dog"),
-        (_spoil_folder, (), "There are no .jpg or .png pictures"),
+        (_spoil_folder, (), "There are no pictures in the folder"),
         (_spoil_model, (), "not a SparseViT segmenter"),
         (None, ("--model", "swin_tiny_patch4_window7_224"), "MB from the Hugging Face hub"),
         (None, ("--model", "missing"), "no model named 'missing'"),

@@ -151,7 +151,7 @@ def test_missing_label(camvid: Path) -> None:
 def test_sizes_must_agree(camvid: Path) -> None:
     path = camvid / "train" / "labels" / "0001TP_1.png"
     cv2.imwrite(str(path), np.zeros((48, 60), dtype=np.uint8))
-    with pytest.raises(DataError, match=r"is 64x48 but its labels are 60x48"):
+    with pytest.raises(DataError, match=r"is 64x48 but its labels in .*0001TP_1\.png are 60x48\.$"):
         LabelledFolder(camvid / "train")[0]
 
 
@@ -193,7 +193,10 @@ def test_label_out_of_range(camvid: Path) -> None:
 @pytest.mark.parametrize("kind", ["images", "labels"])
 def test_undecodable_files(camvid: Path, kind: str, content: bytes) -> None:
     (camvid / "train" / kind / "0001TP_1.png").write_bytes(content)
-    with pytest.raises(DataError, match=r"0001TP_1\.png cannot be decoded"):
+    says = (
+        "is empty|is not an image|is damaged" if kind == "images" else "cannot be decoded as a PNG"
+    )
+    with pytest.raises(DataError, match=rf"{kind}/0001TP_1\.png ({says})"):
         LabelledFolder(camvid / "train")[0]
 
 
@@ -209,7 +212,7 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a data folder: it needs images/ and labels/"):
         open_data(str(tmp_path))
     (tmp_path / "images").mkdir()
-    with pytest.raises(DataError, match=r"no \.jpg or \.png pictures"):
+    with pytest.raises(DataError, match=r"There are no pictures in the folder .*images"):
         open_data(str(tmp_path), class_names=["sky"])
     with pytest.raises(DataError, match="is not a data folder"):
         open_data("camvid:/nowhere")

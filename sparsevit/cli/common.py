@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from sparsevit.data.pictures import DataWarning
 from sparsevit.memory import is_out_of_memory
 from sparsevit.patch import UnsupportedModelError
 from sparsevit.training import TrainingError
@@ -72,11 +74,25 @@ def name_data(spec: str) -> str:
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """End the command with one sentence for every error a user can cause."""
-    try:
-        yield
-    except Exception as error:
-        raise fail(error) from error
+    """End the command with one sentence for every error a user can cause.
+
+    What data warns of is one sentence too, and is said once.
+    """
+    said: set[str] = set()
+
+    def say(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if not issubclass(category, DataWarning):
+            show(message, category, *rest, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            typer.echo(f"Warning: {message}", err=True)
+
+    with warnings.catch_warnings():
+        show, warnings.showwarning = warnings.showwarning, say
+        try:
+            yield
+        except Exception as error:
+            raise fail(error) from error
 
 
 def fail(error: Exception) -> typer.Exit:

@@ -22,7 +22,7 @@ from sparsevit.cli.common import (
     report_errors,
 )
 from sparsevit.data.labelled import choose_split, open_data
-from sparsevit.data.photos import list_pictures
+from sparsevit.data.pictures import describe_lack, list_pictures
 from sparsevit.search import (
     AgreementJudge,
     Frontier,
@@ -184,7 +184,7 @@ def _list_photos(folder: Path) -> list[Path]:
         raise NotADirectoryError(f"There is no folder {folder}; --images is a folder of photos.")
     photos = list_pictures(folder.resolve())
     if not photos:
-        raise SearchError(f"There are no pictures in the folder {folder}.")
+        raise SearchError(describe_lack(folder))
     return photos
 
 

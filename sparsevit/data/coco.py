@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sparsevit.data.photos import Photo
-from sparsevit.data.pictures import DataError, read_image
+from sparsevit.data.pictures import DataError, check_sizes, read_ids, read_image
 from sparsevit.tasks.segments import Segment, SegmentMap
 
 PANOPTIC_FILE = "panoptic.json"
@@ -95,14 +95,13 @@ class PanopticFolder:
         """Decode the picture at ``index`` and its segments.
 
         Raises:
-            DataError: a file cannot be decoded, sizes differ, or an id has no segment.
+            DataError: a file cannot be read, sizes differ, or an id has no segment.
         """
         image_entry, item = self._items[index]
         image_path = self._root / "images" / image_entry["file_name"]
         path = self._root / "panoptic" / item["file_name"]
-        image, colours = read_image(image_path), read_image(path).astype(np.int32)
-        _check_size(image_path, image.shape[:2], path, colours.shape[:2])
-        ids = colours[..., 0] + 256 * colours[..., 1] + 65536 * colours[..., 2]
+        image, ids = read_image(image_path), read_ids(path)
+        check_sizes(image_path, image.shape[:2], path, ids.shape)
         found, places = np.unique(ids, return_inverse=True)
         with _naming(self._path):
             infos = {int(info["id"]): info for info in item["segments_info"]}
@@ -163,14 +162,14 @@ class InstanceFolder:
         """Decode the picture at ``index`` and its masks.
 
         Raises:
-            DataError: the picture cannot be decoded, sizes differ, or a mask cannot be read.
+            DataError: the picture or a mask cannot be read, or sizes differ.
         """
         entry = self._images[index]
         path = self._root / "images" / entry["file_name"]
         image = read_image(path)
         size = (image.shape[0], image.shape[1])
         with _naming(self._path):
-            _check_size(path, size, self._path, (entry["height"], entry["width"]))
+            check_sizes(path, size, self._path, (entry["height"], entry["width"]))
             annotations = self._annotations.get(entry["id"], [])
             masks = [self._decode(a["segmentation"], size, path) for a in annotations]
             labels = [self._labels[a["category_id"]] for a in annotations]
@@ -186,7 +185,7 @@ class InstanceFolder:
     def _decode(self, segmentation: Any, size: tuple[int, int], path: Path) -> np.ndarray:
         """(img_h, img_w) bool of polygons or run lengths."""
         if isinstance(segmentation, dict):
-            _check_size(path, size, self._path, tuple(segmentation["size"]))
+            check_sizes(path, size, self._path, tuple(segmentation["size"]))
         try:
             runs = segmentation
             if isinstance(segmentation, list):
@@ -251,16 +250,6 @@ def _check_categories(
 def _check_file(path: Path, listed_in: Path) -> None:
     if not path.is_file():
         raise DataError(f"There is no {path}, which {listed_in.name} lists.")
-
-
-def _check_size(
-    path: Path, size: tuple[int, ...], source: str | Path, labelled: tuple[int, ...]
-) -> None:
-    if size != labelled:
-        raise DataError(
-            f"The picture {path} is {size[1]}x{size[0]} but its labels in {source} are "
-            f"{labelled[1]}x{labelled[0]}."
-        )
 
 
 def _import_masks(path: Path) -> Any:

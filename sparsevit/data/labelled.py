@@ -22,6 +22,9 @@ from sparsevit.data.pictures import (
     EmptySplitError,
     Sample,
     SampleCache,
+    check_sizes,
+    describe_lack,
+    list_pictures,
     read_image,
     read_labels,
 )
@@ -50,7 +53,6 @@ CAMVID_HOLDOUT: tuple[str, ...] = ("0006R0",)
 STREET_SIZE = (512, 1024)
 
 _VAL_EVERY = 10  # of a folder that is not split, every tenth picture validates
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _STREETS_SPEC = re.compile(r"streets:(\d{1,9}):(\d{1,9})(?::(\d{1,5})x(\d{1,5}))?")
 
 
@@ -69,6 +71,9 @@ class LabelledData(Protocol):
 
 class LabelledFolder:
     """Folders that hold images/ and labels/: an 8-bit PNG of label values for each picture.
+
+    Labels are of the picture the right way up: one that its camera stored on its side is turned as
+    its EXIF says, and its label file is not.
 
     Files are decoded when first asked for; then they stay in memory, up to a limit.
     """
@@ -112,18 +117,14 @@ class LabelledFolder:
         """Decode the picture at ``index``.
 
         Raises:
-            DataError: a file cannot be decoded, sizes differ, or a label is no class.
+            DataError: a file cannot be read, sizes differ, or a label is no class.
         """
         return self._cache.get(index, self._load)
 
     def _load(self, index: int) -> Sample:
         image_path, label_path = self._files[index]
         image, labels = read_image(image_path), read_labels(label_path)
-        if image.shape[:2] != labels.shape:
-            raise DataError(
-                f"The picture {image_path} is {image.shape[1]}x{image.shape[0]} but its labels "
-                f"are {labels.shape[1]}x{labels.shape[0]}."
-            )
+        check_sizes(image_path, image.shape[:2], label_path, labels.shape)
         classes = self._table[labels]
         if classes.min() < 0:
             raise DataError(
@@ -287,7 +288,7 @@ def _list_images(root: Path) -> list[Path]:
     folder = root / "images"
     if not folder.is_dir():
         raise DataError(f"{root} is not a data folder: it needs images/ and labels/ inside.")
-    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES)
+    images = list_pictures(folder)
     if not images:
-        raise DataError(f"There are no .jpg or .png pictures in {folder}.")
+        raise DataError(describe_lack(folder))
     return images

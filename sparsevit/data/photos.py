@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from timm.data import ImageNetInfo, infer_imagenet_subset
 
-from sparsevit.data.pictures import DataError, read_image
-from sparsevit.transforms import load_image
+from sparsevit.data.pictures import DataError, describe_lack, list_pictures, read_image
 
 _NAMED = 5  # classes of a network that a message lists
 
@@ -56,11 +54,7 @@ class PhotoFolder:
         root = Path(folder).expanduser()
         self._files = list_pictures(root) or list_pictures(root / "images")
         if not self._files:
-            raise DataError(
-                f"There are no pictures in the folder {root}."
-                if root.is_dir()
-                else f"There is no folder {root}."
-            )
+            raise DataError(describe_lack(root))
         self.names = [path.stem for path in self._files]
 
     def __len__(self) -> int:
@@ -71,9 +65,9 @@ class PhotoFolder:
         """Decode the picture at ``index``.
 
         Raises:
-            ImageError: it is damaged, too small or too large.
+            DataError: it is damaged, too small, too thin or too large.
         """
-        return Photo(load_image(self._files[index]), self.names[index])
+        return Photo(read_image(self._files[index]), self.names[index])
 
 
 class ClassFolder:
@@ -93,14 +87,14 @@ class ClassFolder:
         """
         root = Path(folder).expanduser()
         table = _index_names(class_names)
-        self._files: list[tuple[Path, int]] = []
-        for part in _list_folders(root):
+        parts = _list_folders(root)
+        for part in parts:
             if part.name not in table:
                 raise DataError(
                     f"The folder {part} names no one class of the network; allowed are "
                     f"{_describe_names(class_names, table)}."
                 )
-            self._files += [(path, table[part.name]) for path in list_pictures(part)]
+        self._files = [(path, table[path.parent.name]) for path in list_pictures(*parts)]
         if not self._files:
             raise DataError(f"There are no pictures in the folders of classes in {root}.")
         self.names = [f"{path.parent.name}/{path.stem}" for path, _ in self._files]
@@ -113,34 +107,22 @@ class ClassFolder:
         """Decode the picture at ``index``.
 
         Raises:
-            DataError: it cannot be decoded.
+            DataError: it is damaged, too small, too thin or too large.
         """
         path, label = self._files[index]
         return ClassPhoto(read_image(path), self.names[index], label)
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """The files in a folder that are pictures by their names, in order; none if there is none."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if (mimetypes.guess_type(path.name, strict=False)[0] or "").startswith("image/")
-        and path.is_file()
-    )
-
-
 def holds_folders(folder: Path) -> bool:
-    """Whether a folder holds others, hidden ones apart."""
+    """Whether a folder holds others, hidden ones and macOS's own apart."""
     return bool(_list_folders(folder))
 
 
 def _list_folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    inside = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return sorted(path for path in inside if path.is_dir())
+    inside = (path for path in folder.iterdir() if path.is_dir())
+    return sorted(path for path in inside if not path.name.startswith((".", "__MACOSX")))
 
 
 def _index_names(class_names: Sequence[str]) -> dict[str, int]:

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from sparsevit.data.coco import INSTANCES_FILE, PANOPTIC_FILE, InstanceFolder, PanopticFolder
 from sparsevit.data.labelled import LabelledData, Split, open_data
-from sparsevit.data.photos import ClassFolder, PhotoFolder, holds_folders, list_pictures
-from sparsevit.data.pictures import DataError
+from sparsevit.data.photos import ClassFolder, PhotoFolder, holds_folders
+from sparsevit.data.pictures import DataError, list_pictures
 from sparsevit.tasks import Task
 
 #: Pictures with a class for each pixel, a class for each picture, segments, things, or no truth.
@@ -39,7 +39,7 @@ def open_pictures(spec: str, split: Split = "all", *, task: Task) -> Pictures:
     """
     root = Path(spec).expanduser()
     if task.name == "semantic":
-        is_plain = bool(list_pictures(root)) and not (root / "images").is_dir()
+        is_plain = not (root / "images").is_dir() and bool(list_pictures(root))
         return PhotoFolder(root) if is_plain else open_data(spec, split, None, task.class_names)
     wanted = f"a network for {task.name} is measured on a folder of {_LAYOUTS[task.name]}"
     if spec.startswith(("streets:", "camvid:")):
