@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from sparsevit import is_sparse, sparsify
 from sparsevit.data.labelled import DataError, Sample
+from sparsevit.data.pictures import DataWarning
 from sparsevit.evaluation import (
     add_latency,
     evaluate,
@@ -169,11 +170,17 @@ def test_pixels_count_alike_in_large_and_small_pictures(halves: PaintsHalves):
     assert result["per_class_iou"]["road"] == pytest.approx(1.5 / (3 + 0.5), abs=1e-6)
 
 
-def test_only_void_has_no_score(halves: PaintsHalves):
-    result = evaluate(halves, Pictures(np.full((64, 64), VOID, np.uint8)), [0])["results"][0]
-    assert result["miou"] is result["pixel_accuracy"] is None
-    assert result["per_class_iou"] == dict.fromkeys(CLASSES)
-    assert result["agreement"] == 1
+def test_only_void_is_refused_before_anything_runs(halves: PaintsHalves):
+    void = np.full((64, 64), VOID, np.uint8)
+    halves.seen.clear()
+    with pytest.raises(
+        DataError, match=r"every pixel of the 2 pictures looked at \(of 3\), such as"
+    ):
+        evaluate(halves, Pictures(void, void, make_labels(64, 64)), [0], limit=2)
+    assert not halves.seen
+    with pytest.warns(DataWarning, match="No pixel of the 2 pictures looked at is labelled car"):
+        result = evaluate(halves, Pictures(void, make_labels(64, 64)), [0])["results"][0]
+    assert result["miou"] > 0
 
 
 @pytest.mark.parametrize("size", [None, 64])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from tqdm import tqdm
 
 from sparsevit.data.pictures import DataWarning
 from sparsevit.memory import is_out_of_memory
@@ -85,7 +87,7 @@ def report_errors() -> Iterator[None]:
             show(message, category, *rest, **more)
         elif str(message) not in said:
             said.add(str(message))
-            typer.echo(f"Warning: {message}", err=True)
+            tqdm.write(f"Warning: {message}", file=sys.stderr)  # above a bar, if there is one
 
     with warnings.catch_warnings():
         show, warnings.showwarning = warnings.showwarning, say

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sparsevit.data.augment import random_crop
 from sparsevit.data.labelled import LabelledData, StreetScenes
+from sparsevit.data.occurrence import LabelCounts, refuse_unlabelled, warn_of_missing
 
 _LOOK_AHEAD = 2  # batches prepared in the background, beside one for each worker
 _COUNTED_PICTURES = 64  # of each folder, for the class weights and to find bad files early
@@ -103,20 +104,25 @@ class BatchMaker:
     def class_weights(self) -> Tensor:
         """Read pictures spread over the data and weigh the classes by how rare they are.
 
+        The first process warns of classes that never occur in them.
+
         Returns:
             (num_classes,) float32, mean 1: as in ENet but milder.
 
         Raises:
-            DataError: one of these pictures cannot be used.
+            DataError: one of these pictures cannot be used, or nothing is labelled in a data set.
         """
         frequency = np.zeros(self._num_classes)
-        for data, share in zip(self._data, self._shares, strict=True):
-            counts = np.zeros(self._num_classes)
+        seen = [LabelCounts(data) for data in self._data]
+        for data, share, counts in zip(self._data, self._shares, seen, strict=True):
             wanted = _COUNTED_SCENES if isinstance(data, StreetScenes) else _COUNTED_PICTURES
             for index in range(0, len(data), max(1, len(data) // wanted)):
-                labels = data[index].labels.ravel()
-                counts += np.bincount(labels, minlength=256)[: self._num_classes]
-            frequency += share * counts / max(1.0, counts.sum())
+                counts.add(data[index])
+            if not counts.pixels.any():
+                refuse_unlabelled(data, range(len(data)))
+            frequency += share * counts.pixels / max(1, counts.pixels.sum())
+        if self._rank == 0:
+            warn_of_missing(seen)
         weights = 1 / np.log(1.1 + frequency)
         return torch.from_numpy(weights / weights.mean()).float()
 

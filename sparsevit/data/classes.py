@@ -60,9 +60,12 @@ class ClassList:
     def describe_labels(self) -> str:
         """What a label file may hold, for a person."""
         top = len(self.names) - (self.void is None or self.void >= len(self.names))
+        return f"0 to {top} for the {len(self.names)} classes and {self.describe_void()} for void"
+
+    def describe_void(self) -> str:
+        """The label values that mean void, for a person."""
         values = {VOID_LABEL} if self.void is None else {VOID_LABEL, self.void}
-        void = " or ".join(map(str, sorted(values)))
-        return f"0 to {top} for the {len(self.names)} classes and {void} for void"
+        return " or ".join(map(str, sorted(values)))
 
 
 #: Of the drawn streets, and of CamVid as SegNet's authors label it.

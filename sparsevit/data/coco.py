@@ -83,6 +83,8 @@ class PanopticFolder:
             self.names = [Path(image["file_name"]).stem for image, _ in self._items]
             used = {s["category_id"] for _, item in self._items for s in item["segments_info"]}
             _check_categories(self._path, content, self._labels, used)
+            if not used:
+                raise DataError(f"{self._path} labels no segment, so there is no truth.")
             for image, item in self._items:
                 _check_file(self._root / "images" / image["file_name"], self._path)
                 _check_file(self._root / "panoptic" / item["file_name"], self._path)
@@ -151,6 +153,8 @@ class InstanceFolder:
                 self._annotations[annotation["image_id"]].append(annotation)
             used = {annotation["category_id"] for annotation in content["annotations"]}
             _check_categories(self._path, content, self._labels, used)
+            if not any(image["id"] in self._annotations for image in self._images):
+                raise DataError(f"{self._path} labels nothing in the pictures that it lists.")
             for image in self._images:
                 _check_file(self._root / "images" / image["file_name"], self._path)
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from sparsevit.data.labelled import LabelledData
+from sparsevit.data.occurrence import watch_labels
 from sparsevit.data.sources import Pictures
-from sparsevit.evaluation.scorers import Scorer, choose_scorer
+from sparsevit.evaluation.scorers import Scorer, choose_scorer, has_labels
 from sparsevit.patch import get_sparsity, set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.segmenter import Segmenter, SegmenterConfig
@@ -107,7 +108,8 @@ def evaluate_sizes(
         Accuracies are fractions, None where nothing could be measured.
 
     Raises:
-        DataError: the data has other classes than the network, or a file cannot be read.
+        DataError: the data has other classes than the network, a file cannot be read, or nothing
+            is labelled.
         ImageError: a picture, or a size, that the network cannot take.
         ScheduleError: an impossible schedule.
     """
@@ -115,10 +117,13 @@ def evaluate_sizes(
     make_scorer = choose_scorer(loaded.task, data, loaded.device)
     rows: list[dict[SparsitySchedule, Scorer]] = [{s: make_scorer() for s in parsed} for _ in sizes]
     count = len(data) if limit is None else min(limit, len(data))
-    indices = (number * len(data) // count for number in range(count))
+    indices = [number * len(data) // count for number in range(count)]
+    samples: Iterator[Any] = read_ahead(data, indices)
+    if has_labels(data):
+        samples = watch_labels(data, indices, samples)
     before = get_sparsity(loaded.module)
     try:
-        for done, sample in enumerate(read_ahead(data, indices), start=1):
+        for done, sample in enumerate(samples, start=1):
             for size, row in zip(sizes, rows, strict=True):
                 _measure_picture(loaded, sample, size, row)
             if report is not None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import isnan, nan
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import torch
@@ -32,6 +32,11 @@ class Scorer(Protocol):
 
     def summarise(self) -> dict[str, Any]:
         """The result over all pictures so far, as JSON can hold it; None where there is none."""
+
+
+def has_labels(data: Pictures) -> TypeGuard[LabelledData]:
+    """Whether there is a class for every pixel."""
+    return not isinstance(data, (PhotoFolder, ClassFolder, PanopticFolder, InstanceFolder))
 
 
 def choose_scorer(task: Task, data: Pictures, device: torch.device) -> Callable[[], Scorer]:

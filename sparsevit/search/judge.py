@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparsevit.data.labelled import DataError, LabelledData
+from sparsevit.data.labelled import LabelledData
+from sparsevit.data.occurrence import watch_labels
 from sparsevit.evaluation import check_classes, make_iou_metric, read_ahead, read_score
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
@@ -107,10 +108,8 @@ class LabelledJudge:
         self.data = data_name
         self._model = model
         self._args = (data, size, len(chosen), seed)
-        samples = list(read_ahead(data, chosen))
+        samples = list(watch_labels(data, chosen, read_ahead(data, chosen)))
         self._truths = [sample.labels for sample in samples]
-        if all(labels.min() >= model.config.num_classes for labels in self._truths):
-            raise DataError("Nothing but void is labelled in the pictures.")
         images = [sample.image for sample in samples]
         self._runner = _Runner(model, model.config.mean, model.config.std, images, size)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparsevit.data.occurrence import watch_labels
 from sparsevit.evaluation import make_iou_metric
 from sparsevit.latency import WARMUP_RUNS, LoadMeter, time_interleaved
 from sparsevit.studies.subject import Run, Subject, Variant
@@ -74,14 +75,14 @@ def score_variants(subject: Subject, variants: Sequence[Variant]) -> list[Measur
         variants: with different names.
 
     Raises:
-        DataError: a picture cannot be read.
+        DataError: a picture cannot be read, or nothing is labelled.
     """
     device = subject.loaded.device
     metric = make_iou_metric(subject.model.config.num_classes).to(device)
     counts: list[list[np.ndarray]] = [[] for _ in variants]
     indices = subject.list_indices()
-    for done, index in enumerate(indices, start=1):
-        sample = subject.data[index]
+    samples = map(subject.data.__getitem__, indices)
+    for done, sample in enumerate(watch_labels(subject.data, indices, samples), start=1):
         truth = torch.from_numpy(sample.labels).to(device)
         sides = {variant.short_side for variant in variants}
         images = {side: subject.prepare(sample.image, side) for side in sides}

@@ -101,6 +101,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.data or not all(0 < share < float("inf") for _, share in self.data):
             raise TrainingError("Training needs data, each with a share above 0.")
+        if self.model.num_classes < 2:
+            raise TrainingError(
+                f"{self.model.class_names[0]} is the only class, so there is nothing to tell it "
+                f"from; name what is not {self.model.class_names[0]} as a class, too."
+            )
         if not self.minutes > 0 or (self.steps is not None and self.steps < 1):
             raise TrainingError("A training run needs minutes above 0 or at least one step.")
         if not self.phases or not all(map(_can_run, self.phases)):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sparsevit.data.labelled import EmptySplitError, LabelledData, StreetScenes, open_data
+from sparsevit.data.occurrence import LabelCounts, warn_of_missing
+from sparsevit.data.pictures import DataWarning
 from sparsevit.evaluation import evaluate
 from sparsevit.segmenter import Segmenter
 from sparsevit.training.config import TrainConfig
@@ -36,6 +39,8 @@ class ValidationSet:
 def find_validation(config: TrainConfig) -> ValidationSet | None:
     """The "val" split of the first folder that has one; else street scenes of the next seeds.
 
+    It warns of classes that never occur in it, and passes over one in which nothing is labelled.
+
     Returns:
         None when only folders are trained on and none of them has pictures to spare.
 
@@ -50,9 +55,19 @@ def find_validation(config: TrainConfig) -> ValidationSet | None:
             continue
         if not isinstance(data, StreetScenes):
             count = min(_PICTURES, len(data))
+            counts = LabelCounts(data)
             for number in range(count):  # so that a bad one is found before the run
-                data[number * len(data) // count]
-            return ValidationSet(data, spec, count)
+                counts.add(data[number * len(data) // count])
+            if counts.pixels.any():
+                warn_of_missing([counts])
+                return ValidationSet(data, spec, count)
+            warnings.warn(
+                f"Nothing is labelled in what {spec} has for validation ({counts.describe()}), so "
+                f"no mIoU is measured on it.",
+                DataWarning,
+                stacklevel=2,
+            )
+            continue
         if scenes is None:
             after = StreetScenes(int(data.names[-1]) + 1, _PICTURES, data.size)
             scenes = ValidationSet(after, f"streets:{after.names[0]}:{_PICTURES}", _PICTURES)
