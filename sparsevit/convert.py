@@ -22,6 +22,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sparsevit.zoo.weights import choose_entry, describe_entry, strip_prefixes
+
 _PREFIX = "backbone."
 _BLUEPRINT = "swin_tiny_patch4_window7_224"  # its other settings are those of every Swin
 
@@ -97,11 +99,13 @@ class Conversion:
         shape: the network's shape.
         weights: float32 tensors by timm's names; there is no classifier among them.
         keys: what became of every weight, those of the file in its order, then what is missing.
+        note: which of several things in the file was converted; empty if there is one.
     """
 
     shape: SwinShape
     weights: dict[str, Tensor]
     keys: tuple[KeyReport, ...]
+    note: str
 
     @property
     def mapped(self) -> list[KeyReport]:
@@ -119,9 +123,9 @@ class Conversion:
         return [key for key in self.keys if key.source is None]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the architecture, its shape and the keys."""
+        """For JSON: the architecture, its shape, what was converted and the keys."""
         shape = {**vars(self.shape), "architecture": self.shape.architecture}
-        return {**shape, "keys": [vars(key) for key in self.keys]}
+        return {**shape, "note": self.note, "keys": [vars(key) for key in self.keys]}
 
     def save(self, out: Path) -> None:
         """Write the weights, and the network's shape beside them, as safetensors.
@@ -150,33 +154,38 @@ def convert_checkpoint(path: Path) -> Conversion:
     Raises:
         ConvertError: not such a file, no Swin inside, or one that timm's cannot equal.
     """
-    state = _find_state(read_inert(path), path)
-    is_detector = any(key.startswith(_PREFIX) for key in state)
+    entry, content = choose_entry(read_inert(path))
+    state = _find_state(content, path)
+    names = strip_prefixes({key: key for key in state})  # to the names in the file
+    is_detector = any(name.startswith(_PREFIX) for name in names)
     prefix = _PREFIX if is_detector else ""
-    inside = {key.removeprefix(prefix): key for key in state if key.startswith(prefix)}
-    backbone = {name: state[key] for name, key in inside.items()}
+    backbone = {
+        name.removeprefix(prefix): state[key]
+        for name, key in names.items()
+        if name.startswith(prefix)
+    }
     shape = _read_shape(backbone, path)
     expected, index = _describe_timm(shape, path)
     weights: dict[str, Tensor] = {}
     keys = []
-    for key in state:
-        name = key.removeprefix(prefix) if key.startswith(prefix) else None
-        if name is None:
+    for full_name, key in names.items():
+        if not full_name.startswith(prefix):
             keys.append(KeyReport(key, None, "not the backbone"))
             continue
+        name = full_name.removeprefix(prefix)
         value, target = state[key], _rename(name, len(shape.depths) - 1)
         if target not in expected:
             _check_left_out(name, value, index, path)
             keys.append(KeyReport(key, None, _explain_left_out(name)))
             continue
-        note = ""
-        if name.startswith("stages.") and ".downsample." in name:
-            value, note = _reorder_merging(value), "columns from unfold's order into timm's"
         if value.shape != expected[target]:
             raise ConvertError(
                 f"Cannot convert {path}: {key} is {tuple(value.shape)} where timm's Swin of this "
                 f"shape has {tuple(expected[target])}."
             )
+        note = ""
+        if name.startswith("stages.") and ".downsample." in name:
+            value, note = _reorder_merging(value), "columns from unfold's order into timm's"
         weights[target] = value.detach().float().contiguous().clone()
         keys.append(KeyReport(key, target, note))
     lacking = [name for name in expected if name not in weights]
@@ -187,7 +196,7 @@ def convert_checkpoint(path: Path) -> Conversion:
         )
     why = "a detector's backbone has no classifier; build the network with num_classes=0"
     keys += [KeyReport(None, f"head.fc.{name}", why) for name in ("weight", "bias")]
-    return Conversion(shape, weights, tuple(keys))
+    return Conversion(shape, weights, tuple(keys), describe_entry(path, entry))
 
 
 def read_inert(path: Path) -> Any:
@@ -273,10 +282,7 @@ class _InertPickle:
 
 
 def _find_state(content: Any, path: Path) -> dict[str, Tensor]:
-    """The tensors by name, wherever such files keep them."""
-    for name in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            content = content[name]
+    """The tensors by name."""
     if not isinstance(content, dict):
         raise ConvertError(f"Cannot convert {path}: it holds no state dict.")
     state = {key: value for key, value in content.items() if isinstance(value, Tensor)}

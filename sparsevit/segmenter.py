@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from timm.models import clean_state_dict
 from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
@@ -158,6 +159,7 @@ def load_segmenter(path: str | Path) -> Segmenter:
             do not fit the configuration.
     """
     metadata, tensors = _read(Path(path))
+    tensors = clean_state_dict(tensors)  # a compiled network puts a prefix before its names
     model = Segmenter(_parse_config(path, metadata))
     expected = model.state_dict()
     wrong = sorted(expected.keys() ^ tensors.keys())

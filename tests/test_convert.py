@@ -225,6 +225,29 @@ def test_the_converted_network_computes_the_same(
         assert relative_error(sparse.forward_features(images), expected) <= 1e-5
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("entry", [None, "state_dict", "model", "state_dict_ema"])
+def test_prefixes_come_off_and_an_average_comes_first(
+    tmp_path: Path, prefix: str, entry: str | None
+) -> None:
+    state = Detector().state_dict()
+    content: Any = {f"{prefix}{name}": value for name, value in state.items()}
+    if entry is not None:
+        content = {"state_dict": {}, "model": {}, entry: content}
+        content = {key: value for key, value in content.items() if value}
+    if entry == "state_dict_ema":
+        content["state_dict"] = Detector().state_dict()
+    path = tmp_path / "a.pth"
+    torch.save(state, tmp_path / "plain.pth")
+    torch.save(content, path)
+    expected, found = convert_checkpoint(tmp_path / "plain.pth"), convert_checkpoint(path)
+    assert list(found.weights) == list(expected.weights)
+    assert all(torch.equal(found.weights[key], expected.weights[key]) for key in found.weights)
+    assert [key.source for key in found.keys if key.source] == [f"{prefix}{key}" for key in state]
+    assert found.note == ("" if entry is None else f"Took {entry} of {path}.")
+    assert found.to_dict()["note"] == found.note
+
+
 def test_columns_left_in_unfold_s_order_would_be_wrong(tmp_path: Path) -> None:
     """What makes the reordering worth a test: without it the network answers otherwise."""
     detector = Detector().eval()
@@ -321,6 +344,12 @@ def spoil(state: dict[str, Tensor], how: str) -> Any:
         del state[f"{block}.norm1.weight"]
     if how == "shape":
         state[f"{block}.norm1.weight"] = torch.ones(3)
+    if how == "merging":
+        state["backbone.stages.0.downsample.norm.weight"] = torch.tensor(1.0)
+    if how == "empty":
+        return {"model": state, "state_dict_ema": {}}
+    if how == "numbers":
+        return dict(enumerate(state.values()))
     if how == "positions":
         state["backbone.absolute_pos_embed"] = torch.ones(1)
     if how == "index":
@@ -339,6 +368,9 @@ def spoil(state: dict[str, Tensor], how: str) -> Any:
         ("no dict", "holds no state dict"),
         ("lacks", "lacks 1 of .* such as layers.0.blocks.0.norm1.weight"),
         ("shape", r"norm1.weight is \(3,\) where .* \(8,\)"),
+        ("merging", r"downsample.norm.weight is \(\) where .* \(32,\)"),
+        ("empty", "no Swin backbone in it, but nothing"),
+        ("numbers", "no Swin backbone in it, but nothing"),
         ("positions", "absolute positions"),
         ("index", "another way"),
         ("heads", "there is no Swin of"),
@@ -371,6 +403,7 @@ def test_the_command(tmp_path: Path, file: Path) -> None:
     result = CliRunner().invoke(cli, ["convert", str(file), str(out)])
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
+    assert lines[0] == f"Took state_dict of {file}."
     source = "backbone.stages.1.blocks.0.ffn.layers.0.0.bias"
     assert f"mapped    {source} -> layers.1.blocks.0.mlp.fc1.bias" in lines
     assert any(line.startswith("left out  neck.bias: ") for line in lines)

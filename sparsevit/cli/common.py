@@ -35,14 +35,20 @@ Checkpoint = Annotated[
 def load(
     name: str, device: str | None, checkpoint: Path | None, random_weights: bool, seed: int
 ) -> LoadedModel:
-    """Load what ``--model`` names; a timm architecture alone may have random weights."""
-    return load_model(
+    """Load what ``--model`` names; a timm architecture alone may have random weights.
+
+    What was taken of a checkpoint is said on standard error.
+    """
+    loaded = load_model(
         name,
         device=device or default_device(),
         checkpoint=checkpoint,
         random_weights=random_weights and timm_networks.is_known(name),
         seed=seed,
     )
+    if loaded.note:
+        typer.echo(loaded.note, err=True)
+    return loaded
 
 
 def read_size(text: str) -> int | None:

@@ -30,6 +30,8 @@ def convert(
 
 
 def _print_report(conversion: Conversion, out: Path) -> None:
+    if conversion.note:
+        typer.echo(conversion.note)
     for key in conversion.mapped:
         typer.echo(f"mapped    {key.source} -> {key.target}" + (f" ({key.note})" * bool(key.note)))
     for key in conversion.left_out:

@@ -69,8 +69,9 @@ def load_model(
             "hf/ORG/NAME" or "hf/ORG/NAME@REVISION" of a network of transformers on the Hugging
             Face hub; or a folder that its ``save_pretrained`` wrote.
         device: where to put it.
-        checkpoint: weights for a timm architecture, as .safetensors or a plain .pth state dict;
-            they replace the download.
+        checkpoint: weights for a timm architecture, as .safetensors or a .pth of plain tensors;
+            they replace the download. What is taken from it follows timm: an average of the
+            weights, where there is one, before the weights.
         random_weights: build a network of timm or transformers without weights, for timing.
         seed: of the random weights.
 

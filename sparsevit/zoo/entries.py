@@ -55,6 +55,7 @@ class LoadedModel:
         mean, std: per RGB channel, for pixels in [0, 1].
         revision: commit of the hub that the weights are of; None where there is none.
         multiple: pixels; both sides of the input must be a multiple of it.
+        note: one sentence on what was taken of a checkpoint that holds several things, or "".
     """
 
     name: str
@@ -64,6 +65,7 @@ class LoadedModel:
     std: tuple[float, ...]
     revision: str | None = None
     multiple: int = SIZE_MULTIPLE
+    note: str = ""
     _fixed_macs: dict[tuple[int, int], int] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

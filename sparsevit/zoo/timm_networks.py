@@ -7,7 +7,6 @@ from typing import Any
 
 import timm
 import torch
-from safetensors.torch import load_file
 from timm.data import ImageNetInfo
 from timm.models import (
     PretrainedCfg,
@@ -28,6 +27,7 @@ from sparsevit.transforms import SIZE_MULTIPLE
 from sparsevit.zoo.entries import LoadedModel, ModelError, ModelInfo
 from sparsevit.zoo.hub import WEIGHTS_FILE, Tell, fetch_file, find_file
 from sparsevit.zoo.timm_params import PARAMS
+from sparsevit.zoo.weights import read_weights
 
 PREFIX = "timm/"
 FEATURES_SUFFIX = ":features"  # of a name: the network without its classifier
@@ -114,11 +114,12 @@ def load(name: str, checkpoint: str | Path | None, random_weights: bool, seed: i
     """
     variant = _strip(name)
     config = _get_config(variant)
-    weights = None
+    weights, note = None, ""
     if checkpoint is not None:
-        weights = _read_weights(Path(checkpoint))
+        read = read_weights(Path(checkpoint))
+        weights, note = read.tensors, read.note
     elif not random_weights:
-        weights = _read_weights(fetch_weights(name))
+        weights = read_weights(fetch_weights(name)).tensors
     has_head = config.num_classes > 0 and not name.endswith(FEATURES_SUFFIX)
     _, options = _FAMILIES[_find_family(variant)]
     with torch.random.fork_rng(devices=[]):
@@ -135,7 +136,7 @@ def load(name: str, checkpoint: str | Path | None, random_weights: bool, seed: i
     # MaxViT's grids must be whole windows, which are a 32nd of the size it is made for.
     multiple = config.input_size[-1] if _find_family(variant) == "maxvit" else SIZE_MULTIPLE
     mean, std = tuple(config.mean), tuple(config.std)
-    return LoadedModel(name, model.eval(), task, mean, std, multiple=multiple)
+    return LoadedModel(name, model.eval(), task, mean, std, multiple=multiple, note=note)
 
 
 def _describe(variant: str) -> ModelInfo:
@@ -171,25 +172,6 @@ def _get_config(variant: str) -> PretrainedCfg:
     return config
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a file; a pickle is read without running anything it may hold."""
-    if not path.is_file():
-        raise ModelError(f"There is no checkpoint file at {path}.")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch and safetensors raise many kinds for a bad file
-        raise ModelError(
-            f"Cannot read {path}: it is cut short, not a checkpoint, or holds code instead of "
-            f"plain tensors."
-        ) from error
-    weights = weights.get("state_dict", weights.get("model", weights))
-    if not all(isinstance(value, torch.Tensor) for value in weights.values()):
-        raise ModelError(f"{path} holds something other than a plain state dict of tensors.")
-    return weights
-
-
 def _find_family(variant: str) -> str:
     return next(family for family in _FAMILIES if variant.startswith(f"{family}_"))
 
@@ -197,10 +179,10 @@ def _find_family(variant: str) -> str:
 def _load_weights(
     model: nn.Module, family: str, weights: dict[str, torch.Tensor], source: str | Path
 ) -> None:
-    weights = _FAMILIES[family][0].checkpoint_filter_fn(weights, model)
     try:
+        weights = _FAMILIES[family][0].checkpoint_filter_fn(weights, model)
         model.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
+    except Exception as error:  # timm's filters raise many kinds for tensors they do not expect
         wrong = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise ModelError(
             f"The weights of {source} do not fit the architecture: {wrong[:200]}"
