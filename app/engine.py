@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import OrderedDict
@@ -45,6 +46,8 @@ from sparsevit.zoo import (
     load_model,
     needs_download,
 )
+
+_log = logging.getLogger(__name__)
 
 _SMALLEST_SIDE = 256  # pixels; below it no smaller size is tried when memory runs out
 
@@ -356,7 +359,9 @@ class Engine:
             self._download(name)
         with self._load_lock:
             if name not in self._models:
-                self._models[name] = load_model(name, self.config.device, own)
+                loaded = self._models[name] = load_model(name, self.config.device, own)
+                if loaded.note:
+                    _log.warning("%s", loaded.note)
                 while len(self._models) > self.config.kept_models:
                     self._models.popitem(last=False)
             self._models.move_to_end(name)

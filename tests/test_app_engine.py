@@ -48,6 +48,14 @@ def test_starts_with_a_measured_result(engine):
     assert first.depths == DEPTHS
 
 
+def test_what_was_taken_of_a_checkpoint_is_logged_once(home, monkeypatch, caplog):
+    loaded = replace(engine_module.load_model("small"), note="Took state_dict_ema of w.pth.")
+    monkeypatch.setattr(engine_module, "load_model", lambda *args: loaded)
+    engine = Engine(make_config(home))
+    assert engine._get_model("small") is engine._get_model("small") is loaded
+    assert [record.getMessage() for record in caplog.records] == [loaded.note]
+
+
 def test_has_no_first_result_before_it_starts(home):
     with pytest.raises(RuntimeError, match="start"):
         _ = Engine(make_config(home)).first

@@ -212,6 +212,7 @@ def put(value: Any, *keys: str) -> Any:
         (drop("annotations", "image_id"), "not of COCO's layout: it says no image_id"),
         (drop("annotations", "segments_info"), "it says no segments_info"),
         (put("text", "annotations", "segments_info"), "not of COCO's layout"),
+        (put("x", "annotations", "segments_info", "id"), "panoptic.json is not of COCO's layout"),
         (put([], "annotations"), "lists no pictures or no annotations"),
         (put(4, "annotations", "image_id"), "labels the picture 4, which it does not list"),
         (put("b.png", "images", "file_name"), r"no .*images/b\.png, which panoptic\.json lists"),

@@ -26,6 +26,7 @@ from sparsevit.cli import cli
 from sparsevit.segmenter import Segmenter, load_segmenter, save_segmenter
 from sparsevit.zoo import load_model
 from sparsevit.zoo.entries import ModelError
+from sparsevit.zoo.hub import has_weights
 from sparsevit.zoo.weights import read_weights
 
 SMALL = "tiny_vit_5m_224"
@@ -212,3 +213,32 @@ def test_weights_of_transformers_under_a_prefix_are_one_sentence(tmp_path: Path)
         with pytest.raises(ModelError, match=r"do not fit its config: .* is missing") as caught:
             load_model(str(tmp_path / "network"))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", {"architectures": 3}, "no config.json as transformers writes it"),
+        ("config.json", {"architectures": {"a": 1}}, "no config.json as transformers writes it"),
+        ("config.json", {"backbone_config": "swin"}, "no config.json as transformers writes it"),
+        ("config.json", {"architectures": [["a"]]}, r"is of \['a'\]; of transformers work"),
+        ("preprocessor_config.json", {"image_mean": 3}, "no mean and std for three colours"),
+        ("preprocessor_config.json", {"image_std": {"a": 1}}, "no mean and std for three colours"),
+    ],
+)
+def test_odd_folders_of_transformers_are_one_sentence(
+    tmp_path: Path, file: str, content: Any, message: str
+) -> None:
+    write_folder(tmp_path, make_classifier())
+    path = tmp_path / file
+    path.write_text(json.dumps(json.loads(path.read_text() if path.exists() else "{}") | content))
+    with pytest.raises(ModelError, match=message):
+        load_model(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "parts", [{"a": 3}, {"a": None}, {"a": ["b"]}, [3], {}, {"a": "b"}], ids=str
+)
+def test_odd_lists_of_parts_are_no_weights(tmp_path: Path, parts: Any) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
+    assert not has_weights(tmp_path)

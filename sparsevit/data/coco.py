@@ -224,7 +224,9 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise DataError(f"{path} is not of COCO's layout: it says no {error.args[0]}.") from error
-    except (TypeError, AttributeError) as error:
+    except DataError:
+        raise
+    except (TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is not of COCO's layout: {error}.") from error
 
 

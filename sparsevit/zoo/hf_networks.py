@@ -219,12 +219,16 @@ def _choose_class(name: str, config: dict[str, Any]) -> str:
     """Name of the class that a config is of.
 
     Raises:
-        ModelError: one that cannot be sparsified.
+        ModelError: one that cannot be sparsified, or no config of transformers'.
     """
-    cls = (config.get("architectures") or ["unknown class"])[0]
+    classes = config.get("architectures") or ["unknown class"]
+    backbone_config = config.get("backbone_config") or {}
+    if not isinstance(classes, list) or not isinstance(backbone_config, dict):
+        raise ModelError(f"{name} has no {CONFIG_FILE} as transformers writes it.")
+    cls = str(classes[0])
     if cls not in _CLASSES:
         raise ModelError(f"{name} is of {cls}; of transformers work {', '.join(_CLASSES)}.")
-    backbone = (config.get("backbone_config") or {}).get("model_type", "swin")
+    backbone = backbone_config.get("model_type", "swin")
     if backbone not in _SWINS:
         raise ModelError(f"{name} has a backbone of the kind {backbone}; only Swin's are pruned.")
     return cls
@@ -330,9 +334,10 @@ def _read_normalisation(folder: Path) -> tuple[tuple[float, ...], tuple[float, .
     content = _read_json(path)
     if not content.get("do_normalize", True):
         return (0.0,) * 3, (1.0,) * 3
-    mean = tuple(content.get("image_mean") or IMAGENET_DEFAULT_MEAN)
-    std = tuple(content.get("image_std") or IMAGENET_DEFAULT_STD)
-    numbers = (*mean, *std)
-    if len(mean) != 3 or len(std) != 3 or not all(isinstance(n, (int, float)) for n in numbers):
-        raise ModelError(f"{path} gives no mean and std for three colours.")
-    return mean, std
+    mean = content.get("image_mean") or IMAGENET_DEFAULT_MEAN
+    std = content.get("image_std") or IMAGENET_DEFAULT_STD
+    for values in (mean, std):
+        is_list = isinstance(values, (list, tuple)) and len(values) == 3
+        if not is_list or not all(isinstance(value, (int, float)) for value in values):
+            raise ModelError(f"{path} gives no mean and std for three colours.")
+    return tuple(mean), tuple(std)

@@ -71,9 +71,9 @@ def has_weights(folder: Path) -> bool:
         return True
     try:
         parts = json.loads((folder / _INDEX_FILE).read_text())["weight_map"].values()
+        return bool(parts) and all((folder / part).is_file() for part in parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    return bool(parts) and all((folder / part).is_file() for part in parts)
 
 
 def fetch_file(
