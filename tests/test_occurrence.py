@@ -50,8 +50,8 @@ def configure(root: Path, model: SegmenterConfig = TWO, **changes: object) -> Tr
 def test_masks_of_0_and_255_are_explained_to_whoever_trains(tmp_path: Path) -> None:
     write_masks(tmp_path / "data", [[0, 255, 255]] * 10)
     says = (
-        r"No pixel of the 9 pictures looked at is labelled crack\. .*a_0 and others hold the "
-        r"values 0 and 255 alone, and 255 means void: .* write that class's number, such as 1 for "
+        r"No pixel of the 9 pictures looked at is labelled crack\. Label files such as a_0\.png "
+        r"hold nothing but 0 and 255, and 255 means void: .* in its place, such as 1 for crack\."
     )
     with pytest.warns(DataWarning, match=says):
         train(configure(tmp_path), show_bar=False)
@@ -69,7 +69,7 @@ def test_masks_of_0_and_255_are_explained_to_whoever_measures(
     assert json.loads(result.stdout)["pictures"] == 2
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
     assert "No pixel of the 2 pictures looked at is labelled crack." in line
-    assert "write that class's number, such as 1 for crack." in line
+    assert "write that class's number in its place, such as 1 for crack." in line
 
 
 @pytest.mark.parametrize(

@@ -46,13 +46,13 @@ class LabelCounts:
     def explain_mask(self) -> str:
         """A sentence for label files that hold 0 and 255 alone, as masks of one thing do; or ""."""
         data = self.data
-        is_mask = self.void and self.pixels[0] and not self.pixels[1:].any()
+        is_mask = self.void and self.pixels[0] and not self.pixels[1:].any()  # 0 and 255 alone
         if not isinstance(data, LabelledFolder) or data.classes.void is not None or not is_mask:
             return ""
-        number = f", such as 1 for {data.class_names[1]}" if len(self.pixels) > 1 else ""
         return (
-            f" Those of {data.names[0]} and others hold the values 0 and 255 alone, and 255 means "
-            f"void: if it is meant as a class, write that class's number{number}."
+            f" Label files such as {data.names[0]}.png hold nothing but 0 and 255, and 255 means "
+            f"void: if it is meant as a class, write that class's number in its place, such as 1 "
+            f"for {data.class_names[1]}."
         )
 
 
