@@ -23,12 +23,8 @@ from app.records import FrameResult, Photo, Result, Settings, fit_schedule
 from app.search import search_photo
 from app.turns import TurnLock
 from sparsevit.analysis import PreparedImage, analyze, prepare_image
-from sparsevit.latency import (
-    describe_device,
-    find_dense_form,
-    make_runs,
-    refine_latency,
-)
+from sparsevit.dense import make_runs
+from sparsevit.latency import describe_device, find_dense_form, refine_latency
 from sparsevit.memory import is_out_of_memory, peak_extra_mb
 from sparsevit.patch import sparsify
 from sparsevit.schedule import SparsitySchedule
@@ -342,7 +338,7 @@ class Engine:
             yield outcome
 
     def _choose_dense_form(self, loaded: LoadedModel, result: Result) -> str:
-        """The faster dense form of this network at this size, found out once."""
+        """The fastest dense form of this network at this size, found out once."""
         with self._run_lock:
             return self._find_dense_form(loaded, result.analysis.prepared.images)
 

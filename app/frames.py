@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,9 @@ import torch
 from torch import Tensor
 
 from app.records import FrameResult, Settings
+from sparsevit.dense import as_dense
 from sparsevit.latency import describe_device, time_interleaved
-from sparsevit.patch import host_form, set_sparsity
+from sparsevit.patch import set_sparsity
 from sparsevit.trace import capture
 from sparsevit.zoo import LoadedModel
 
@@ -33,7 +33,7 @@ def time_frame(
         pixels: (h, w, 3) uint8 RGB, the frame.
         settings: with a schedule that fits the network.
         images: (1, 3, img_h, img_w), the frame as the network takes it, on its device.
-        dense_form: "host" or "sparsevit", whichever is faster.
+        dense_form: the fastest, from :func:`sparsevit.latency.find_dense_form`.
         order: "sparse" and perhaps "dense", in the order they run.
         warmup: untimed runs of each before.
     """
@@ -41,8 +41,7 @@ def time_frame(
     outputs: dict[str, Any] = {}
 
     def run_dense() -> None:
-        set_sparsity(loaded.module, 0.0)
-        with host_form(loaded.module) if dense_form == "host" else nullcontext():
+        with as_dense(loaded.module, dense_form):
             outputs["dense"] = loaded.module(images)
 
     def run_sparse() -> None:

@@ -101,6 +101,8 @@ class Analysis:
             and {"dense": latency.dense.median_ms, "sparse": latency.sparse.median_ms},
             "speedup": latency and latency.speedup,
             "dense_form": latency and latency.dense_form,
+            "other_load": latency and latency.other_load,
+            "doubt": latency and latency.explain_doubt(self.cost.mac_ratio),
             "device": self.device,
             "dtype": self.dtype,
         }

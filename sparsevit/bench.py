@@ -16,22 +16,20 @@ from torch.profiler import ProfilerActivity, profile
 
 from sparsevit.compiling import compile_rest
 from sparsevit.cost import count_fixed_macs, count_macs
+from sparsevit.dense import choose_dense, make_runs
 from sparsevit.graphs import GraphedModel
 from sparsevit.latency import (
     WARMUP_RUNS,
     LatencyStats,
     LoadMeter,
     describe_device,
-    make_runs,
+    find_doubt,
     time_interleaved,
 )
 from sparsevit.memory import peak_extra_mb
 from sparsevit.patch import densify, get_depths, set_sparsity, sparsify, use_fused_attention
 from sparsevit.schedule import SparsitySchedule, read_schedule
 from sparsevit.trace import capture
-
-#: Other processes using more than this share of the CPUs spoil a measurement.
-MAX_OTHER_LOAD = 0.05
 
 #: C library settings that keep large temporaries from going back to the kernel each time.
 ALLOCATOR_VARIABLES = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
@@ -66,7 +64,7 @@ class BenchRow:
         batch: images at once.
         schedule: layerwise sparsities, None for the host's own forms.
         median_ms, p10_ms, p90_ms: of a forward of the whole network.
-        ratio_to_fastest_dense: this median over the smallest dense median.
+        ratio_to_fastest_dense: this median over that of the fastest dense form.
         mac_ratio: multiply-accumulates over the host's own: what an ideal machine would reach.
         peak_extra_mb: memory held by the forward's tensors at the worst moment, 1e6 bytes.
         parts_ms: medians of what comes before the first stage, of each stage with what follows it,
@@ -104,6 +102,7 @@ class BenchReport:
         allocator: the settings of ``ALLOCATOR_VARIABLES`` in force.
         other_load: share of the CPUs that other processes used meanwhile, at the worst of the sizes
             and batches; None if unknown.
+        doubt: why these latencies are not worth quoting; None if they are.
         rows: for every size and batch, dense forms first.
     """
 
@@ -115,6 +114,7 @@ class BenchReport:
     torch: str
     allocator: dict[str, str]
     other_load: float | None
+    doubt: str | None
     rows: tuple[BenchRow, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -168,6 +168,7 @@ def run_bench(
     schedules = {key: value for key, value in schedules.items() if not value.is_dense}
     rows: list[BenchRow] = []
     loads: list[float | None] = []
+    doubts: list[str | None] = []
     done = 0
 
     def tell(rounds: int) -> None:
@@ -191,14 +192,19 @@ def run_bench(
                     model, images, mode="reduce-overhead"
                 )
         with torch.inference_mode():
-            with LoadMeter() as meter:
+            with LoadMeter(device) as meter:
                 stats = time_interleaved(runs, repeats, device, on_round=tell, model=model)
             peaks = {key: peak_extra_mb(run, device) for key, run in runs.items()}
             ops = {key: find_ops_ms(run, device) for key, run in runs.items()} if with_ops else {}
         done += WARMUP_RUNS + repeats
         loads.append(meter.other_load)
         set_sparsity(model, 0.0)
-        rows += _list_rows(model, size, batch, schedules, stats, peaks, ops)
+        of = {key: schedules.get(_MARKS.sub("", key)) for key in stats}  # None: dense
+        dense = choose_dense({key: stats[key].samples_ms for key in stats if of[key] is None})
+        found = _list_rows(model, size, batch, of, stats, stats[dense].median_ms, peaks, ops)
+        ratios = {row.name: row.mac_ratio for row in found}
+        doubts.append(find_doubt(stats, dense, meter.other_load, ratios))
+        rows += found
     known = [load for load in loads if load is not None]
     return BenchReport(
         model=name,
@@ -209,6 +215,7 @@ def run_bench(
         torch=torch.__version__,
         allocator={key: os.environ[key] for key in ALLOCATOR_VARIABLES if key in os.environ},
         other_load=max(known) if len(known) == len(loads) else None,
+        doubt=next(filter(None, doubts), None),
         rows=tuple(rows),
     )
 
@@ -217,19 +224,18 @@ def _list_rows(
     model: nn.Module,
     size: int,
     batch: int,
-    schedules: Mapping[str, SparsitySchedule],
+    schedules: Mapping[str, SparsitySchedule | None],
     stats: Mapping[str, LatencyStats],
+    dense_ms: float,
     peaks: Mapping[str, float],
     ops: Mapping[str, dict[str, float]],
 ) -> list[BenchRow]:
     """What was measured at one size and batch, by the name of each form."""
-    of = {key: schedules.get(_MARKS.sub("", key)) for key in stats}
-    fastest = min(stat.median_ms for key, stat in stats.items() if of[key] is None)
     fixed_macs = count_fixed_macs(model, (size, size))
     dense = SparsitySchedule.parse(0.0, get_depths(model))
     rows = []
     for key, stat in stats.items():
-        schedule = of[key] or dense
+        schedule = schedules[key] or dense
         cost = count_macs(model, (size, size), schedule, fixed_macs)
         rows.append(
             BenchRow(
@@ -240,7 +246,7 @@ def _list_rows(
                 median_ms=round(stat.median_ms, 2),
                 p10_ms=round(stat.p10_ms, 2),
                 p90_ms=round(stat.p90_ms, 2),
-                ratio_to_fastest_dense=round(stat.median_ms / fastest, 4),
+                ratio_to_fastest_dense=round(stat.median_ms / dense_ms, 4),
                 mac_ratio=round(cost.mac_ratio, 4),
                 peak_extra_mb=round(peaks[key], 1),
                 parts_ms=tuple(round(part, 2) for part in stat.median_parts_ms),

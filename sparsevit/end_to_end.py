@@ -12,8 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from sparsevit.latency import WARMUP_RUNS, LoadMeter, describe_device, find_dense_form
-from sparsevit.patch import host_form, set_sparsity
+from sparsevit.dense import as_dense
+from sparsevit.latency import (
+    WARMUP_RUNS,
+    LatencyStats,
+    LoadMeter,
+    describe_device,
+    explain_doubt,
+    find_dense_form,
+)
+from sparsevit.patch import set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.transforms import choose_size, load_image, resize_image, to_tensor
 from sparsevit.zoo import LoadedModel
@@ -30,9 +38,10 @@ class PhotoBench:
         photo: the file's name.
         photo_size, input_size: (img_h, img_w) pixels of the file, and fed to the network.
         schedule: of the sparse run.
-        dense_form: which dense form ran, the faster one; see ``LatencyReport``.
+        dense_form: which of ``sparsevit.dense.DENSE_FORMS`` ran, the fastest.
         device, dtype, repeats: how it was run.
         other_load: share of the CPUs that other processes used meanwhile, None if unknown.
+        doubt: why these latencies are not worth quoting; None if they are.
         dense_ms, sparse_ms: of each of ``STEPS``. "network" ends with the prediction on the CPU.
         dense_total_ms, sparse_total_ms: medians of the whole.
     """
@@ -47,6 +56,7 @@ class PhotoBench:
     dtype: str
     repeats: int
     other_load: float | None
+    doubt: str | None
     dense_ms: dict[str, float]
     sparse_ms: dict[str, float]
     dense_total_ms: float
@@ -85,18 +95,19 @@ def time_photo(
     images = to_tensor(resize_image(pixels, size), loaded.mean, loaded.std)
     form = find_dense_form(module, images.to(loaded.device, loaded.dtype))
     samples: dict[bool, list[list[float]]] = {True: [], False: []}
-    with LoadMeter() as meter, torch.inference_mode():
+    with LoadMeter(loaded.device) as meter, torch.inference_mode():
         for number in range(WARMUP_RUNS + repeats):
             for is_dense in (True, False):
-                set_sparsity(module, 0.0 if is_dense else schedule)
-                as_host = is_dense and form == "host"
-                with host_form(module) if as_host else nullcontext():
+                set_sparsity(module, schedule)
+                with as_dense(module, form) if is_dense else nullcontext():
                     steps = _run_once(loaded, photo, size)
                 if number >= WARMUP_RUNS:
                     samples[is_dense].append(steps)
             if on_round is not None:
                 on_round(number + 1)
     dense, sparse = (np.array(samples[key]) for key in (True, False))  # (repeats, steps)
+    all_dense, all_sparse = (LatencyStats(tuple(x.sum(axis=1).tolist())) for x in (dense, sparse))
+    mac_ratio = loaded.find_mac_ratio(size, schedule)
     return PhotoBench(
         model=loaded.name,
         photo=photo.name,
@@ -108,10 +119,11 @@ def time_photo(
         dtype=str(loaded.dtype).removeprefix("torch."),
         repeats=repeats,
         other_load=meter.other_load,
+        doubt=explain_doubt(all_dense, all_sparse, meter.other_load, mac_ratio),
         dense_ms=_describe(dense),
         sparse_ms=_describe(sparse),
-        dense_total_ms=_median(dense.sum(axis=1)),
-        sparse_total_ms=_median(sparse.sum(axis=1)),
+        dense_total_ms=round(all_dense.median_ms, 2),
+        sparse_total_ms=round(all_sparse.median_ms, 2),
     )
 
 

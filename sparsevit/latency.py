@@ -9,15 +9,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparsevit.patch import find_stages, get_sparsity, host_form, set_sparsity
+from sparsevit.dense import choose_dense, make_runs
+from sparsevit.patch import find_stages, get_sparsity, set_sparsity
 
 WARMUP_RUNS = 2
+
+#: Other programs using more than this share of the CPUs spoil a measurement: on two cores, both of
+#: them busy with one network, each run then waits for the slower core and takes a tenth longer.
+MAX_OTHER_LOAD = 0.05
+
+#: The middle half of the speed-ups of neighbouring runs may differ by this factor. On a quiet
+#: machine it is below 1.1; at 1.25 the median of five is uncertain by a tenth.
+MAX_SPREAD = 1.25
+
+#: A speed-up may beat the arithmetic by this factor: sparse runs fit the caches better. In all
+#: benchmarks on quiet machines the most was 1.03.
+MAX_BEYOND_IDEAL = 1.15
+
+_FEWEST_SPREAD = 3  # rounds; fewer say nothing of how much they differ
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.01
 
 
 @dataclass(frozen=True)
@@ -60,12 +76,13 @@ class LatencyReport:
 
     Attributes:
         dense, sparse: what was measured, run by run in turn.
-        dense_form: which dense form was the fastest and so is the rival: "host" (the host
-            library's own code with fused attention) or "sparsevit" (our blocks with every window).
+        dense_form: which of ``sparsevit.dense.DENSE_FORMS`` was the fastest and so is the rival.
         device: what it ran on, e.g. "cpu (2 threads)".
         dtype: e.g. "float32".
         image_size: (img_h, img_w) pixels.
         batch: images at once.
+        other_load: share of the CPUs that other programs used during all rounds so far; see
+            :class:`LoadMeter`.
     """
 
     dense: LatencyStats
@@ -75,6 +92,7 @@ class LatencyReport:
     dtype: str
     image_size: tuple[int, int]
     batch: int
+    other_load: float | None = None
 
     @property
     def speedup(self) -> float:
@@ -84,8 +102,67 @@ class LatencyReport:
     @property
     def speedup_spread(self) -> tuple[float, float]:
         """10th and 90th percentile of the speed-up of neighbouring runs."""
-        ratios = np.array(self.dense.samples_ms) / np.array(self.sparse.samples_ms)
+        ratios = _find_speedups(self.dense, self.sparse)
         return float(np.percentile(ratios, 10)), float(np.percentile(ratios, 90))
+
+    def explain_doubt(self, mac_ratio: float) -> str | None:
+        """Why the speed-up is not worth quoting, None if it is; see :func:`explain_doubt`."""
+        return explain_doubt(self.dense, self.sparse, self.other_load, mac_ratio)
+
+
+def explain_doubt(
+    dense: LatencyStats,
+    sparse: LatencyStats,
+    other_load: float | None,
+    mac_ratio: float | None = None,
+) -> str | None:
+    """Why a speed-up is not worth quoting, in words without a capital and stop; None if it is.
+
+    Args:
+        dense, sparse: what was timed in turn, round by round.
+        other_load: of :class:`LoadMeter` meanwhile; unknown is no reason to doubt.
+        mac_ratio: multiply-accumulates, sparse over dense; None where they are not known.
+    """
+    speedups = _find_speedups(dense, sparse)
+    low, high = np.percentile(speedups, [25, 75])
+    speedup = dense.median_ms / sparse.median_ms
+    if other_load is not None and other_load > MAX_OTHER_LOAD:
+        reason = f"other programs used {100 * other_load:.0f} % of its CPUs"
+    elif len(speedups) >= _FEWEST_SPREAD and high > MAX_SPREAD * low:
+        reason = f"speed-ups of neighbouring runs differ by a factor of {high / low:.1f}"
+    elif mac_ratio is not None and speedup * mac_ratio > MAX_BEYOND_IDEAL:
+        reason = (
+            f"the speed-up {speedup:.2f}x beats what the arithmetic allows ({1 / mac_ratio:.2f}x)"
+        )
+    else:
+        return None
+    return f"this machine is busy: {reason}"
+
+
+def find_doubt(
+    stats: Mapping[str, LatencyStats],
+    dense: str,
+    other_load: float | None,
+    mac_ratios: Mapping[str, float],
+) -> str | None:
+    """:func:`explain_doubt` of many things timed in turn: why one of them is not worth quoting.
+
+    Args:
+        stats: name -> what was timed.
+        dense: name of what the others are held against.
+        other_load: of :class:`LoadMeter` meanwhile.
+        mac_ratios: name -> multiply-accumulates over those of dense, where they are known.
+    """
+    doubts = (
+        explain_doubt(stats[dense], found, other_load, mac_ratios.get(name))
+        for name, found in stats.items()
+    )
+    return next(filter(None, doubts), None)
+
+
+def _find_speedups(dense: LatencyStats, sparse: LatencyStats) -> np.ndarray:
+    """(rounds,) of the two runs of each round."""
+    return np.array(dense.samples_ms) / np.array(sparse.samples_ms)
 
 
 def time_interleaved(
@@ -140,15 +217,15 @@ def measure_latency(
 ) -> LatencyReport:
     """Time a sparsified model dense and at ``schedule``, interleaved.
 
-    The dense rival is whichever dense form is faster here: the host's own code with fused
-    attention, or our blocks with every window kept. The model's schedule is left as it was.
+    The dense rival is whichever of ``sparsevit.dense.DENSE_FORMS`` is the fastest here. The model's
+    schedule is left as it was.
 
     Args:
         model: a sparsified model in evaluation mode.
         images: (B, 3, img_h, img_w) on the model's device, in its dtype.
         schedule: any form ``model.sparsity`` accepts.
         repeats: timed runs of each, >= 1.
-        dense_form: "host" or "sparsevit" where it is known which is faster; found out if None.
+        dense_form: where it is known which is the fastest; found out if None.
 
     Raises:
         ValueError: repeats < 1.
@@ -177,10 +254,11 @@ def refine_latency(
     """
     runs = make_runs(model, images, {"sparse": schedule})
     dense, sparse = LatencyStats(()), LatencyStats(())
+    meter = LoadMeter(images.device)
     for number in range(repeats):
         before = get_sparsity(model)
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), meter:
                 dense_form = dense_form or find_dense_form(model, images)
                 pair = {"dense": runs[dense_form], "sparse": runs["sparse"]}
                 stats = time_interleaved(
@@ -198,65 +276,29 @@ def refine_latency(
             dtype=str(images.dtype).removeprefix("torch."),
             image_size=(images.shape[-2], images.shape[-1]),
             batch=images.shape[0],
+            other_load=meter.other_load,
         )
 
 
 def find_dense_form(model: nn.Module, images: Tensor) -> str:
-    """Which dense form is faster here: "host", its own code fused, or "sparsevit", our blocks.
+    """Which of ``sparsevit.dense.DENSE_FORMS`` is the fastest here, by a few runs of each.
 
     Args:
         model: a sparsified model in evaluation mode; its schedule is left as it was.
         images: (B, 3, img_h, img_w) on the model's device, in its dtype.
     """
     before = get_sparsity(model)
-    runs = make_runs(model, images, {})
-    rivals = {form: runs[form] for form in ("host", "sparsevit")}
     try:
         with torch.inference_mode():
-            trial = time_interleaved(rivals, repeats=3, device=images.device, warmup=1)
+            trial = time_interleaved(make_runs(model, images, {}), 3, images.device, warmup=1)
     finally:
         set_sparsity(model, before)
-    # Other work only ever slows a run down, so of few runs the best says most.
-    return min(trial, key=lambda form: min(trial[form].samples_ms))
+    return choose_dense({form: stats.samples_ms for form, stats in trial.items()})
 
 
 def join_stats(first: LatencyStats, second: LatencyStats) -> LatencyStats:
     """All runs of both, in order."""
     return LatencyStats(first.samples_ms + second.samples_ms, first.parts_ms + second.parts_ms)
-
-
-def make_runs(
-    model: nn.Module,
-    images: Tensor,
-    schedules: Mapping[str, Any],
-    forward: Callable[[Tensor], Any] | None = None,
-) -> dict[str, Callable[[], Any]]:
-    """Things to time: "host" (fused), "host default", "sparsevit" (dense), and each schedule.
-
-    Args:
-        model: a sparsified model in evaluation mode.
-        images: (B, 3, img_h, img_w) on the model's device, in its dtype.
-        schedules: name -> any form ``model.sparsity`` accepts.
-        forward: another way to run our forms, such as the model's CUDA graphs; itself if None.
-    """
-    forward = forward or model
-
-    def run_host(fused: bool) -> Callable[[], Any]:
-        def run() -> None:
-            with host_form(model, fused):
-                model(images)
-
-        return run
-
-    def run_at(schedule: Any) -> Callable[[], Any]:
-        def run() -> None:
-            set_sparsity(model, schedule)
-            forward(images)
-
-        return run
-
-    runs = {"host default": run_host(False), "host": run_host(True), "sparsevit": run_at(0.0)}
-    return runs | {name: run_at(schedule) for name, schedule in schedules.items()}
 
 
 def describe_device(device: torch.device | str) -> str:
@@ -269,34 +311,69 @@ def describe_device(device: torch.device | str) -> str:
 
 
 class LoadMeter:
-    """Share of the machine's CPUs that other processes used between entering and leaving.
+    """Share of our CPUs that other processes took inside the ``with`` blocks of this meter.
+
+    Ours are the CPUs that this process may run on; in a container with a smaller limit, the limit
+    and those inside it. All threads of this process are we. Its children are not, as they slow it
+    down like anybody else, nor is a hypervisor that gives the CPU to another machine.
 
     Attributes:
-        other_load: 0 to 1 of all CPUs after the ``with`` block; None where it cannot be read.
+        other_load: 0 to 1, of all blocks so far; None where it cannot be read, and for a GPU, whose
+            work does not wait for CPUs.
     """
 
-    other_load: float | None = None
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.other_load: float | None = None
+        self._on_cpu = torch.device(device).type == "cpu"
+        self._others_s = self._available_s = 0.0
 
     def __enter__(self) -> LoadMeter:
-        self._start = (_busy_seconds(), sum(os.times()[:2]), time.perf_counter())
+        self._start = (_read_busy(), time.process_time(), time.perf_counter())
         return self
 
     def __exit__(self, *_: object) -> None:
-        busy, own, now = _busy_seconds(), sum(os.times()[:2]), time.perf_counter()
-        if busy is None or self._start[0] is None:
+        before, now = self._start, (_read_busy(), time.process_time(), time.perf_counter())
+        if before[0] is None or now[0] is None or not self._on_cpu:
             return
-        others = (busy - self._start[0]) - (own - self._start[1])
-        available = (now - self._start[2]) * (os.cpu_count() or 1)
-        self.other_load = round(min(1.0, max(0.0, others / available)), 4)
+        busy_s, cpus = now[0].seconds - before[0].seconds, now[0].cpus
+        self._others_s += busy_s - (now[1] - before[1])
+        self._available_s += cpus * (now[2] - before[2])
+        surely_s = self._others_s - cpus * _TICK_S  # the kernel counts in ticks
+        self.other_load = round(min(1.0, max(0.0, surely_s / self._available_s)), 4)
 
 
-def _busy_seconds() -> float | None:
+class _Busy(NamedTuple):
+    seconds: float
+    cpus: float
+
+
+def _read_busy(root: Path = Path("/")) -> _Busy | None:
+    """Seconds that our CPUs have worked for anybody since some moment, and how many they are."""
     try:
-        first = Path("/proc/stat").read_text().splitlines()[0].split()
-    except OSError:
+        lines = (root / "proc/stat").read_text().splitlines()
+        ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    except (OSError, AttributeError):  # not Linux
         return None
-    user, nice, system, _, _, irq, softirq, steal = (float(v) for v in first[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    seconds = 0.0
+    for name, *fields in map(str.split, lines):
+        if name in ours:
+            user, nice, system, _, _, irq, softirq, steal = map(int, fields[:8])
+            seconds += (user + nice + system + irq + softirq + steal) * _TICK_S
+    return _read_container(root, len(ours)) or _Busy(seconds, len(ours))
+
+
+def _read_container(root: Path, cpus: int) -> _Busy | None:
+    """The same of our control group (version 2), if it is limited to fewer CPUs."""
+    try:
+        group = (root / "proc/self/cgroup").read_text().partition("0::/")[2].partition("\n")[0]
+        folder = root / "sys/fs/cgroup" / group
+        quota, period = (folder / "cpu.max").read_text().split()
+        usage = (folder / "cpu.stat").read_text().split()
+        limit = int(quota) / int(period)
+        seconds = int(usage[usage.index("usage_usec") + 1]) / 1e6
+    except (OSError, ValueError):  # no such group, or no limit: "max"
+        return None
+    return _Busy(seconds, limit) if limit < cpus else None
 
 
 def _cpu_name() -> str:

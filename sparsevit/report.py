@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from sparsevit.analysis import Analysis
-from sparsevit.bench import MAX_OTHER_LOAD, BenchChange, BenchReport, BenchRow
+from sparsevit.bench import BenchChange, BenchReport, BenchRow
 from sparsevit.end_to_end import PhotoBench
 from sparsevit.tasks import Task
 from sparsevit.vis import (
@@ -54,7 +54,9 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     typer.echo(f"{result['photo']} at {height}x{width} through {result['model']}")
     typer.echo(f"  agreement with dense {result['agreement']['agreement']:.1%}")
     typer.echo(f"  GMACs {gmacs['dense']:.1f} -> {gmacs['sparse']:.1f}")
-    if result["latency_ms"]:
+    if result["doubt"]:
+        typer.echo(f"  {result['doubt']}, so the speed-up is not worth quoting")
+    elif result["latency_ms"]:
         latency = result["latency_ms"]
         typer.echo(
             f"  {latency['dense']:.0f} ms -> {latency['sparse']:.0f} ms, "
@@ -87,7 +89,7 @@ def print_bench(report: BenchReport, with_profile: bool = False) -> None:
     if with_profile:
         for row in report.rows:
             _print_profile(row)
-    _warn_unless_quiet(report.other_load)
+    warn_of_doubt(report.doubt)
 
 
 def _print_profile(row: BenchRow) -> None:
@@ -133,9 +135,10 @@ def print_photo_bench(result: PhotoBench) -> None:
     ):
         words = ", ".join(f"{step} {ms:.0f}" for step, ms in steps.items())
         typer.echo(f"{name:6}  {total:6.0f} ms  ({words})")
-    _warn_unless_quiet(result.other_load)
+    warn_of_doubt(result.doubt)
 
 
-def _warn_unless_quiet(other_load: float | None) -> None:
-    if other_load is None or other_load > MAX_OTHER_LOAD:
-        typer.echo("Warning: the machine was not quiet; do not quote these numbers.", err=True)
+def warn_of_doubt(doubt: str | None) -> None:
+    """Say on standard error that latencies are not worth quoting, and why."""
+    if doubt is not None:
+        typer.echo(f"Warning: {doubt}, so these latencies are not worth quoting.", err=True)

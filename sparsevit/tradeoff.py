@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from sparsevit.analysis import PreparedImage, prepare_image
-from sparsevit.latency import LatencyStats, make_runs, time_interleaved
+from sparsevit.dense import make_runs
+from sparsevit.latency import LatencyStats, time_interleaved
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.transforms import Size
@@ -74,8 +75,7 @@ def compare_sizes(
         prepared: the photo at the largest size.
         sparse: the prediction of ``schedule`` there.
         schedule: layerwise sparsities.
-        dense_form: "host" or "sparsevit", whichever is faster; see
-            :func:`sparsevit.latency.find_dense_form`.
+        dense_form: the fastest, from :func:`sparsevit.latency.find_dense_form`.
         rounds: timed rounds, after one untimed.
         shares: of the largest shorter side, for the dense network; 1 is the largest itself.
     """

@@ -94,7 +94,7 @@ def fake_timer(runs, repeats, device, warmup=0, model=None):
         for row, ms in zip(schedule.stages, STAGE_MS, strict=True):
             parts.append(ms * float(np.mean([1 - s for s in row])))
         parts.append(FIXED_MS / 2)
-        if name == "host":
+        if name.startswith("host"):
             parts = [2 * part for part in (FIXED_MS / 2, *STAGE_MS, FIXED_MS / 2)]
         stats[name] = LatencyStats((sum(parts),), (tuple(parts),))
     return stats
@@ -104,6 +104,7 @@ def fake_timer(runs, repeats, device, warmup=0, model=None):
 def known_latency(monkeypatch: pytest.MonkeyPatch) -> None:
     """All timings of a search are made up, and the network is not run for them."""
     monkeypatch.setattr(make_loaded().module, "forward", lambda images: None)
+    monkeypatch.setattr(LoadedModel, "count_fixed_macs", lambda loaded, size: 0)
     monkeypatch.setattr("sparsevit.search.predictor.time_interleaved", fake_timer)
 
 

@@ -18,6 +18,7 @@ def work(folder: Path, name: str, others: str, trials: int) -> None:
     torch.set_num_threads(1)
     predictor.time_interleaved = fake_timer
     make_loaded().module.forward = lambda images: None
+    make_loaded()._fixed_macs[64, 64] = 0
     for kind in ("journal", "sqlite"):
         (folder / f"{kind} {name}").touch()
         while not (folder / f"{kind} {others}").exists():  # so that they work at the same time

@@ -24,6 +24,7 @@ LAYERS = (
     "graphs",
     "compiling",
     "cost",
+    "dense",
     "latency",
     "memory",
     "transforms",

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from sparsevit.bench import MAX_OTHER_LOAD
 from sparsevit.cli.common import (
     Checkpoint,
     Device,
@@ -26,6 +25,7 @@ from sparsevit.data.photos import PhotoFolder
 from sparsevit.data.sources import Pictures, open_pictures
 from sparsevit.evaluation import add_latency, evaluate_sizes
 from sparsevit.latency import WARMUP_RUNS
+from sparsevit.report import warn_of_doubt
 from sparsevit.schedule import read_schedule
 from sparsevit.zoo import DEFAULT_MODEL, LoadedModel
 
@@ -137,9 +137,7 @@ def _time(
         timed = add_latency(
             reports, loaded, data[0].image, repeats, on_round=lambda done: bar.update(done - bar.n)
         )
-    other_load = timed[0]["device"]["other_load"]
-    if other_load is None or other_load > MAX_OTHER_LOAD:
-        typer.echo("Warning: the machine was not quiet; do not quote these latencies.", err=True)
+    warn_of_doubt(next(filter(None, (report["device"]["doubt"] for report in timed)), None))
     return timed
 
 

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from sparsevit.bench import MAX_OTHER_LOAD
 from sparsevit.cli.common import (
     Device,
     JsonFlag,
@@ -23,6 +22,7 @@ from sparsevit.cli.common import (
 )
 from sparsevit.data.labelled import choose_split, open_data
 from sparsevit.data.pictures import describe_lack, list_pictures
+from sparsevit.report import warn_of_doubt
 from sparsevit.search import (
     AgreementJudge,
     Frontier,
@@ -212,5 +212,4 @@ def _print(result: Frontier, out: Path) -> None:
         typer.echo(
             f"Predicted latencies were off by {result.predictor_error_percent:.1f} % in the median."
         )
-    if result.other_load is None or result.other_load > MAX_OTHER_LOAD:
-        typer.echo("Warning: the machine was not quiet; do not quote these latencies.", err=True)
+    warn_of_doubt(result.doubt)

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from sparsevit.bench import MAX_OTHER_LOAD
 from sparsevit.cli.common import (
     Device,
     JsonFlag,
@@ -21,6 +20,7 @@ from sparsevit.cli.common import (
     report_errors,
 )
 from sparsevit.data.labelled import choose_split, open_data
+from sparsevit.report import warn_of_doubt
 from sparsevit.segmenter import Segmenter
 from sparsevit.studies.registry import STUDIES, Study, StudyName, run_study
 from sparsevit.studies.subject import StudyError, make_subject
@@ -131,8 +131,7 @@ def study(
         paths = [out / f"study-{name}.json", out / f"study-{name}.png"]
         paths[0].write_text(text + "\n", encoding="utf-8")
         paths[1].write_bytes(chosen.draw(document))
-    if "other_load" in document:
-        _warn_of_load(document["other_load"])
+    warn_of_doubt(document.get("doubt"))
     if as_json:
         typer.echo(text)
         return
@@ -189,11 +188,6 @@ def _describe_command(name: StudyName, options: dict[str, Any]) -> str:
             short = name_data(value) if key == "data" else value
             words += [f"--{key}", Path(value).name if is_file else str(short)]
     return shlex.join(words)
-
-
-def _warn_of_load(other_load: float | None) -> None:
-    if other_load is None or other_load > MAX_OTHER_LOAD:
-        typer.echo("Warning: the machine was not quiet; do not quote these latencies.", err=True)
 
 
 def _print(document: dict[str, Any]) -> None:

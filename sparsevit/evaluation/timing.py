@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from sparsevit.dense import DENSE_FORMS, choose_dense, make_runs
 from sparsevit.evaluation.loop import prepare_picture
-from sparsevit.latency import LoadMeter, describe_device, make_runs, time_interleaved
+from sparsevit.latency import LoadMeter, describe_device, find_doubt, time_interleaved
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.zoo import LoadedModel
-
-#: The dense forms that are timed; the fastest is what "dense" means in a result.
-DENSE_FORMS = ("host default", "host", "sparsevit")
 
 
 def add_latency(
@@ -38,15 +36,16 @@ def add_latency(
 
     Returns:
         The results with ``latency_ms`` for every schedule, and ``device {device, dtype, threads,
-        batch, rounds, other_load, dense_form}`` for every size. ``dense_form``, present where a
-        schedule is dense, is the dense form that was the fastest and so is the one timed;
-        other_load is the share of the CPUs that other processes used, None if unknown.
+        batch, rounds, other_load, doubt, dense_form}`` for every size. ``dense_form``, present
+        where a schedule is dense, is the dense form that was the fastest and so is the one timed;
+        other_load is the share of the CPUs that other processes used, None if unknown; doubt says
+        why the latencies are not worth quoting, None if they are.
     """
-    plans = [_plan_runs(loaded, image, report) for report in reports]
+    plans, ratios = zip(*(_plan_runs(loaded, image, report) for report in reports), strict=True)
     runs = {f"{i} {name}": run for i, plan in enumerate(plans) for name, run in plan.items()}
     before = get_sparsity(loaded.module)
     try:
-        with torch.inference_mode(), LoadMeter() as meter:
+        with torch.inference_mode(), LoadMeter(loaded.device) as meter:
             stats = time_interleaved(runs, rounds, loaded.device, on_round=on_round)
     finally:
         set_sparsity(loaded.module, before)
@@ -60,27 +59,38 @@ def add_latency(
     }
     timed = []
     for number, (report, plan) in enumerate(zip(reports, plans, strict=True)):
-        medians = {name: round(stats[f"{number} {name}"].median_ms, 2) for name in plan}
-        rivals = [form for form in DENSE_FORMS if form in plan]
-        dense_form = min(rivals, key=medians.__getitem__, default="")
+        found = {name: stats[f"{number} {name}"] for name in plan}
+        medians = {name: round(stat.median_ms, 2) for name, stat in found.items()}
+        rivals = {form: found[form].samples_ms for form in DENSE_FORMS if form in plan}
+        dense_form = choose_dense(rivals) if rivals else ""
         results = [
             result | {"latency_ms": medians[str(i) if str(i) in plan else dense_form]}
             for i, result in enumerate(report["results"])
         ]
-        note = {"dense_form": dense_form} if dense_form else {}
+        rival = dense_form or next(iter(plan))
+        note: dict[str, Any] = {"doubt": find_doubt(found, rival, meter.other_load, ratios[number])}
+        if dense_form:
+            note["dense_form"] = dense_form
         timed.append(report | {"results": results, "device": block | note})
     return timed
 
 
 def _plan_runs(
     loaded: LoadedModel, image: np.ndarray, report: dict[str, Any]
-) -> dict[str, Callable[[], Any]]:
-    """The forwards to time: each sparse schedule by its number, and the dense forms if asked."""
+) -> tuple[dict[str, Callable[[], Any]], dict[str, float]]:
+    """The forwards to time: each sparse schedule by its number, and the dense forms if asked.
+
+    Returns:
+        They, and beside dense the multiply-accumulates of the sparse ones over those of dense.
+    """
     size = None if report["size"] == "native" else report["size"]
     images = prepare_picture(image, size, loaded, loaded.multiple)
     images = images.to(loaded.device, loaded.dtype)
     schedules = [SparsitySchedule.parse(r["schedule"], loaded.depths) for r in report["results"]]
     sparse = {str(i): schedule for i, schedule in enumerate(schedules) if not schedule.is_dense}
     runs = make_runs(loaded.module, images, sparse)
-    dense_forms = DENSE_FORMS if len(sparse) < len(schedules) else ()
-    return {name: runs[name] for name in (*dense_forms, *sparse)}
+    if len(sparse) == len(schedules):
+        return {name: runs[name] for name in sparse}, {}
+    size_px = images.shape[-2], images.shape[-1]
+    ratios = {name: loaded.find_mac_ratio(size_px, schedule) for name, schedule in sparse.items()}
+    return {name: runs[name] for name in (*DENSE_FORMS, *sparse)}, ratios

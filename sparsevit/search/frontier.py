@@ -64,6 +64,7 @@ class Frontier:
         budget_ms: the latency that was asked for, None without a budget.
         predictor_error_percent: median error of predicted_ms on measured schedules, None if it was
             not measured.
+        doubt: why the measured latencies are not worth quoting; None if they are.
         versions: of sparsevit, torch, timm and optuna.
     """
 
@@ -83,6 +84,7 @@ class Frontier:
     points: tuple[FrontierPoint, ...]
     budget_ms: float | None = None
     predictor_error_percent: float | None = None
+    doubt: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparsevit.dense import DENSE_FORMS, choose_dense, make_runs
 from sparsevit.latency import (
     WARMUP_RUNS,
     LatencyStats,
     LoadMeter,
     describe_device,
+    find_doubt,
     join_stats,
-    make_runs,
     time_interleaved,
 )
 from sparsevit.patch import get_sparsity, set_sparsity
@@ -78,10 +79,11 @@ class LatencyPredictor:
         scoring_ms: of every stage, what a stage takes as soon as one pair is pruned; 0 for a stage
             of one pair, where it is part of ``stages_ms``.
         dense_ms: of the fastest dense form.
-        dense_form: which one it was; see :class:`sparsevit.latency.LatencyReport`.
+        dense_form: which of ``sparsevit.dense.DENSE_FORMS`` it was.
         error_percent: median over random schedules that were measured for this only.
         max_error_percent: the largest of them.
         other_load: share of the CPUs that other processes used meanwhile, None if unknown.
+        doubt: why these latencies are not worth quoting; None if they are.
     """
 
     key: PredictorKey
@@ -94,6 +96,7 @@ class LatencyPredictor:
     error_percent: float | None = None
     max_error_percent: float | None = None
     other_load: float | None = None
+    doubt: str | None = None
 
     def predict(self, schedule: SparsitySchedule) -> float:
         """Milliseconds of a schedule; the fastest dense form's where nothing is pruned.
@@ -145,7 +148,7 @@ def build_predictor(
 ) -> Iterator[tuple[int, int, LatencyPredictor | None]]:
     """Measure what a predictor needs, run by run.
 
-    A round runs the network dense in both forms, at the uniform schedules, at one that tells what
+    A round runs the network dense in every form, at the uniform schedules, at one that tells what
     scoring takes, and at random ones that tell the error. Between two runs the network may be used
     for something else; its schedule is left as it was.
 
@@ -165,10 +168,9 @@ def build_predictor(
     held_out = {f"held {i}": SparsitySchedule.random(depths, rng) for i in range(_HELD_OUT)}
     schedules = {**uniform, "mixed": SparsitySchedule.parse(mixed, depths), **held_out}
     runs = make_runs(loaded.module, images, schedules)
-    del runs["host default"]
     total = (WARMUP_RUNS + rounds) * len(runs)
     timer = time_rounds(loaded, runs, rounds, by_part=True)
-    with LoadMeter() as meter:
+    with LoadMeter(images.device) as meter:
         for done in range(1, total + 1):
             stats = next(timer)
             if done < total:
@@ -193,7 +195,7 @@ def time_rounds(
 
     Args:
         loaded: the network; between two steps its schedule is what it was.
-        runs: from :func:`sparsevit.latency.make_runs`.
+        runs: from :func:`sparsevit.dense.make_runs`.
         rounds: timed rounds, >= 1, after untimed ones.
         by_part: also time the stages apart.
 
@@ -214,13 +216,6 @@ def time_rounds(
         yield stats
 
 
-def choose_dense(stats: dict[str, LatencyStats]) -> tuple[str, float]:
-    """Which of the dense forms "host" and "sparsevit" is faster, and its median in ms."""
-    # Other work only ever slows a run down, so of few runs the best says most.
-    form = min(("host", "sparsevit"), key=lambda name: min(stats[name].samples_ms))
-    return form, stats[form].median_ms
-
-
 def _fit(
     key: PredictorKey,
     depths: Sequence[int],
@@ -237,16 +232,17 @@ def _fit(
         mixed = (0.0,) * (pairs - 1) + (_MIXED,)
         missing = measured - _predict_stage(mixed, costs, 0.0)  # 1 - 1 / pairs of it
         scoring_ms.append(max(0.0, missing * pairs / (pairs - 1)) if pairs > 1 else 0.0)
-    dense_form, dense_ms = choose_dense(stats)
+    dense_form = choose_dense({form: stats[form].samples_ms for form in DENSE_FORMS})
     return LatencyPredictor(
         key=key,
         depths=tuple(depths),
         fixed_ms=float(np.median(parts[:, 0]) + np.median(parts[:, -1])),
         stages_ms=tuple(tuple(costs) for costs in stages_ms.tolist()),
         scoring_ms=tuple(scoring_ms),
-        dense_ms=dense_ms,
+        dense_ms=stats[dense_form].median_ms,
         dense_form=dense_form,
         other_load=other_load,
+        doubt=find_doubt(stats, dense_form, other_load, {}),
     )
 
 

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 import sparsevit
-from sparsevit.latency import WARMUP_RUNS, LoadMeter, make_runs
+from sparsevit.dense import DENSE_FORMS, choose_dense, make_runs
+from sparsevit.latency import WARMUP_RUNS, LoadMeter, find_doubt
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search.errors import SearchError
 from sparsevit.search.evolution import Breeder, Plan
@@ -32,7 +33,6 @@ from sparsevit.search.judge import Judge
 from sparsevit.search.predictor import (
     LatencyPredictor,
     build_predictor,
-    choose_dense,
     make_key,
     read_predictor,
     time_rounds,
@@ -141,7 +141,10 @@ class _Search:
         )
         for step in build_predictor(self._loaded, self._images):
             done, total, built = step
-            yield SearchProgress("timing", done, total, note=note if done == 1 else "")
+            if built is not None and built.doubt is not None:
+                note = f"Latencies are predicted by an uncertain measurement: {built.doubt}."
+            yield SearchProgress("timing", done, total, note=note)
+            note = ""
         assert built is not None
         if path is not None:
             built.save(path)
@@ -222,15 +225,18 @@ class _Search:
         points = self._thin(finalists, _MAX_FINALISTS)
         schedules = {str(i): p.schedule for i, p in enumerate(points) if not p.schedule.is_dense}
         runs = make_runs(self._loaded.module, self._images, schedules)
-        del runs["host default"]
         total = (WARMUP_RUNS + MEASURED_ROUNDS) * len(runs)
         timer = time_rounds(self._loaded, runs, MEASURED_ROUNDS)
-        with LoadMeter() as meter:
+        with LoadMeter(self._images.device) as meter:
             for done in range(1, total + 1):
                 stats = next(timer)
                 if done < total:
                     yield self._report("measuring", done, total, points)
-        _, dense_ms = choose_dense(stats)
+        form = choose_dense({form: stats[form].samples_ms for form in DENSE_FORMS})
+        dense_ms = stats[form].median_ms
+        size = self._predictor.key.size
+        ratios = {name: self._loaded.find_mac_ratio(size, s) for name, s in schedules.items()}
+        doubt = find_doubt(stats, form, meter.other_load, ratios)
         points = find_pareto(
             replace(
                 point,
@@ -241,7 +247,7 @@ class _Search:
             )
             for i, point in enumerate(points)
         )
-        result = self._conclude(points, dense_ms, meter.other_load)
+        result = self._conclude(points, dense_ms, meter.other_load, doubt)
         if self._folder is not None:
             result.save(self._folder / FRONTIER_FILE)
         yield self._report("measuring", total, total, points, result=result)
@@ -306,7 +312,11 @@ class _Search:
         )
 
     def _conclude(
-        self, points: Sequence[FrontierPoint], dense_ms: float, other_load: float | None
+        self,
+        points: Sequence[FrontierPoint],
+        dense_ms: float,
+        other_load: float | None,
+        doubt: str | None,
     ) -> Frontier:
         key, judge = self._predictor.key, self._judge
         budget_ms = self._read_budget(dense_ms)
@@ -327,6 +337,7 @@ class _Search:
             points=tuple(points),
             budget_ms=None if budget_ms is None else round(budget_ms, _MS_DECIMALS),
             predictor_error_percent=self._predictor.error_percent,
+            doubt=doubt,
             versions={
                 "sparsevit": sparsevit.__version__,
                 **{name: version(name) for name in ("torch", "timm", "optuna")},

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from sparsevit.data.occurrence import watch_labels
+from sparsevit.dense import choose_dense
 from sparsevit.evaluation import make_iou_metric
-from sparsevit.latency import WARMUP_RUNS, LoadMeter, time_interleaved
-from sparsevit.studies.subject import Run, Subject, Variant
+from sparsevit.latency import WARMUP_RUNS, LoadMeter, find_doubt, time_interleaved
+from sparsevit.studies.subject import Subject, Variant
 from sparsevit.tasks.semantic import read_classes
 
 
@@ -100,7 +101,7 @@ def score_variants(subject: Subject, variants: Sequence[Variant]) -> list[Measur
 
 def time_measured(
     subject: Subject, measured: Sequence[Measured]
-) -> tuple[list[Measured], float | None]:
+) -> tuple[list[Measured], dict[str, Any]]:
     """Time every variant on the first picture, interleaved, in this process.
 
     Args:
@@ -108,27 +109,31 @@ def time_measured(
         measured: the variants.
 
     Returns:
-        The same with their latency, and the share of the CPUs that other processes used meanwhile,
-        None if unknown.
+        The same with their latency, and ``{other_load, doubt}``: the share of the CPUs that other
+        processes used meanwhile, None if unknown, and why the latencies are not worth quoting, None
+        if they are.
     """
     image = subject.data[0].image
     variants = [one.variant for one in measured]
     images = {v.short_side: subject.prepare(image, v.short_side) for v in variants}
     runs: dict[str, Callable[[], Tensor]] = {}
+    forms: list[list[str]] = []  # of every variant the names of its runs
     for number, variant in enumerate(variants):
-        forms: tuple[Run, ...] = (variant.run, *variant.rivals)
-        for form, run in enumerate(forms):
-            runs[f"{number} {form}"] = partial(run, images[variant.short_side])
+        both = {f"{number} {i}": run for i, run in enumerate((variant.run, *variant.rivals))}
+        runs |= {name: partial(run, images[variant.short_side]) for name, run in both.items()}
+        forms.append(list(both))
     total = subject.rounds + WARMUP_RUNS
-    with torch.inference_mode(), LoadMeter() as meter:
+    with torch.inference_mode(), LoadMeter(subject.loaded.device) as meter:
         stats = time_interleaved(
             runs,
             subject.rounds,
             subject.loaded.device,
             on_round=lambda done: subject.report("timing", done, total),
         )
-    timed = []
-    for number, one in enumerate(measured):
-        forms_ms = [stats[f"{number} {f}"].median_ms for f in range(1 + len(one.variant.rivals))]
-        timed.append(replace(one, latency_ms=min(forms_ms)))
-    return timed, meter.other_load
+    fastest = [choose_dense({name: stats[name].samples_ms for name in names}) for names in forms]
+    timed = [
+        replace(one, latency_ms=stats[name].median_ms)
+        for one, name in zip(measured, fastest, strict=True)
+    ]
+    doubt = find_doubt(stats, fastest[0], meter.other_load, {})
+    return timed, {"other_load": meter.other_load, "doubt": doubt}

@@ -124,8 +124,9 @@ def run_study(
 
     Returns:
         What JSON can hold: ``{study, finding, command, date, model, data, pictures, size, device,
-        dtype, threads, versions, rows, ...}`` and ``seeds``, ``rounds`` and ``other_load`` where
-        they matter. ``size`` is the (img_h, img_w) of the first picture at each size.
+        dtype, threads, versions, rows, ...}`` and ``seeds``, ``rounds``, ``other_load`` and
+        ``doubt`` where they matter. ``size`` is the (img_h, img_w) of the first picture at each
+        size.
 
     Raises:
         StudyError: the study cannot be made of this subject.

@@ -19,8 +19,8 @@ def compare_resolutions(subject: Subject) -> dict[str, Any]:
         subject: with two sizes or more.
 
     Returns:
-        ``{rows, gains, other_load, finding}``; a gain for each size that is pruned, the largest
-        first.
+        ``{rows, gains, other_load, doubt, finding}``; a gain for each size that is pruned, the
+        largest first.
 
     Raises:
         StudyError: one size only, or "native" among them.
@@ -36,7 +36,7 @@ def compare_resolutions(subject: Subject) -> dict[str, Any]:
         for side in sides[:-1]
         for s in SPARSITIES
     ]
-    measured, other_load = time_measured(subject, score_variants(subject, variants))
+    measured, timing = time_measured(subject, score_variants(subject, variants))
     dense = [one for one in measured if one.variant.group == DENSE_GROUP]
     gains = [
         compare_curves(
@@ -56,7 +56,7 @@ def compare_resolutions(subject: Subject) -> dict[str, Any]:
     return {
         "rows": [one.to_row() for one in measured],
         "gains": [gain.to_dict() for gain in gains if gain is not None],
-        "other_load": other_load,
+        **timing,
         "finding": finding,
     }
 

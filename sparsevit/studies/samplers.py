@@ -62,7 +62,7 @@ def compare_samplers(subject: Subject, trials: int = 150, budget: str = "0.6x") 
 
     Returns:
         ``{rows, curves, budget_ms, dense_ms, dense_miou, trials, population, evaluated,
-        predictor_error_percent, other_load, finding}``. ``curves {sampler: {best_miou,
+        predictor_error_percent, other_load, doubt, finding}``. ``curves {sampler: {best_miou,
         hypervolume}}`` hold a list for each seed with a value for each trial, ``best_miou`` None
         before a schedule is fast enough; ``evaluated`` counts different schedules of all searches.
 
@@ -108,6 +108,7 @@ def compare_samplers(subject: Subject, trials: int = 150, budget: str = "0.6x") 
         "evaluated": judge.num_known,
         "predictor_error_percent": predictor.error_percent,
         "other_load": predictor.other_load,
+        "doubt": predictor.doubt,
         "finding": _describe(curves, trials, budget),
     }
 

@@ -12,8 +12,9 @@ import numpy as np
 from torch import Tensor
 
 from sparsevit.data.labelled import LabelledData
+from sparsevit.dense import DENSE_FORMS, as_dense
 from sparsevit.evaluation import check_classes, prepare_picture
-from sparsevit.patch import host_form, set_sparsity, sparsify
+from sparsevit.patch import set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.scoring import Score
 from sparsevit.segmenter import Segmenter
@@ -172,17 +173,16 @@ def make_dense(
         loaded: the network.
         name, group, note, short_side: see :class:`Variant`.
     """
-    model = loaded.module
 
-    def run_host(fused: bool) -> Run:
+    def run_form(form: str) -> Run:
         def run(images: Tensor) -> Tensor:
-            with host_form(model, fused):
-                return model(images)
+            with as_dense(loaded.module, form):
+                return loaded.module(images)
 
         return run
 
     dense = make_pruned(loaded, 0.0, name, group, note, short_side)
-    return replace(dense, rivals=(run_host(False), run_host(True)))
+    return replace(dense, rivals=tuple(run_form(f) for f in DENSE_FORMS if f != "sparsevit"))
 
 
 def make_pruned(

@@ -30,7 +30,8 @@ def compare_tokens(subject: Subject, against: Path | None = None) -> dict[str, A
             dense beside them.
 
     Returns:
-        ``{rows, gains, other_load, finding}``; gains of windows over pruned and merged tokens.
+        ``{rows, gains, other_load, doubt, finding}``; gains of windows over pruned and over merged
+        tokens.
     """
     side = subject.short_side
     pruned = reduce_tokens(subject.loaded, "prune")
@@ -50,7 +51,7 @@ def compare_tokens(subject: Subject, against: Path | None = None) -> dict[str, A
     if against is not None:
         rival = load_rival(subject, against)
         variants.append(make_dense(rival, against.stem, NARROWER, against.stem, side))
-    measured, other_load = time_measured(subject, score_variants(subject, variants))
+    measured, timing = time_measured(subject, score_variants(subject, variants))
     gains = [
         compare_curves(WINDOWS, f"with {group}", _pick(measured, WINDOWS), _pick(measured, group))
         for group in (PRUNED, MERGED)
@@ -62,7 +63,7 @@ def compare_tokens(subject: Subject, against: Path | None = None) -> dict[str, A
     return {
         "rows": [one.to_row() for one in measured],
         "gains": [gain.to_dict() for gain in gains if gain is not None],
-        "other_load": other_load,
+        **timing,
         "finding": f"A network with {WINDOWS} is {words[0]}, and {words[1]}.",
     }
 

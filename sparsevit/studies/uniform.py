@@ -30,7 +30,8 @@ def compare_with_uniform(subject: Subject, frontier: Path | None = None) -> dict
         frontier: a file of ``sparsevit search``; the shipped one of the network if None.
 
     Returns:
-        ``{rows, gains, searched, other_load, finding}``; ``searched`` says on what the search was.
+        ``{rows, gains, searched, other_load, doubt, finding}``; ``searched`` says on what the
+        search was.
 
     Raises:
         FrontierError: no such file, no frontier, or of another network.
@@ -61,7 +62,7 @@ def compare_with_uniform(subject: Subject, frontier: Path | None = None) -> dict
         make_pruned(subject.loaded, s, f"uniform {s:g}", UNIFORM, f"{s:g}", side)
         for s in UNIFORM_SPARSITIES
     ]
-    measured, other_load = time_measured(subject, score_variants(subject, variants))
+    measured, timing = time_measured(subject, score_variants(subject, variants))
     searched = [one for one in measured if one.variant.group == SEARCHED]
     uniform = [one for one in measured if one.variant.group == UNIFORM]
     if not searched:
@@ -82,6 +83,6 @@ def compare_with_uniform(subject: Subject, frontier: Path | None = None) -> dict
             "metric": found.metric,
             "trials": found.trials,
         },
-        "other_load": other_load,
+        **timing,
         "finding": finding,
     }

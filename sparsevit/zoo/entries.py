@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from sparsevit.cost import count_fixed_macs
+from sparsevit.cost import count_fixed_macs, count_macs
 from sparsevit.patch import get_depths
+from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks import Task
 from sparsevit.transforms import SIZE_MULTIPLE
 
@@ -94,3 +95,13 @@ class LoadedModel:
         if image_size not in self._fixed_macs:
             self._fixed_macs[image_size] = count_fixed_macs(self.module, image_size)
         return self._fixed_macs[image_size]
+
+    def find_mac_ratio(self, image_size: tuple[int, int], schedule: SparsitySchedule) -> float:
+        """Multiply-accumulates of one image at a schedule over those without pruning.
+
+        Args:
+            image_size: (img_h, img_w) pixels.
+            schedule: layerwise sparsities.
+        """
+        fixed_macs = self.count_fixed_macs(image_size)
+        return count_macs(self.module, image_size, schedule, fixed_macs).mac_ratio
