@@ -114,7 +114,7 @@ def prepare_image(
     """Resize and normalise a photo for a network, and run the network dense on it once.
 
     Args:
-        loaded: the network.
+        loaded: the network; its schedule is left as it was.
         image: (img_h, img_w, 3) uint8 RGB.
         short_side: pixels of the shorter side fed to the network; the photo's own if None.
     """
@@ -136,7 +136,7 @@ def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Anal
     """Run a network at a schedule on a prepared photo and compare with dense.
 
     Args:
-        loaded: the network the photo was prepared for.
+        loaded: the network the photo was prepared for; its schedule is left as it was.
         prepared: from :func:`prepare_image`.
         schedule: any form ``model.sparsity`` accepts.
 
@@ -147,23 +147,28 @@ def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Anal
     if prepared.model != loaded.name:
         raise ValueError(f"The picture was prepared for {prepared.model}, not {loaded.name}.")
     model = loaded.module
-    set_sparsity(model, schedule)
+    schedule = SparsitySchedule.parse(schedule, loaded.depths)
     outputs = []
 
     def run() -> None:
         outputs.append(model(prepared.images))
 
-    with torch.inference_mode(), capture(model) as trace:
-        timed = time_interleaved({"sparse": run}, repeats=1, device=loaded.device, warmup=0)
+    before = get_sparsity(model)
+    try:
+        set_sparsity(model, schedule)
+        with torch.inference_mode(), capture(model) as trace:
+            timed = time_interleaved({"sparse": run}, repeats=1, device=loaded.device, warmup=0)
+    finally:
+        set_sparsity(model, before)
     sparse = loaded.task.interpret(outputs[0], prepared.input_size)
     return Analysis(
         model=loaded.name,
         prepared=prepared,
-        schedule=get_sparsity(model),
+        schedule=schedule,
         blocks=tuple(trace.blocks),
         sparse=sparse,
         agreement=loaded.task.compare(prepared.dense, sparse),
-        cost=count_macs(model, prepared.input_size, get_sparsity(model), prepared.fixed_macs),
+        cost=count_macs(model, prepared.input_size, schedule, prepared.fixed_macs),
         device=describe_device(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
         forward_ms=timed["sparse"].median_ms,
@@ -176,7 +181,7 @@ def measure(
     """The same analysis with its latency, measured now.
 
     Args:
-        loaded: the network.
+        loaded: the network; its schedule is left as it was.
         analysis: what to time.
         repeats: timed runs of dense and sparse each.
         dense_form: see :func:`sparsevit.latency.measure_latency`.

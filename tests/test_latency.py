@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from latency_support import FakeClock
 from timm.models.swin_transformer import SwinTransformer
 
 import sparsevit
@@ -16,24 +17,6 @@ from sparsevit.latency import (
 )
 from sparsevit.memory import peak_extra_mb
 from sparsevit.patch import host_form
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.calls: list[str] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def task(self, name: str, *seconds: float):
-        durations = iter(seconds)
-
-        def run() -> None:
-            self.calls.append(name)
-            self.now += next(durations)
-
-        return run
 
 
 def test_runs_take_turns_and_warm_up_is_left_out():
