@@ -1,16 +1,24 @@
 """Timing logic under a clock we set by hand; no test here asserts real milliseconds."""
 
+import os
+import threading
+import time
+import zlib
+
 import pytest
 import torch
 from latency_support import FakeClock
 from timm.models.swin_transformer import SwinTransformer
 
 import sparsevit
+from sparsevit import latency
 from sparsevit.dense import DENSE_FORMS
 from sparsevit.latency import (
     LatencyReport,
     LatencyStats,
     LoadMeter,
+    explain_doubt,
+    find_doubt,
     measure_latency,
     refine_latency,
     time_interleaved,
@@ -148,7 +156,180 @@ def test_peak_memory_counts_what_is_alive_at_once():
     assert peak_extra_mb(run) == pytest.approx(6.0, abs=0.1)
 
 
-def test_load_meter_stays_in_range():
+def _make_report(
+    dense: tuple[float, ...], sparse: tuple[float, ...], other_load: float | None = None
+) -> LatencyReport:
+    stats = LatencyStats(dense), LatencyStats(sparse)
+    return LatencyReport(*stats, "host", "cpu", "float32", (64, 64), 1, other_load)
+
+
+@pytest.mark.parametrize(
+    ("dense", "sparse", "other_load", "mac_ratio", "reason"),
+    [
+        ((200, 200, 200), (100, 100, 100), 0.0, 0.5, None),
+        ((200, 200, 200), (100, 100, 100), None, 0.5, None),  # not known to be busy
+        ((200, 200, 200), (100, 100, 100), 0.05, 0.5, None),
+        ((200, 200, 200), (100, 100, 100), 0.06, 0.5, "other programs used 6 % of its CPUs"),
+        ((200,), (100,), 0.38, 0.5, "other programs used 38 % of its CPUs"),
+        # Speed-ups 2, 2, 3: the quartiles are 2 and 2.5.
+        ((200, 200, 300), (100, 100, 100), 0.0, 0.1, None),
+        (
+            *((200, 200, 310), (100, 100, 100), 0.0, 0.1),
+            "speed-ups of neighbouring runs differ by a factor of 1.3",
+        ),
+        # A machine that slows all down alike says as much as a quiet one.
+        ((200, 900, 400), (100, 450, 200), 0.0, 0.5, None),
+        # One run of five that something disturbed does not matter.
+        ((200, 200, 900, 200, 200), (100,) * 5, 0.0, 0.5, None),
+        (
+            *((200, 200, 900, 500, 200), (100,) * 5, 0.0, 0.1),
+            "speed-ups of neighbouring runs differ by a factor of 2.5",
+        ),
+        ((200, 900), (100, 100), 0.0, 0.1, None),  # two rounds say nothing of the spread
+        ((361,) * 3, (100,) * 3, 0.0, 1 / 3.2, None),  # caches
+        (
+            *((361,) * 3, (100,) * 3, 0.0, 1 / 2.2),
+            "the speed-up 3.61x beats what the arithmetic allows (2.20x)",
+        ),
+        (
+            *((361,), (100,), None, 1 / 3.1),
+            "the speed-up 3.61x beats what the arithmetic allows (3.10x)",
+        ),
+    ],
+)
+def test_a_number_that_is_worth_nothing_says_why(dense, sparse, other_load, mac_ratio, reason):
+    report = _make_report(dense, sparse, other_load)
+    doubt = None if reason is None else f"this machine is busy: {reason}"
+    assert report.explain_doubt(mac_ratio) == doubt
+    stats = {"steady": report.dense, "dense": report.dense, "sparse": report.sparse}
+    assert find_doubt(stats, "dense", other_load, {"sparse": mac_ratio}) == doubt
+
+
+def test_without_arithmetic_nothing_beats_it():
+    assert explain_doubt(LatencyStats((361.0,)), LatencyStats((100.0,)), 0.0) is None
+
+
+def test_own_work_is_no_load_and_blocks_add_up(monkeypatch):
+    busy, own, wall = iter((50.0, 53.0, 60.0, 61.0)), iter((7.0, 8.5, 9.0, 9.5)), iter((0, 2, 5, 6))
+    monkeypatch.setattr(latency, "_TICK_S", 0.0)
+    monkeypatch.setattr(latency, "_read_busy", lambda: latency._Busy(next(busy), 2))
+    monkeypatch.setattr(latency.time, "process_time", lambda: next(own))
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(wall))
+    meter = LoadMeter()
+    assert meter.other_load is None
+    with meter:
+        pass
+    assert meter.other_load == 0.375  # 3 s less 1.5 of our own, of 2 CPUs for 2 s
+    with meter:  # 1 s less 0.5 of our own; between the blocks 7 s do not count
+        pass
+    assert meter.other_load == 0.3333
+
+
+def test_a_tick_more_or_less_is_no_load(monkeypatch):
+    busy, wall = iter((0.0, 0.03)), iter((0, 0.1))
+    monkeypatch.setattr(latency, "_TICK_S", 0.01)
+    monkeypatch.setattr(latency, "_read_busy", lambda: latency._Busy(next(busy), 4))
+    monkeypatch.setattr(latency.time, "process_time", lambda: 0.0)
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(wall))
     with LoadMeter() as meter:
-        sum(range(100_000))
-    assert meter.other_load is None or 0 <= meter.other_load <= 1
+        pass
+    assert meter.other_load == 0.0
+
+
+def test_threads_of_this_process_are_its_own():
+    """As the real machine counts: what two threads of ours burn is not somebody else's."""
+    if latency._read_busy() is None:
+        pytest.skip("this machine does not say how busy it is")
+
+    def burn() -> None:
+        while time.thread_time() < 0.2:
+            zlib.crc32(b"0" * 1_000_000)  # lets go of the interpreter
+
+    threads = [threading.Thread(target=burn) for _ in range(2)]
+    before, start = latency._read_busy(), time.perf_counter()
+    with LoadMeter() as meter:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    wall_s = time.perf_counter() - start
+    busy_s = latency._read_busy().seconds - before.seconds
+    others_s = max(0.0, busy_s - 0.4)
+    assert meter.other_load <= others_s / (wall_s * before.cpus) + 0.02
+
+
+def test_a_gpu_does_not_wait_for_cpus(monkeypatch):
+    busy = iter((0.0, 9.0))
+    monkeypatch.setattr(latency, "_read_busy", lambda: latency._Busy(next(busy), 2))
+    with LoadMeter("cuda:0") as meter:
+        pass
+    assert meter.other_load is None
+
+
+def _write_machine(root, limit="max", used_s=3, group="/"):
+    """A machine of four CPUs, in hundredths of a second: what the kernel shows of it."""
+    folder = root / "sys/fs/cgroup" / group.strip("/")
+    folder.mkdir(parents=True)
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/stat").write_text(
+        "cpu  9 9 9 9 9 9 9 9 9 9\n"
+        # user nice system idle iowait irq softirq steal guest guest_nice
+        "cpu0 100 200 300 77 77 400 500 600 88 88\n"
+        "cpu1 1000 0 0 77 77 0 0 0 88 0\n"
+        "cpu2 0 0 1 77 77 0 0 0 0 0\n"
+        "cpu10 5000 0 0 0 0 0 0 0 0 0\n"
+        "intr 1 2 3\n"
+    )
+    (root / "proc/self/cgroup").write_text(f"1:name=x:/y\n0::{group}\n")
+    (folder / "cpu.max").write_text(f"{limit} 100000\n")
+    (folder / "cpu.stat").write_text(f"nr_periods 5\nusage_usec {used_s}000000\nuser_usec 1\n")
+    return root
+
+
+def test_only_the_cpus_we_may_use_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(latency, "_TICK_S", 0.01)
+    root = _write_machine(tmp_path)
+    for allowed, seconds in ({0}, 21), ({0, 1}, 31), ({1, 2}, 10.01), ({10}, 50):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, allowed=allowed: allowed)
+        assert latency._read_busy(root) == (pytest.approx(seconds), len(allowed))
+
+
+@pytest.mark.parametrize("group", ["/", "/kubepods/pod1"])
+def test_in_a_container_its_limit_is_the_machine(tmp_path, monkeypatch, group):
+    monkeypatch.setattr(latency, "_TICK_S", 0.01)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    root = _write_machine(tmp_path, limit="150000", used_s=3, group=group)
+    assert latency._read_busy(root) == (3, 1.5)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # which limits it more
+    assert latency._read_busy(root) == (21, 1)
+
+
+def test_a_machine_that_says_nothing_is_unknown(tmp_path, monkeypatch):
+    assert latency._read_busy(tmp_path) is None
+    monkeypatch.setattr(latency, "_read_busy", lambda: None)
+    with LoadMeter() as meter:
+        pass
+    assert meter.other_load is None
+
+
+def test_a_report_knows_the_load_of_all_its_rounds(model, monkeypatch):
+    """Own work while others may use the model between two rounds is not in it."""
+    entered = []
+
+    class FakeMeter:
+        def __init__(self, device):
+            self.other_load = None
+
+        def __enter__(self):
+            entered.append(model.sparsity)
+
+        def __exit__(self, *_):
+            self.other_load = len(entered) / 10
+
+    monkeypatch.setattr(latency, "LoadMeter", FakeMeter)
+    reports = refine_latency(model, torch.randn(1, 3, 64, 64), 0.6, repeats=3)
+    loads = []
+    for report in reports:
+        loads.append(report.other_load)
+        assert len(entered) == len(loads)
+    assert loads == [0.1, 0.2, 0.3]
