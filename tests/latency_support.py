@@ -71,3 +71,10 @@ def pace(
     patch.setattr(latency, "_time", lambda run, _, network: time_one(run, clock, network))
     patch.setattr(latency, "_read_busy", lambda: None)
     return clock, ran
+
+
+def set_load(patch: pytest.MonkeyPatch, share: float) -> None:
+    """Let every meter say that other programs used so much of the CPUs."""
+    patch.setattr(
+        latency.LoadMeter, "__exit__", lambda meter, *_: vars(meter).update(other_load=share)
+    )

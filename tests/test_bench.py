@@ -14,7 +14,7 @@ from sparsevit.bench import compare_reports, find_ops_ms, run_bench
 from sparsevit.cli import cli
 from sparsevit.end_to_end import STEPS, time_photo
 from sparsevit.latency import WARMUP_RUNS
-from sparsevit.patch import get_depths, get_sparsity, sparsify
+from sparsevit.patch import get_depths, get_sparsity, is_sparse, sparsify
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.transforms import load_image
 from sparsevit.zoo import load_model
@@ -74,6 +74,24 @@ def test_our_forms_are_replayed_as_graphs_where_there_are_any(home, monkeypatch)
     assert list(runs) == ["sparsevit 0, CUDA graph", "sparsevit 0.5, CUDA graph"]
     dense = SparsitySchedule.parse(0.0, get_depths(model))
     assert recorded == [dense.to_list(), half.to_list()]  # before anything is timed
+
+
+def test_the_compiled_host_is_the_host_and_fused(home, monkeypatch):
+    """Without the minutes that compiling takes: what would be compiled, and how it runs."""
+    ran = []
+
+    def watch(model, _):
+        attentions = [m for m in model.modules() if hasattr(m, "fused_attn")]
+        ran.append((is_sparse(model), {m.fused_attn for m in attentions}))
+
+    monkeypatch.setattr(torch, "compile", lambda model, mode=None: model)
+    model = sparsify(load_model("small").module)
+    model.register_forward_pre_hook(watch)
+    before = [m.fused_attn for m in model.modules() if hasattr(m, "fused_attn")]
+    bench._compile_host(model, torch.zeros(1, 3, 64, 64))()
+    assert ran == [(False, {True})] * 2  # once to compile, outside the timing
+    assert is_sparse(model)
+    assert before == [m.fused_attn for m in model.modules() if hasattr(m, "fused_attn")]
 
 
 @pytest.mark.gpu

@@ -11,6 +11,7 @@ from sparsevit.scoring import (
     token_magnitudes,
     window_scores,
 )
+from sparsevit.stage import StageSettings, WindowRanker
 from sparsevit.windows import get_window_grid
 
 GRIDS = [((4, 4), (2, 2), (0, 0)), ((5, 7), (2, 3), (1, 1)), ((16, 10), (7, 7), (3, 3))]
@@ -133,3 +134,16 @@ def test_gradient_energy() -> None:
 def test_unknown_scores_are_refused() -> None:
     with pytest.raises(ValueError, match="rms, l2, l1, linf, random, gradient"):
         window_scores(torch.rand(1, 4, 4), get_window_grid(4, 4, (2, 2), (0, 0)), "entropy")
+
+
+def test_every_stage_draws_at_random_by_itself():
+    """Stages whose grids are alike must not keep the same windows."""
+    grid, x = get_window_grid(12, 12, (2, 2), (0, 0)), torch.zeros(1, 12, 12, 3)
+
+    def draw(index: int, seed: int) -> list[float]:
+        ranker = WindowRanker(StageSettings(index, (0.5,), "random", seed=seed))
+        return ranker.scores(x, grid).flatten().tolist()
+
+    assert draw(0, 7) == draw(0, 7)
+    different = [draw(index, seed) for index in range(4) for seed in (0, 10)]
+    assert len({tuple(scores) for scores in different}) == 8

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from latency_support import set_load
 from search_support import (
     DEPTHS,
     KnownJudge,
@@ -29,6 +30,7 @@ from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import read_schedule
 from sparsevit.search import SearchError, SearchSettings, read_frontier, search_steps
 from sparsevit.search import study as study_file
+from sparsevit.search.predictor import read_predictor
 from sparsevit.segmenter import Segmenter, save_segmenter
 from sparsevit.training import interrupts
 
@@ -316,6 +318,7 @@ def run_command(*args: str):
 def test_the_command(files, monkeypatch):
     monkeypatch.undo()  # real timings
     monkeypatch.chdir(files)
+    set_load(monkeypatch, 0.38)
     args = ("--data", "data", "--size", "64", "--pictures", "2", "--trials", "12", "--out", "out")
     result = run_command(*args)
     assert result.exit_code == 0, result.output
@@ -325,6 +328,11 @@ def test_the_command(files, monkeypatch):
     assert (frontier.metric, frontier.data, frontier.size) == ("mIoU", "data", (64, 96))
     assert frontier.pictures == 4
     assert all(point.latency_ms for point in frontier.points)
+    doubt = "this machine is busy: other programs used 38 % of its CPUs"
+    assert (frontier.other_load, frontier.doubt) == (0.38, doubt)
+    assert read_predictor(Path("out/predictor.json")).doubt == doubt
+    assert f"Latencies are predicted by an uncertain measurement: {doubt}." in result.output
+    assert f"Warning: {doubt}, so these latencies are not worth quoting." in result.stderr
     assert Path("out/frontier.png").read_bytes().startswith(b"\x89PNG")
     assert str(files) not in Path("out/frontier.json").read_text()
     again = run_command(*args, "--json")

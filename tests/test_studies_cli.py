@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from latency_support import set_load
 from studies_support import load_toy
 from typer.testing import CliRunner
 
@@ -31,7 +32,10 @@ def run(*words: object):
     return CliRunner().invoke(cli, ["study", *map(str, words)])
 
 
-def test_tokens_against_windows_and_another_network(weights: Path, tmp_path: Path):
+def test_tokens_against_windows_and_another_network(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    set_load(monkeypatch, 0.38)
     result = run(
         "tokens", "--model", weights, "--data", DATA, "--pictures", 2, "--rounds", 1,
         "--against", weights, "--device", "cpu", "--out", tmp_path / "new",
@@ -49,7 +53,9 @@ def test_tokens_against_windows_and_another_network(weights: Path, tmp_path: Pat
         f"--against toy.safetensors"
     )
     assert set(document["versions"]) == {"sparsevit", "torch", "timm"}
-    assert "other_load" in document
+    assert document["other_load"] == 0.38
+    assert document["doubt"] == "this machine is busy: other programs used 38 % of its CPUs"
+    assert f"Warning: {document['doubt']}, so these latencies are not worth" in result.stderr
     names = [row["name"] for row in document["rows"]]
     assert len(names) == len(set(names)) == 1 + 8 + 8 + 5 + 1
     assert document["finding"] in result.output
