@@ -21,11 +21,11 @@ from sparsevit.graphs import GraphedModel
 from sparsevit.latency import (
     WARMUP_RUNS,
     LatencyStats,
-    LoadMeter,
     describe_device,
     find_doubt,
     time_interleaved,
 )
+from sparsevit.load import LoadMeter
 from sparsevit.memory import peak_extra_mb
 from sparsevit.patch import densify, get_depths, set_sparsity, sparsify, use_fused_attention
 from sparsevit.schedule import SparsitySchedule, read_schedule

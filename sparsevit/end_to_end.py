@@ -16,11 +16,11 @@ from sparsevit.dense import as_dense
 from sparsevit.latency import (
     WARMUP_RUNS,
     LatencyStats,
-    LoadMeter,
     describe_device,
     explain_doubt,
     find_dense_form,
 )
+from sparsevit.load import LoadMeter
 from sparsevit.patch import set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.transforms import choose_size, load_image, resize_image, to_tensor

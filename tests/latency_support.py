@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from torch import nn
 
-from sparsevit import latency
+from sparsevit import latency, load
 from sparsevit.patch import get_sparsity
 from sparsevit.stage import runs_as_host
 
@@ -69,12 +69,12 @@ def pace(
     time_one = latency._time
     model.register_forward_pre_hook(pass_time)
     patch.setattr(latency, "_time", lambda run, _, network: time_one(run, clock, network))
-    patch.setattr(latency, "_read_busy", lambda: None)
+    patch.setattr(load, "_read_busy", lambda: None)
     return clock, ran
 
 
 def set_load(patch: pytest.MonkeyPatch, share: float) -> None:
     """Let every meter say that other programs used so much of the CPUs."""
     patch.setattr(
-        latency.LoadMeter, "__exit__", lambda meter, *_: vars(meter).update(other_load=share)
+        load.LoadMeter, "__exit__", lambda meter, *_: vars(meter).update(other_load=share)
     )

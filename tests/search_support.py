@@ -105,7 +105,7 @@ def known_latency(monkeypatch: pytest.MonkeyPatch) -> None:
     """All timings of a search are made up, and the network is not run for them."""
     monkeypatch.setattr(make_loaded().module, "forward", lambda images: None)
     monkeypatch.setattr(LoadedModel, "count_fixed_macs", lambda loaded, size: 0)
-    monkeypatch.setattr("sparsevit.latency._read_busy", lambda: None)
+    monkeypatch.setattr("sparsevit.load._read_busy", lambda: None)
     monkeypatch.setattr("sparsevit.search.predictor.time_interleaved", fake_timer)
 
 

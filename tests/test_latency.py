@@ -11,18 +11,18 @@ from latency_support import FakeClock
 from timm.models.swin_transformer import SwinTransformer
 
 import sparsevit
-from sparsevit import latency
+from sparsevit import latency, load
 from sparsevit.dense import DENSE_FORMS
 from sparsevit.latency import (
     LatencyReport,
     LatencyStats,
-    LoadMeter,
     explain_doubt,
     find_doubt,
     measure_latency,
     refine_latency,
     time_interleaved,
 )
+from sparsevit.load import LoadMeter
 from sparsevit.memory import peak_extra_mb
 from sparsevit.patch import host_form
 
@@ -211,10 +211,10 @@ def test_without_arithmetic_nothing_beats_it():
 
 def test_own_work_is_no_load_and_blocks_add_up(monkeypatch):
     busy, own, wall = iter((50.0, 53.0, 60.0, 61.0)), iter((7.0, 8.5, 9.0, 9.5)), iter((0, 2, 5, 6))
-    monkeypatch.setattr(latency, "_TICK_S", 0.0)
-    monkeypatch.setattr(latency, "_read_busy", lambda: latency._Busy(next(busy), 2))
-    monkeypatch.setattr(latency.time, "process_time", lambda: next(own))
-    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(wall))
+    monkeypatch.setattr(load, "_TICK_S", 0.0)
+    monkeypatch.setattr(load, "_read_busy", lambda: load._Busy(next(busy), 2))
+    monkeypatch.setattr(load.time, "process_time", lambda: next(own))
+    monkeypatch.setattr(load.time, "perf_counter", lambda: next(wall))
     meter = LoadMeter()
     assert meter.other_load is None
     with meter:
@@ -227,10 +227,10 @@ def test_own_work_is_no_load_and_blocks_add_up(monkeypatch):
 
 def test_a_tick_more_or_less_is_no_load(monkeypatch):
     busy, wall = iter((0.0, 0.03)), iter((0, 0.1))
-    monkeypatch.setattr(latency, "_TICK_S", 0.01)
-    monkeypatch.setattr(latency, "_read_busy", lambda: latency._Busy(next(busy), 4))
-    monkeypatch.setattr(latency.time, "process_time", lambda: 0.0)
-    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(wall))
+    monkeypatch.setattr(load, "_TICK_S", 0.01)
+    monkeypatch.setattr(load, "_read_busy", lambda: load._Busy(next(busy), 4))
+    monkeypatch.setattr(load.time, "process_time", lambda: 0.0)
+    monkeypatch.setattr(load.time, "perf_counter", lambda: next(wall))
     with LoadMeter() as meter:
         pass
     assert meter.other_load == 0.0
@@ -238,7 +238,7 @@ def test_a_tick_more_or_less_is_no_load(monkeypatch):
 
 def test_threads_of_this_process_are_its_own():
     """As the real machine counts: what two threads of ours burn is not somebody else's."""
-    if latency._read_busy() is None:
+    if load._read_busy() is None:
         pytest.skip("this machine does not say how busy it is")
 
     def burn() -> None:
@@ -246,21 +246,21 @@ def test_threads_of_this_process_are_its_own():
             zlib.crc32(b"0" * 1_000_000)  # lets go of the interpreter
 
     threads = [threading.Thread(target=burn) for _ in range(2)]
-    before, start = latency._read_busy(), time.perf_counter()
+    before, start = load._read_busy(), time.perf_counter()
     with LoadMeter() as meter:
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     wall_s = time.perf_counter() - start
-    busy_s = latency._read_busy().seconds - before.seconds
+    busy_s = load._read_busy().seconds - before.seconds
     others_s = max(0.0, busy_s - 0.4)
     assert meter.other_load <= others_s / (wall_s * before.cpus) + 0.02
 
 
 def test_a_gpu_does_not_wait_for_cpus(monkeypatch):
     busy = iter((0.0, 9.0))
-    monkeypatch.setattr(latency, "_read_busy", lambda: latency._Busy(next(busy), 2))
+    monkeypatch.setattr(load, "_read_busy", lambda: load._Busy(next(busy), 2))
     with LoadMeter("cuda:0") as meter:
         pass
     assert meter.other_load is None
@@ -287,26 +287,26 @@ def _write_machine(root, limit="max", used_s=3, group="/"):
 
 
 def test_only_the_cpus_we_may_use_count(tmp_path, monkeypatch):
-    monkeypatch.setattr(latency, "_TICK_S", 0.01)
+    monkeypatch.setattr(load, "_TICK_S", 0.01)
     root = _write_machine(tmp_path)
     for allowed, seconds in ({0}, 21), ({0, 1}, 31), ({1, 2}, 10.01), ({10}, 50):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, allowed=allowed: allowed)
-        assert latency._read_busy(root) == (pytest.approx(seconds), len(allowed))
+        assert load._read_busy(root) == (pytest.approx(seconds), len(allowed))
 
 
 @pytest.mark.parametrize("group", ["/", "/kubepods/pod1"])
 def test_in_a_container_its_limit_is_the_machine(tmp_path, monkeypatch, group):
-    monkeypatch.setattr(latency, "_TICK_S", 0.01)
+    monkeypatch.setattr(load, "_TICK_S", 0.01)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     root = _write_machine(tmp_path, limit="150000", used_s=3, group=group)
-    assert latency._read_busy(root) == (3, 1.5)
+    assert load._read_busy(root) == (3, 1.5)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # which limits it more
-    assert latency._read_busy(root) == (21, 1)
+    assert load._read_busy(root) == (21, 1)
 
 
 def test_a_machine_that_says_nothing_is_unknown(tmp_path, monkeypatch):
-    assert latency._read_busy(tmp_path) is None
-    monkeypatch.setattr(latency, "_read_busy", lambda: None)
+    assert load._read_busy(tmp_path) is None
+    monkeypatch.setattr(load, "_read_busy", lambda: None)
     with LoadMeter() as meter:
         pass
     assert meter.other_load is None

@@ -25,6 +25,7 @@ LAYERS = (
     "compiling",
     "cost",
     "dense",
+    "load",
     "latency",
     "memory",
     "transforms",

@@ -10,7 +10,8 @@ import torch
 
 from sparsevit.dense import DENSE_FORMS, choose_dense, make_runs
 from sparsevit.evaluation.loop import prepare_picture
-from sparsevit.latency import LoadMeter, describe_device, find_doubt, time_interleaved
+from sparsevit.latency import describe_device, find_doubt, time_interleaved
+from sparsevit.load import LoadMeter
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.zoo import LoadedModel

@@ -19,12 +19,12 @@ from sparsevit.dense import DENSE_FORMS, choose_dense, make_runs
 from sparsevit.latency import (
     WARMUP_RUNS,
     LatencyStats,
-    LoadMeter,
     describe_device,
     find_doubt,
     join_stats,
     time_interleaved,
 )
+from sparsevit.load import LoadMeter
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import ADAPTATION_CHOICES, SparsitySchedule, num_pairs
 from sparsevit.search.frontier import name_network, write_text
@@ -170,11 +170,12 @@ def build_predictor(
     runs = make_runs(loaded.module, images, schedules)
     total = (WARMUP_RUNS + rounds) * len(runs)
     timer = time_rounds(loaded, runs, rounds, by_part=True)
-    with LoadMeter(images.device) as meter:
-        for done in range(1, total + 1):
+    meter = LoadMeter(images.device)
+    for done in range(1, total + 1):
+        with meter:
             stats = next(timer)
-            if done < total:
-                yield done, total, None
+        if done < total:
+            yield done, total, None
     predictor = _fit(make_key(loaded, images), depths, stats, meter.other_load)
     errors = [
         100 * abs(predictor.predict(schedule) / stats[name].median_ms - 1)

@@ -17,7 +17,8 @@ from torch import nn
 
 import sparsevit
 from sparsevit.dense import DENSE_FORMS, choose_dense, make_runs
-from sparsevit.latency import WARMUP_RUNS, LoadMeter, find_doubt
+from sparsevit.latency import WARMUP_RUNS, find_doubt
+from sparsevit.load import LoadMeter
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search.errors import SearchError
 from sparsevit.search.evolution import Breeder, Plan
@@ -227,11 +228,12 @@ class _Search:
         runs = make_runs(self._loaded.module, self._images, schedules)
         total = (WARMUP_RUNS + MEASURED_ROUNDS) * len(runs)
         timer = time_rounds(self._loaded, runs, MEASURED_ROUNDS)
-        with LoadMeter(self._images.device) as meter:
-            for done in range(1, total + 1):
+        meter = LoadMeter(self._images.device)
+        for done in range(1, total + 1):
+            with meter:
                 stats = next(timer)
-                if done < total:
-                    yield self._report("measuring", done, total, points)
+            if done < total:
+                yield self._report("measuring", done, total, points)
         form = choose_dense({form: stats[form].samples_ms for form in DENSE_FORMS})
         dense_ms = stats[form].median_ms
         size = self._predictor.key.size
