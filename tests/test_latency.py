@@ -234,6 +234,10 @@ def test_a_tick_more_or_less_is_no_load(monkeypatch):
     with LoadMeter() as meter:
         pass
     assert meter.other_load == 0.0
+    busy, wall = iter((0.0, 99.0)), iter((0, 1))  # clocks that do not agree
+    with LoadMeter() as meter:
+        pass
+    assert meter.other_load == 1.0
 
 
 def test_threads_of_this_process_are_its_own():
@@ -302,6 +306,8 @@ def test_in_a_container_its_limit_is_the_machine(tmp_path, monkeypatch, group):
     assert load._read_busy(root) == (3, 1.5)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # which limits it more
     assert load._read_busy(root) == (21, 1)
+    (root / "sys/fs/cgroup" / group.strip("/") / "cpu.max").write_text("100000 100000\n")
+    assert load._read_busy(root) == (21, 1)  # no limit: others run on the same CPUs
 
 
 def test_a_machine_that_says_nothing_is_unknown(tmp_path, monkeypatch):
