@@ -9,15 +9,16 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: n
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from app.config import parse_args
-from app.engine import Engine
-from app.ui import build_demo, launch_options
-from sparsevit.transforms import ImageError
-from sparsevit.zoo import ModelError
 
 
 def main() -> int:
     """Parse the command line, compute the first result, serve until interrupted."""
     config = parse_args()
+    from app.engine import Engine  # seconds, which --help need not take
+    from app.ui import build_demo, launch_options
+    from sparsevit.transforms import ImageError
+    from sparsevit.zoo import ModelError
+
     engine = Engine(config)
     try:
         engine.start()

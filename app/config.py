@@ -94,7 +94,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> Config:
     port = env.get("SPARSEVIT_PORT") or env.get("GRADIO_SERVER_PORT") or "7860"
     parser.add_argument("--host", default=host)
     parser.add_argument("--port", type=int, default=port)
-    parser.add_argument("--device", default=default_device(), help="cpu, cuda, cuda:1, ...")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; by default a GPU if any")
     parser.add_argument(
         "--model",
         default=env.get("SPARSEVIT_MODEL", DEFAULT_MODEL),
@@ -116,6 +116,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> Config:
     args = parser.parse_args(arguments)
     if args.auth is not None and not all(args.auth.partition(":")[::2]):
         parser.error("--auth takes NAME:PASSWORD")
+    if find_spec("gradio") is None:
+        parser.error("The page needs gradio: pip install 'sparsevit[app]'")
     if args.mcp and find_spec("mcp") is None:
         parser.error('--mcp needs one more package: pip install "gradio[mcp]"')
     if args.checkpoint and args.model == DEFAULT_MODEL:
@@ -123,7 +125,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> Config:
     return Config(
         host=args.host,
         port=args.port,
-        device=args.device,
+        device=args.device or default_device(),
         model=args.model,
         checkpoint=args.checkpoint,
         share=args.share,

@@ -4,17 +4,21 @@ Letters in shapes: B batch; H, W tokens of a stage's grid; img_h, img_w pixels; 
 Wh, Ww window; N = Wh * Ww; nW windows of an image; K kept windows; nH heads; n windows at hand.
 """
 
-from sparsevit.patch import (
-    UnsupportedModelError,
-    densify,
-    get_depths,
-    is_sparse,
-    register_host,
-    sparsify,
-)
-from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, num_keep
-from sparsevit.scoring import SCORES
-from sparsevit.trace import BlockTrace, Trace, capture
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparsevit.patch import (
+        UnsupportedModelError,
+        densify,
+        get_depths,
+        is_sparse,
+        register_host,
+        sparsify,
+    )
+    from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, num_keep
+    from sparsevit.scoring import SCORES
+    from sparsevit.trace import BlockTrace, Trace, capture
 
 __version__ = "0.1.0"
 
@@ -34,3 +38,20 @@ __all__ = [
     "register_host",
     "sparsify",
 ]
+
+#: Where the names are, the quickest to import first.
+_HOMES = ("schedule", "scoring", "trace", "patch")
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for: the command's help needs no torch."""
+    for home in _HOMES if name in __all__ else ():
+        module = import_module(f"sparsevit.{home}")
+        if hasattr(module, name):
+            globals()[name] = getattr(module, name)
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,6 +9,8 @@ from itertools import cycle
 from pathlib import PurePath
 from typing import Any, Literal
 
+from sparsevit.extras import require
+
 Axis = Literal["sparsity", "latency"]
 
 #: Okabe and Ito's colours, told apart by every kind of colour vision, darkest first.
@@ -212,7 +214,12 @@ def draw_bench(document: Any) -> bytes:
 
 
 def start_figure() -> tuple[Any, Any]:
-    """A figure and its axes."""
+    """A figure and its axes.
+
+    Raises:
+        MissingPackageError: matplotlib is not installed.
+    """
+    require("matplotlib", "A plot", "train")
     from matplotlib.figure import Figure  # a second to import
 
     figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained", facecolor="white")

@@ -22,7 +22,7 @@ from app.video import FrameRunner, Tally
 from app.views.headline import show_headline
 from app.views.video import make_frame
 from sparsevit.search.predictor import build_predictor
-from sparsevit.zoo import LoadedModel, hf_networks
+from sparsevit.zoo import LoadedModel, hf_list
 
 LISTED = "hf/facebook/mask2former-swin-tiny-coco-panoptic"
 SOME = tuple({task: (name, make, task) for name, make, task in KINDS}.values())  # one a task
@@ -109,7 +109,7 @@ def test_sizes_are_compared_and_sparsities_searched(engine, tab, cache, tmp_path
 
 
 def test_the_menu_says_what_each_network_downloads(cache):
-    infos = hf_networks.list_infos()
+    infos = hf_list.list_infos()
     choices = list_choices(infos, infos[0].name)
     assert len(choices) == 6
     for info, (words, name) in zip(infos, choices, strict=True):

@@ -98,7 +98,7 @@ def test_running_out_of_memory_is_one_sentence(home, monkeypatch, error):
     def run_out(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("sparsevit.cli.inspect.prepare_image", run_out)
+    monkeypatch.setattr("sparsevit.analysis.prepare_image", run_out)
     result = _run_small("photo.png")
     assert result.exit_code == 2
     assert result.stderr.strip() == "Error: Out of memory; try a smaller --size or --batch."
@@ -108,7 +108,7 @@ def test_a_fault_of_ours_is_not_hidden(home, monkeypatch):
     def break_down(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("sparsevit.cli.inspect.prepare_image", break_down)
+    monkeypatch.setattr("sparsevit.analysis.prepare_image", break_down)
     assert isinstance(_run_small("photo.png").exception, KeyError)
 
 
@@ -190,9 +190,9 @@ def test_eval_s_split_and_name_follow_the_data(home, monkeypatch, spec, split, n
     def open_nothing(*arguments: object, **_: object) -> None:
         asked.append(arguments)
 
-    monkeypatch.setattr("sparsevit.cli.evaluate.open_pictures", open_nothing)
+    monkeypatch.setattr("sparsevit.data.sources.open_pictures", open_nothing)
     monkeypatch.setattr(
-        "sparsevit.cli.evaluate.evaluate_sizes",
+        "sparsevit.evaluation.evaluate_sizes",
         lambda *_, **options: [{"data": options["data_name"]}],
     )
     result = _eval("--data", spec, "--json")
@@ -284,7 +284,7 @@ def test_plot_refuses_in_one_sentence(home, text, arguments, message):
 
 
 def test_every_command_has_help(home):
-    for command in ("models", "run", "bench", "eval", "plot", "train", "scenes", "app"):
+    for command in ("models", "run", "bench", "eval", "plot", "train", "scenes"):
         result = _run(command, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.stdout

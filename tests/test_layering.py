@@ -13,6 +13,9 @@ ROOT = Path(sparsevit.__file__).resolve().parent
 
 #: From the ground up; a file imports only from entries before its own, or from its own folder.
 LAYERS = (
+    "bundle",
+    "choices",
+    "extras",
     "schedule",
     "windows",
     "scoring",
@@ -29,6 +32,7 @@ LAYERS = (
     "latency",
     "memory",
     "transforms",
+    "segmenter_config",
     "segmenter",
     "vis",
     "tasks",

@@ -29,7 +29,7 @@ from sparsevit.studies.compare import (
     resample_mious,
 )
 from sparsevit.studies.measure import Measured, compute_miou, score_variants, time_measured
-from sparsevit.studies.registry import STUDIES, run_study
+from sparsevit.studies.registry import draw_study, run_study
 from sparsevit.studies.resolution import compare_resolutions
 from sparsevit.studies.scores import find_padded_side, list_padded_stages
 from sparsevit.studies.sensitivity import list_pairs, schedule_alone
@@ -172,7 +172,7 @@ def test_sensitivity_prunes_one_pair_alone():
     at_most_sparse = [row[-1] for row in document["lost_points"]]
     worst = document["pairs"][int(np.argmax(at_most_sparse))]
     assert f"{worst} costs most" in document["finding"]
-    assert len(STUDIES["sensitivity"].draw(document)) > 10_000
+    assert len(draw_study("sensitivity", document)) > 10_000
 
 
 def test_scores_find_a_size_that_pads():
@@ -189,7 +189,7 @@ def test_scores_find_a_size_that_pads():
     assert mious["L2 magnitude (ours), sparsity 0.5"] == pytest.approx(ours, abs=2e-6)
     assert mious["random, sparsity 0.5, seed 0"] != mious["random, sparsity 0.5, seed 1"]
     assert len(document["gains"]) == 6
-    assert len(STUDIES["scores"].draw(document)) > 10_000
+    assert len(draw_study("scores", document)) > 10_000
 
 
 def test_a_network_against_itself_gains_nothing(tmp_path: Path):
@@ -256,7 +256,7 @@ def test_searched_schedules_are_measured_beside_uniform_ones(tmp_path: Path):
     assert document["size"] == [[128, 256]]
     assert document["rounds"] == 1
     assert document["finding"].endswith(".")
-    assert len(STUDIES["uniform"].draw(document)) > 10_000
+    assert len(draw_study("uniform", document)) > 10_000
 
 
 def test_frontiers_that_do_not_fit_are_named(tmp_path: Path):

@@ -12,7 +12,7 @@ from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import FrontierPoint, LabelledJudge, LatencyPredictor
 from sparsevit.search.predictor import make_key
 from sparsevit.studies import samplers
-from sparsevit.studies.registry import STUDIES, run_study
+from sparsevit.studies.registry import draw_study, run_study
 from sparsevit.studies.samplers import MemoJudge, list_best, list_hypervolumes
 from sparsevit.studies.subject import StudyError
 
@@ -82,7 +82,7 @@ def test_both_samplers_search_alike(monkeypatch: pytest.MonkeyPatch):
     assert {phase for phase, *_ in steps} == {"searching"}
     assert steps[-1] == ("searching", 48, 48)
     assert "After 12 trials with a latency budget of 0.7x" in document["finding"]
-    assert len(STUDIES["samplers"].draw(document)) > 10_000
+    assert len(draw_study("samplers", document)) > 10_000
 
 
 def test_one_trial_is_no_comparison():

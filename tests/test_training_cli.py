@@ -11,7 +11,7 @@ import pytest
 from training_support import CLASSES, MODEL, PALETTE, write_folder
 from typer.testing import CliRunner, Result
 
-import sparsevit.cli.train
+import sparsevit.training
 from sparsevit.cli import cli
 from sparsevit.data.batches import Phase
 from sparsevit.data.labelled import LabelledFolder
@@ -59,7 +59,7 @@ def capture_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Trai
         save_segmenter(Segmenter(MODEL), tmp_path / "x.safetensors")
         return tmp_path / "x.safetensors"
 
-    monkeypatch.setattr(sparsevit.cli.train, "train", note)
+    monkeypatch.setattr(sparsevit.training, "train", note)
     return found
 
 
@@ -189,7 +189,7 @@ def test_interrupted_command_says_how_to_go_on(
         signal.raise_signal(number)
 
     monkeypatch.setattr(
-        sparsevit.cli.train, "train", lambda config, report: real_train(config, interrupt, False)
+        sparsevit.training, "train", lambda config, report: real_train(config, interrupt, False)
     )
     quick = ["--model", str(start), "--steps", "4", "--crop", "32", "--batch-size", "2"]
     result = run_train(data, tmp_path, *quick)

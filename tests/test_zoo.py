@@ -15,7 +15,7 @@ from sparsevit import zoo
 from sparsevit.analysis import analyze, measure, prepare_image
 from sparsevit.patch import densify
 from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
-from sparsevit.zoo import ModelError, list_models, load_model, timm_networks
+from sparsevit.zoo import ModelError, list_models, load_model, timm_list
 
 TIMM = "swin_tiny_patch4_window7_224"
 
@@ -61,7 +61,7 @@ def test_own_checkpoints_come_first_and_work_offline(small):
 
 
 # A MaxViT takes seconds to build, even without weights: two stand for all.
-BUILT = [name for name in timm_networks.PARAMS if "maxvit" not in name]
+BUILT = [name for name in timm_list.NETWORKS if "maxvit" not in name]
 BUILT += ["maxvit_rmlp_pico_rw_256", "maxvit_nano_rw_256"]
 
 
@@ -70,11 +70,22 @@ def test_parameter_table_is_what_timm_builds(architecture):
     with torch.device("meta"):
         model = timm.create_model(architecture, num_classes=0)
     count = sum(parameter.numel() for parameter in model.parameters())
-    assert timm_networks.PARAMS[architecture] == (count, model.num_features)
+    assert timm_list.NETWORKS[architecture][:2] == (count, model.num_features)
 
 
-def test_table_covers_every_pretrained_network():
-    assert {name.partition(".")[0] for name in list_pretrained()} == set(timm_networks.PARAMS)
+def test_table_is_timm_s_own_list():
+    infos = {info.name: info for info in timm_list.list_infos()}
+    for name in list_pretrained():
+        config = timm.models.get_pretrained_cfg(name)
+        info = infos.pop(config.hf_hub_id)  # where the weights are looked for
+        assert timm_list.is_known(name)
+        assert (info.classes, info.licence) == (config.num_classes, config.license)
+    assert not infos
+
+
+def test_a_checkpoint_that_still_learns_is_no_network(small):
+    small.rename(small.with_name("in-training.safetensors"))
+    assert not zoo.find_own_checkpoints()
 
 
 def test_an_unreadable_checkpoint_is_left_out_of_the_list(small):

@@ -39,6 +39,7 @@ from sparsevit.tradeoff import compare_sizes
 from sparsevit.zoo import (
     ModelError,
     download_model,
+    hf_list,
     hf_networks,
     list_models,
     load_model,
@@ -145,11 +146,11 @@ def test_panoptic_stuff_is_one_segment(cache: Path) -> None:
     assert (fused.ids[:, :20] == 1).all()
 
 
-@pytest.mark.parametrize("repository", list(hf_networks._LISTED))
+@pytest.mark.parametrize("repository", list(hf_list.LISTED))
 def test_the_table_says_what_the_published_configs_build(repository: str) -> None:
-    info = next(i for i in hf_networks.list_infos() if i.name == f"hf/{repository}")
+    info = next(i for i in hf_list.list_infos() if i.name == f"hf/{repository}")
     model = make_published(repository)
-    assert sum(p.numel() for p in model.parameters()) == hf_networks._LISTED[repository].params
+    assert sum(p.numel() for p in model.parameters()) == hf_list.LISTED[repository].params
     assert model.config.num_labels == info.classes
     assert info.task in ("semantic", "instance", "panoptic")
     assert info.size_mb == pytest.approx(4 * info.params_m, abs=0.3)

@@ -46,4 +46,7 @@ cli.command()(scenes)
 cli.command()(search)
 cli.command()(study)
 cli.command()(convert)
-cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(app)
+cli.command(  # --help is an option of the page's as well
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(app)

@@ -6,11 +6,8 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
-from tqdm import tqdm
 
-from sparsevit.bench import compare_reports, run_bench
 from sparsevit.cli.common import (
     Device,
     JsonFlag,
@@ -21,11 +18,7 @@ from sparsevit.cli.common import (
     report_errors,
     split_schedules,
 )
-from sparsevit.end_to_end import time_photo
-from sparsevit.latency import WARMUP_RUNS
-from sparsevit.plots import draw_bench
-from sparsevit.report import print_bench, print_changes, print_photo_bench
-from sparsevit.schedule import read_schedule
+from sparsevit.extras import require
 
 
 def bench(
@@ -66,9 +59,21 @@ def bench(
     as_json: JsonFlag = False,
 ) -> None:
     """Time every dense form and every schedule in turn; timm networks get random weights."""
+    import torch
+    from tqdm import tqdm
+
+    from sparsevit.bench import compare_reports, run_bench
+    from sparsevit.end_to_end import time_photo
+    from sparsevit.latency import WARMUP_RUNS
+    from sparsevit.plots import draw_bench
+    from sparsevit.report import print_bench, print_changes, print_photo_bench
+    from sparsevit.schedule import read_schedule
+
     if threads is not None:
         torch.set_num_threads(threads)
     with report_errors():
+        if plot is not None:
+            require("matplotlib", "--plot", "train")
         before = None if compare is None else _read_json(compare)
         loaded = load(model, device, None, not model.endswith(".safetensors"), seed)
         if photo is not None:

@@ -7,16 +7,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from tqdm import tqdm
 
-from sparsevit.data.pictures import DataWarning
-from sparsevit.memory import is_out_of_memory
-from sparsevit.patch import UnsupportedModelError
-from sparsevit.training import TrainingError
-from sparsevit.zoo import LoadedModel, default_device, load_model, timm_networks
+from sparsevit.extras import MissingPackageError
+from sparsevit.zoo import default_device, load_model, timm_list
+
+if TYPE_CHECKING:
+    from sparsevit.zoo import LoadedModel
 
 EXIT_BAD_INPUT = 2
 EXIT_SOME_FAILED = 1
@@ -43,7 +43,7 @@ def load(
         name,
         device=device or default_device(),
         checkpoint=checkpoint,
-        random_weights=random_weights and timm_networks.is_known(name),
+        random_weights=random_weights and timm_list.is_known(name),
         seed=seed,
     )
     if loaded.note:
@@ -89,6 +89,8 @@ def report_errors() -> Iterator[None]:
     said: set[str] = set()
 
     def say(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        from sparsevit.data.pictures import DataWarning
+
         if not issubclass(category, DataWarning):
             show(message, category, *rest, **more)
         elif str(message) not in said:
@@ -111,8 +113,13 @@ def fail(error: Exception) -> typer.Exit:
 
 def explain(error: Exception) -> str:
     """One sentence for an error that a user can cause; any other goes on as it is."""
+    from sparsevit.memory import is_out_of_memory
+    from sparsevit.patch import UnsupportedModelError
+    from sparsevit.training import TrainingError
+
     if is_out_of_memory(error):
         return "Out of memory; try a smaller --size or --batch."
-    if isinstance(error, (ValueError, TrainingError, UnsupportedModelError, OSError)):
+    expected = (ValueError, TrainingError, UnsupportedModelError, MissingPackageError, OSError)
+    if isinstance(error, expected):
         return " ".join(str(error).split()) or type(error).__name__
     raise error

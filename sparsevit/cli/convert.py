@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sparsevit.cli.common import JsonFlag, report_errors
-from sparsevit.convert import Conversion, convert_checkpoint
+
+if TYPE_CHECKING:
+    from sparsevit.convert import Conversion
 
 
 def convert(
@@ -20,6 +22,8 @@ def convert(
     as_json: JsonFlag = False,
 ) -> None:
     """Convert the Swin backbone of an mmdetection or SparseViT checkpoint into timm's naming."""
+    from sparsevit.convert import convert_checkpoint
+
     with report_errors():
         conversion = convert_checkpoint(checkpoint)
         conversion.save(out)

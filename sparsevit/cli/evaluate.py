@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from tqdm import tqdm
 
+from sparsevit.choices import Split
 from sparsevit.cli.common import (
     Checkpoint,
     Device,
@@ -20,14 +20,11 @@ from sparsevit.cli.common import (
     report_errors,
     split_schedules,
 )
-from sparsevit.data.labelled import DataError, Split, choose_split
-from sparsevit.data.photos import PhotoFolder
-from sparsevit.data.sources import Pictures, open_pictures
-from sparsevit.evaluation import add_latency, evaluate_sizes
-from sparsevit.latency import WARMUP_RUNS
-from sparsevit.report import warn_of_doubt
-from sparsevit.schedule import read_schedule
-from sparsevit.zoo import DEFAULT_MODEL, LoadedModel
+from sparsevit.zoo import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from sparsevit.data.sources import Pictures
+    from sparsevit.zoo import LoadedModel
 
 #: How the table calls what the JSON holds, where it does not say the same with spaces.
 _ROWS = {
@@ -85,6 +82,14 @@ def eval_(
     as_json: JsonFlag = False,
 ) -> None:
     """Measure accuracy against the truth of the network's task, and agreement with dense."""
+    from tqdm import tqdm
+
+    from sparsevit.data.labelled import DataError, choose_split
+    from sparsevit.data.photos import PhotoFolder
+    from sparsevit.data.sources import open_pictures
+    from sparsevit.evaluation import evaluate_sizes
+    from sparsevit.schedule import read_schedule
+
     sizes = [read_size(text) for text in dict.fromkeys(map(str.strip, size.split(",")))]
     texts = split_schedules(sparsity)
     with report_errors():
@@ -133,6 +138,12 @@ def eval_(
 def _time(
     reports: list[dict[str, Any]], loaded: LoadedModel, data: Pictures, repeats: int
 ) -> list[dict[str, Any]]:
+    from tqdm import tqdm
+
+    from sparsevit.evaluation import add_latency
+    from sparsevit.latency import WARMUP_RUNS
+    from sparsevit.report import warn_of_doubt
+
     with tqdm(total=repeats + WARMUP_RUNS, unit=" round") as bar:
         timed = add_latency(
             reports, loaded, data[0].image, repeats, on_round=lambda done: bar.update(done - bar.n)

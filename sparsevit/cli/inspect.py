@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tqdm import tqdm
 
-import sparsevit
-from sparsevit.analysis import analyze, measure, prepare_image
+from sparsevit.bundle import find_bundled
 from sparsevit.cli.common import (
     EXIT_SOME_FAILED,
     Checkpoint,
@@ -26,9 +24,6 @@ from sparsevit.cli.common import (
     read_size,
     report_errors,
 )
-from sparsevit.report import print_result, write_analysis
-from sparsevit.schedule import read_schedule
-from sparsevit.transforms import load_image
 from sparsevit.zoo import DEFAULT_MODEL, list_models
 
 
@@ -72,6 +67,13 @@ def run(
     as_json: JsonFlag = False,
 ) -> None:
     """Prune photos: write masks of every block, the compute map, both outputs and result.json."""
+    from tqdm import tqdm
+
+    from sparsevit.analysis import analyze, measure, prepare_image
+    from sparsevit.report import print_result, write_analysis
+    from sparsevit.schedule import read_schedule
+    from sparsevit.transforms import load_image
+
     short_side = read_size(size)
     with report_errors():
         loaded = load(model, device, checkpoint, random_weights, seed)
@@ -104,7 +106,7 @@ def run(
 
 def app(context: typer.Context) -> None:
     """Open the web page; takes the options of app.py (--host --port --device --model ...)."""
-    script = Path(sparsevit.__file__).resolve().parent.parent / "app.py"
-    if not script.is_file():
-        raise fail(FileNotFoundError("The web page is not installed; run it from a clone."))
-    raise typer.Exit(subprocess.call([sys.executable, str(script), *context.args]))
+    script = find_bundled("app.py")
+    sys.path.insert(0, str(script.parent))  # before any app.py or app/ of the current folder
+    sys.argv = [str(script), *context.args]
+    runpy.run_path(str(script), run_name="__main__")

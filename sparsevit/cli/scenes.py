@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
 from sparsevit.cli.common import (
     JsonFlag,
     Seed,
     report_errors,
 )
-from sparsevit.data.streets import write_scenes
 
 
 def scenes(
@@ -26,6 +24,10 @@ def scenes(
     as_json: JsonFlag = False,
 ) -> None:
     """Draw labelled street scenes: pictures, classes, instances, depth and 3D boxes."""
+    from tqdm import tqdm
+
+    from sparsevit.data.streets import write_scenes
+
     with report_errors():
         height, _, width = size.partition("x")
         if not (height.isdecimal() and width.isdecimal()):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from tqdm import tqdm
 
+from sparsevit.choices import Sampler
 from sparsevit.cli.common import (
     Device,
     JsonFlag,
@@ -20,25 +21,12 @@ from sparsevit.cli.common import (
     read_size,
     report_errors,
 )
-from sparsevit.data.labelled import choose_split, open_data
-from sparsevit.data.pictures import describe_lack, list_pictures
-from sparsevit.report import warn_of_doubt
-from sparsevit.search import (
-    AgreementJudge,
-    Frontier,
-    Judge,
-    LabelledJudge,
-    SearchError,
-    SearchProgress,
-    SearchSettings,
-    search_steps,
-)
-from sparsevit.search.plot import draw_frontier
-from sparsevit.search.run import FRONTIER_FILE
-from sparsevit.search.settings import Sampler
-from sparsevit.segmenter import Segmenter
-from sparsevit.training.interrupts import InterruptGuard
-from sparsevit.zoo import DEFAULT_MODEL, LoadedModel, ModelError
+from sparsevit.extras import require
+from sparsevit.zoo import DEFAULT_MODEL, ModelError
+
+if TYPE_CHECKING:
+    from sparsevit.search import Frontier, Judge, LabelledJudge, SearchProgress
+    from sparsevit.zoo import LoadedModel
 
 #: Scenes that no network of ours was trained on.
 _DEFAULT_DATA = "streets:700000:64:512x1024"
@@ -100,8 +88,14 @@ def search(
     Run it several times at once with one --storage and --study to share the work, each with an
     --out of its own.
     """
+    from sparsevit.search import AgreementJudge, SearchSettings, search_steps
+    from sparsevit.search.plot import draw_frontier
+    from sparsevit.training.interrupts import InterruptGuard
+
     short_side = read_size(size)
     with report_errors():
+        for package in ("optuna", "matplotlib"):  # both are needed in the end
+            require(package, "A search", "search")
         settings = SearchSettings(
             trials=trials, budget=budget, sampler=sampler, population=population, seed=seed
         )
@@ -169,6 +163,10 @@ class _Bar:
 def _judge_by_labels(
     loaded: LoadedModel, data: str, short_side: int | None, pictures: int
 ) -> LabelledJudge:
+    from sparsevit.data.labelled import choose_split, open_data
+    from sparsevit.search import LabelledJudge
+    from sparsevit.segmenter import Segmenter
+
     if not isinstance(loaded.module, Segmenter):
         raise ModelError(
             f"{loaded.name} is no segmenter, so labels say nothing of it; give photos as --images."
@@ -180,6 +178,9 @@ def _judge_by_labels(
 
 
 def _list_photos(folder: Path) -> list[Path]:
+    from sparsevit.data.pictures import describe_lack, list_pictures
+    from sparsevit.search import SearchError
+
     if not folder.is_dir():
         raise NotADirectoryError(f"There is no folder {folder}; --images is a folder of photos.")
     photos = list_pictures(folder.resolve())
@@ -190,6 +191,9 @@ def _list_photos(folder: Path) -> list[Path]:
 
 def _print(result: Frontier, out: Path) -> None:
     """A table with a line for every point; the winner is marked."""
+    from sparsevit.report import warn_of_doubt
+    from sparsevit.search.run import FRONTIER_FILE
+
     winner = result.winner
     typer.echo(
         f"{result.model}, {result.size[0]}x{result.size[1]}, {result.dtype} on {result.device}: "

@@ -19,11 +19,8 @@ from sparsevit.cli.common import (
     read_size,
     report_errors,
 )
-from sparsevit.data.labelled import choose_split, open_data
-from sparsevit.report import warn_of_doubt
-from sparsevit.segmenter import Segmenter
-from sparsevit.studies.registry import STUDIES, Study, StudyName, run_study
-from sparsevit.studies.subject import StudyError, make_subject
+from sparsevit.extras import require
+from sparsevit.studies.catalogue import STUDIES, Study, StudyName
 from sparsevit.zoo import DEFAULT_MODEL
 
 _ROUNDS = 10
@@ -88,6 +85,12 @@ def study(
     as_json: JsonFlag = False,
 ) -> None:
     """Make one of the paper's comparisons: a finding, a plot and the figures as JSON."""
+    from sparsevit.data.labelled import choose_split, open_data
+    from sparsevit.report import warn_of_doubt
+    from sparsevit.segmenter import Segmenter
+    from sparsevit.studies.registry import draw_study, run_study
+    from sparsevit.studies.subject import make_subject
+
     chosen = STUDIES[name]
     sizes = chosen.sizes
     if size is not None:
@@ -102,6 +105,7 @@ def study(
     }
     given = {key: value for key, value in given.items() if value is not None}
     with report_errors():
+        require("matplotlib", "A study's plot", "search")
         _check_options(name, chosen, given, len(sizes))
         out.mkdir(parents=True, exist_ok=True)
         spec = data or chosen.data
@@ -130,7 +134,7 @@ def study(
         text = json.dumps(document, indent=2)
         paths = [out / f"study-{name}.json", out / f"study-{name}.png"]
         paths[0].write_text(text + "\n", encoding="utf-8")
-        paths[1].write_bytes(chosen.draw(document))
+        paths[1].write_bytes(draw_study(name, document))
     warn_of_doubt(document.get("doubt"))
     if as_json:
         typer.echo(text)
@@ -163,6 +167,8 @@ def _check_options(name: StudyName, chosen: Study, given: dict[str, Any], num_si
     Raises:
         StudyError: an option that the study does not have or needs.
     """
+    from sparsevit.studies.subject import StudyError
+
     foreign = [f"--{key}" for key in given if key not in chosen.options]
     if foreign:
         raise StudyError(f"The study {name} has no {', '.join(foreign)}.")
@@ -173,6 +179,8 @@ def _check_options(name: StudyName, chosen: Study, given: dict[str, Any], num_si
 
 
 def _read_seeds(text: str) -> tuple[int, ...]:
+    from sparsevit.studies.subject import StudyError
+
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise StudyError(f"--seeds takes whole numbers with commas, not {text!r}.")

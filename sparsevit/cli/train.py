@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sparsevit.choices import Precision
 from sparsevit.cli.common import Device, JsonFlag, Seed, report_errors
-from sparsevit.data.labelled import DataError, open_data
-from sparsevit.schedule import read_schedule
-from sparsevit.segmenter import read_info
-from sparsevit.training import (
-    Interrupted,
-    Progress,
-    TrainConfig,
-    TrainingError,
-    choose_network,
-    leave_ranks,
-    make_phases,
-    train,
-)
-from sparsevit.training.config import Precision
-from sparsevit.training.ranks import is_main_rank
+
+if TYPE_CHECKING:
+    from sparsevit.training import Progress
 
 _MINUTES = 50.0
 
@@ -82,6 +71,20 @@ def train_(
     as_json: JsonFlag = False,
 ) -> None:
     """Train a segmenter: dense, then sparsity-aware. The same command resumes."""
+    from sparsevit.data.labelled import open_data
+    from sparsevit.schedule import read_schedule
+    from sparsevit.segmenter import read_info
+    from sparsevit.training import (
+        Interrupted,
+        TrainConfig,
+        TrainingError,
+        choose_network,
+        leave_ranks,
+        make_phases,
+        train,
+    )
+    from sparsevit.training.ranks import is_main_rank
+
     mious: list[float | None] = [None]
 
     def remember(progress: Progress) -> None:
@@ -130,6 +133,8 @@ def train_(
 
 
 def _parse_crop(text: str) -> int | tuple[int, int]:
+    from sparsevit.training import TrainingError
+
     sides = text.split("x")
     if not 1 <= len(sides) <= 2 or not all(side.isdecimal() for side in sides):
         raise TrainingError(f"A crop is a side, such as 256, or HEIGHTxWIDTH, not {text!r}.")
@@ -137,6 +142,8 @@ def _parse_crop(text: str) -> int | tuple[int, int]:
 
 
 def _parse_scales(text: str) -> tuple[float, float]:
+    from sparsevit.training import TrainingError
+
     try:
         smallest, largest = map(float, text.split(","))
     except ValueError as error:
@@ -145,6 +152,8 @@ def _parse_scales(text: str) -> tuple[float, float]:
 
 
 def _split_share(spec: str) -> tuple[str, float]:
+    from sparsevit.data.labelled import DataError
+
     name, mark, share = spec.rpartition("=")
     if not mark or Path(spec).exists():
         return spec, 1.0

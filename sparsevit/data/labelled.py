@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from sparsevit.choices import Split
 from sparsevit.data import streets
 from sparsevit.data.classes import (
     CLASSES_FILE,
@@ -36,14 +37,12 @@ __all__ = [
     "LabelledData",
     "LabelledFolder",
     "Sample",
-    "Split",
     "StreetScenes",
     "choose_split",
     "open_data",
     "sequence_of",
 ]
 
-Split = Literal["train", "val", "test", "all"]
 
 #: CamVid's sequence kept out of training: the only honest way to measure, as frames of one
 #: sequence resemble each other.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
+from sparsevit.choices import Split
 from sparsevit.data.coco import INSTANCES_FILE, PANOPTIC_FILE, InstanceFolder, PanopticFolder
-from sparsevit.data.labelled import LabelledData, Split, open_data
+from sparsevit.data.labelled import LabelledData, open_data
 from sparsevit.data.photos import ClassFolder, PhotoFolder, holds_folders
 from sparsevit.data.pictures import DataError, list_pictures
 from sparsevit.tasks import Task

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING
 
+from sparsevit.extras import require
+
 if TYPE_CHECKING:
     from torchmetrics.classification import MulticlassJaccardIndex
 
@@ -30,7 +32,11 @@ def make_iou_metric(num_classes: int) -> MulticlassJaccardIndex:
 
     Its ``update(predicted, truth)`` takes integer tensors of one shape, on the metric's device;
     where the truth is ``num_classes``, which is void, nothing is counted.
+
+    Raises:
+        MissingPackageError: torchmetrics is not installed.
     """
+    require("torchmetrics", "Measuring IoU", "train")
     from torchmetrics.classification import MulticlassJaccardIndex  # a second to import
 
     return MulticlassJaccardIndex(

@@ -16,6 +16,7 @@ from sparsevit.data.labelled import DataError, LabelledData, Sample
 from sparsevit.data.photos import ClassFolder, ClassPhoto, PhotoFolder
 from sparsevit.data.sources import Pictures
 from sparsevit.evaluation.iou import make_iou_metric, read_score
+from sparsevit.extras import require
 from sparsevit.segmenter import SegmenterConfig
 from sparsevit.tasks import Task
 from sparsevit.tasks.classification import TOP
@@ -132,6 +133,7 @@ class ClassificationScorer:
 
     def __init__(self, task: Task) -> None:
         """Start without a picture."""
+        require("torchmetrics", "Measuring accuracy", "train")
         from torchmetrics.classification import MulticlassAccuracy  # a second to import
 
         count = len(task.class_names)
@@ -228,6 +230,7 @@ class InstanceScorer:
 
     def __init__(self, task: Task) -> None:
         """Start without a picture."""
+        require("torchmetrics", "Average precision", "hf")
         from torchmetrics.detection import MeanAveragePrecision  # needs pycocotools, as the truth
 
         self._class_names = task.class_names

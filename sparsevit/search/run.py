@@ -17,6 +17,7 @@ from torch import nn
 
 import sparsevit
 from sparsevit.dense import DENSE_FORMS, choose_dense, make_runs
+from sparsevit.extras import require
 from sparsevit.latency import WARMUP_RUNS, find_doubt
 from sparsevit.load import LoadMeter
 from sparsevit.schedule import SparsitySchedule
@@ -91,7 +92,9 @@ def search_steps(
     Raises:
         SearchError: a budget that cannot be reached, a study made for something else, or a storage
             that cannot be used.
+        MissingPackageError: optuna is not installed.
     """
+    require("optuna", "A search", "search")
     from sparsevit.search.study import SharedStudy, Store  # optuna takes a second to import
 
     settings = settings or SearchSettings()

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from sparsevit.choices import Sampler
 from sparsevit.search.errors import SearchError
 from sparsevit.search.frontier import Frontier, FrontierPoint
 
-Sampler = Literal["evolutionary", "random", "grid"]
 Phase = Literal["timing", "searching", "checking", "measuring"]
 
 _LEAST_POPULATION = 10

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sparsevit.extras import require
 from sparsevit.plots import (
     COLOURS,
     DPI,
@@ -152,6 +153,7 @@ def draw_samplers(document: dict[str, Any]) -> bytes:
 
 def _start(height: float) -> Any:
     """A figure of the usual width, and of some inches of height."""
+    require("matplotlib", "A plot", "search")
     from matplotlib.figure import Figure  # a second to import
 
     return Figure(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sparsevit.choices import Sampler
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import (
     FrontierPoint,
@@ -18,7 +19,6 @@ from sparsevit.search import (
     search_steps,
 )
 from sparsevit.search.predictor import build_predictor
-from sparsevit.search.settings import Sampler
 from sparsevit.studies.subject import StudyError, Subject
 
 SAMPLERS: tuple[Sampler, ...] = ("evolutionary", "random")

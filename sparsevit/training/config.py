@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sparsevit.choices import Precision
 from sparsevit.data.batches import Phase
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.segmenter import SegmenterConfig
 from sparsevit.training.networks import nano_config
-
-Precision = Literal["fp32", "bf16"]
 
 #: Settings that may change between two sittings of one run.
 _FREE = ("output", "save_minutes", "device", "precision", "validate")

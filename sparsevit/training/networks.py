@@ -16,7 +16,7 @@ from sparsevit.segmenter import (
     load_segmenter,
     read_config,
 )
-from sparsevit.zoo import CHECKPOINT_FOLDER
+from sparsevit.zoo import find_own_checkpoints
 
 #: Networks that can be built from nothing: 7 million parameters, and as many as Swin-T (28).
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -47,7 +47,7 @@ def choose_network(name: str, classes: ClassList) -> tuple[SegmenterConfig, Path
     """
     if name in ARCHITECTURES:
         return _build_config(name, classes), None
-    shipped = {path.stem: path for path in CHECKPOINT_FOLDER.glob("*.safetensors")}
+    shipped = find_own_checkpoints()
     path = shipped.get(name, Path(name))
     if path.suffix != ".safetensors":
         known = ", ".join([*ARCHITECTURES, *sorted(shipped)])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
 
+from sparsevit.extras import require
 from sparsevit.training.config import TrainingError
 from sparsevit.zoo import default_device
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 _MOST_WORKERS = 8
 
@@ -27,7 +31,11 @@ def join_ranks(name: str | None) -> tuple[torch.device, Accelerator]:
 
     Raises:
         TrainingError: there is no such device.
+        MissingPackageError: accelerate is not installed.
     """
+    require("accelerate", "Training", "train")
+    from accelerate import Accelerator
+
     try:
         device = torch.device(name or default_device())
         # Its mixed precision would replace the network's forward, so that stays off: a step casts.

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
 from sparsevit.data.batches import BatchMaker
@@ -82,6 +81,8 @@ class Trainer:
         self.config = config
         self._clock = clock
         self.device, self.ranks = join_ranks(config.device)
+        from accelerate.utils import broadcast_object_list  # of an extra; join_ranks has checked
+
         self.folder = RunFolder(config.output, config.describe_run())
         if self.is_main:
             self.folder.create()

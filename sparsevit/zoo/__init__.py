@@ -1,4 +1,7 @@
-"""Names of networks: our checkpoints, timm's pretrained Swins, Hugging Face's networks on Swin."""
+"""Names of networks: our checkpoints, timm's pretrained Swins, Hugging Face's networks on Swin.
+
+Importing this, and listing the networks, takes neither torch nor timm.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from sparsevit.patch import UnsupportedModelError, sparsify
-from sparsevit.segmenter import CheckpointError, load_segmenter, read_config, read_info
-from sparsevit.tasks.semantic import SemanticTask
-from sparsevit.zoo import hf_networks, timm_networks
-from sparsevit.zoo.entries import LoadedModel, ModelError, ModelInfo, UnreachableError
+from sparsevit.bundle import find_bundled
+from sparsevit.segmenter_config import CheckpointError, read_config, read_info
+from sparsevit.zoo import hf_list, timm_list
+from sparsevit.zoo.entries import ModelError, ModelInfo, UnreachableError
 from sparsevit.zoo.hub import CONFIG_FILE, Tell
+
+if TYPE_CHECKING:
+    import torch
+
+    from sparsevit.zoo.loaded import LoadedModel
 
 __all__ = [
     "CHECKPOINT_FOLDER",
@@ -27,23 +32,34 @@ __all__ = [
     "Tell",
     "default_device",
     "download_model",
+    "find_own_checkpoints",
     "list_models",
     "load_model",
     "needs_download",
 ]
 
 DEFAULT_MODEL = "streets-nano"
-CHECKPOINT_FOLDER = Path(__file__).resolve().parent.parent.parent / "checkpoints"
+CHECKPOINT_FOLDER = find_bundled("checkpoints")
 
+_UNFINISHED = "in-training"  # a checkpoint kept safe while it learns; no network to use
 _TASKS = ("semantic", "instance", "panoptic", "classification", "features")
 _log = logging.getLogger(__name__)
 
 
+def __getattr__(name: str) -> Any:
+    if name == "LoadedModel":  # needs torch
+        from sparsevit.zoo.loaded import LoadedModel
+
+        return LoadedModel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def list_models() -> list[ModelInfo]:
     """Every network that has a name: first what works offline, then by task and size."""
-    own = [info for path in _own_checkpoints() if (info := _describe_own(path)) is not None]
+    paths = find_own_checkpoints().values()
+    own = [info for path in paths if (info := _describe_own(path)) is not None]
     return own + sorted(
-        hf_networks.list_infos() + timm_networks.list_infos(),
+        hf_list.list_infos() + timm_list.list_infos(),
         key=lambda info: (
             info.source != "cached",
             _TASKS.index(info.task),
@@ -79,9 +95,12 @@ def load_model(
         ModelError: unknown name, no network for a download, weights that do not fit, or a network
             that cannot be sparsified.
     """
-    own = {path.stem: path for path in _own_checkpoints()}
+    from sparsevit.patch import UnsupportedModelError, sparsify
+    from sparsevit.zoo import hf_networks, timm_networks
+
+    own = find_own_checkpoints()
     is_own = name in own or name.endswith(".safetensors")
-    is_hf = not is_own and (name.startswith(hf_networks.PREFIX) or _is_network_folder(name))
+    is_hf = not is_own and (name.startswith(hf_list.PREFIX) or _is_network_folder(name))
     if (is_own or is_hf) and checkpoint is not None:
         raise ModelError(f"{name} is a checkpoint itself; give --checkpoint with a timm name.")
     if is_own:
@@ -91,12 +110,12 @@ def load_model(
             f"{name} may hold code; only .safetensors files can be a model. "
             f"For a plain state dict name the architecture and give it as the checkpoint."
         )
-    elif name.startswith(hf_networks.PREFIX):
+    elif name.startswith(hf_list.PREFIX):
         with _naming_what_works_offline():
             loaded = hf_networks.load(name, random_weights, seed)
     elif is_hf:
         loaded = hf_networks.load_folder(name, random_weights, seed)
-    elif timm_networks.is_known(name):
+    elif timm_list.is_known(name):
         with _naming_what_works_offline():
             loaded = timm_networks.load(name, checkpoint, random_weights, seed)
     else:
@@ -121,11 +140,15 @@ def needs_download(name: str) -> bool:
     Raises:
         ModelError: an architecture of timm's without such weights, or no possible hub id.
     """
-    if any(name == path.stem for path in _own_checkpoints()) or _is_network_folder(name):
+    if name in find_own_checkpoints() or _is_network_folder(name):
         return False
-    if name.startswith(hf_networks.PREFIX):
-        return not hf_networks.is_cached(name)
-    return timm_networks.is_known(name) and not timm_networks.is_cached(name)
+    if name.startswith(hf_list.PREFIX):
+        return not hf_list.is_cached(name)
+    if not timm_list.is_known(name):
+        return False
+    from sparsevit.zoo import timm_networks
+
+    return not timm_networks.is_cached(name)
 
 
 def download_model(name: str, tell: Tell | None = None) -> None:
@@ -140,8 +163,10 @@ def download_model(name: str, tell: Tell | None = None) -> None:
         ModelError: they cannot be had.
     """
     if needs_download(name):
+        from sparsevit.zoo import hf_networks, timm_networks
+
         with _naming_what_works_offline():
-            if name.startswith(hf_networks.PREFIX):
+            if name.startswith(hf_list.PREFIX):
                 hf_networks.fetch(name, tell)
             else:
                 timm_networks.fetch_weights(name, tell)
@@ -149,7 +174,19 @@ def download_model(name: str, tell: Tell | None = None) -> None:
 
 def default_device() -> str:
     """ "cuda" where there is a GPU, else "cpu"; the variable SPARSEVIT_DEVICE overrides it."""
-    return os.environ.get("SPARSEVIT_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
+    device = os.environ.get("SPARSEVIT_DEVICE")
+    if device is None:
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def find_own_checkpoints() -> dict[str, Path]:
+    """Our checkpoints by name, the default one first."""
+    paths = sorted(CHECKPOINT_FOLDER.glob("*.safetensors"))
+    paths.sort(key=lambda path: path.stem != DEFAULT_MODEL)
+    return {path.stem: path for path in paths if path.stem != _UNFINISHED}
 
 
 @contextmanager
@@ -158,17 +195,12 @@ def _naming_what_works_offline() -> Iterator[None]:
     try:
         yield
     except UnreachableError as error:
-        offline = ", ".join(path.stem for path in _own_checkpoints()) or "none"
+        offline = ", ".join(find_own_checkpoints()) or "none"
         raise ModelError(f"{error}; these work offline: {offline}.") from error
 
 
 def _is_network_folder(name: str) -> bool:
     return (Path(name) / CONFIG_FILE).is_file()
-
-
-def _own_checkpoints() -> list[Path]:
-    paths = sorted(CHECKPOINT_FOLDER.glob("*.safetensors"))
-    return sorted(paths, key=lambda path: path.stem != DEFAULT_MODEL)
 
 
 def _describe_own(path: Path) -> ModelInfo | None:
@@ -191,6 +223,12 @@ def _describe_own(path: Path) -> ModelInfo | None:
 
 
 def _load_own(name: str, path: Path) -> LoadedModel:
+    import numpy as np
+
+    from sparsevit.segmenter import load_segmenter
+    from sparsevit.tasks.semantic import SemanticTask
+    from sparsevit.zoo.loaded import LoadedModel
+
     try:
         model = load_segmenter(path)
     except CheckpointError as error:

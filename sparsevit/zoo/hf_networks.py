@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,8 @@ from sparsevit.tasks.features import FeaturesTask
 from sparsevit.tasks.palette import choose_palette
 from sparsevit.tasks.segments import SegmentsTask
 from sparsevit.tasks.semantic import MAX_CLASSES, SemanticTask
-from sparsevit.zoo.entries import LoadedModel, ModelError, ModelInfo
+from sparsevit.zoo.entries import ModelError
+from sparsevit.zoo.hf_list import LISTED, PREFIX, parse_name
 from sparsevit.zoo.hf_outputs import (
     find_stuff,
     read_feature_maps,
@@ -35,65 +34,12 @@ from sparsevit.zoo.hub import (
     Tell,
     fetch_file,
     fetch_network,
-    find_network,
     has_weights,
 )
+from sparsevit.zoo.loaded import LoadedModel
 
-PREFIX = "hf/"
-
-_NAME = re.compile(r"hf/(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 _INSTALL = 'needs transformers: pip install "sparsevit[hf]"'
 _NORMALISATION_FILE = "preprocessor_config.json"
-
-#: Of Mask2Former with Swin-T, without the classifier, and channels that enter that.
-_MASK2FORMER_TINY = (47_402_362, 256)
-#: Of UPerNet with Swin-T, without its two classifiers, and channels that enter them.
-_UPERNET_TINY = (59_827_898, 768)
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """A network of the list.
-
-    Attributes:
-        task, classes: see ``ModelInfo``.
-        params: number of its parameters.
-        licence: as its page tags it.
-        revision: what is loaded; the main branch if None.
-    """
-
-    task: str
-    classes: int
-    params: int
-    licence: str
-    revision: str | None = None
-
-
-def _list_mask2former(task: str, classes: int, revision: str | None = None) -> _Listed:
-    backbone, channels = _MASK2FORMER_TINY
-    params = backbone + (channels + 1) * (classes + 1)  # one class is "nothing"
-    return _Listed(task, classes, params, "other: see the model page", revision)
-
-
-#: Where the main branch holds no safetensors, or did not always: the hub's own conversion.
-_LISTED = {
-    "facebook/mask2former-swin-tiny-cityscapes-semantic": _list_mask2former("semantic", 19),
-    "facebook/mask2former-swin-tiny-ade-semantic": _list_mask2former(
-        "semantic", 150, revision="refs/pr/2"
-    ),
-    "openmmlab/upernet-swin-tiny": _Listed(
-        task="semantic",
-        classes=150,
-        params=_UPERNET_TINY[0] + (_UPERNET_TINY[1] + 2) * 150,
-        licence="mit",
-        revision="3940d63c5af675251d594f93c82f549da0243a7e",
-    ),
-    "facebook/mask2former-swin-tiny-coco-instance": _list_mask2former("instance", 80),
-    "facebook/mask2former-swin-tiny-coco-panoptic": _list_mask2former(
-        "panoptic", 133, revision="c759e8b05876a7fbf1dee792aeb83c7c7664dccb"
-    ),
-    "facebook/mask2former-swin-tiny-cityscapes-instance": _list_mask2former("instance", 8),
-}
 
 _MASK_CLASSES = {
     "Mask2FormerForUniversalSegmentation": "Mask2FormerImageProcessor",
@@ -113,20 +59,6 @@ _KEEPS_SIZES = ("SwinForImageClassification", "SwinModel")
 _SWINS = ("swin", "swinv2", "maskformer-swin")
 
 
-def list_infos() -> list[ModelInfo]:
-    """The networks with a name, from a table: nothing is imported or asked for."""
-    return [_describe(repository, listed) for repository, listed in _LISTED.items()]
-
-
-def is_cached(name: str) -> bool:
-    """Whether all of "hf/ORG/NAME" or "hf/ORG/NAME@REVISION" is here.
-
-    Raises:
-        ModelError: the name is none of these.
-    """
-    return find_network(*_parse(name)) is not None
-
-
 def fetch(name: str, tell: Tell | None = None) -> Path:
     """The folder of a network, from the cache or over the network, weights last.
 
@@ -138,8 +70,8 @@ def fetch(name: str, tell: Tell | None = None) -> Path:
         ModelError: the name is no such name, the network is of a kind that cannot be sparsified,
             or it cannot be had.
     """
-    repository, revision = _parse(name)
-    listed = _LISTED.get(repository)
+    repository, revision = parse_name(name)
+    listed = LISTED.get(repository)
     size_mb = None if listed is None else listed.params * 4 / 1e6
     config = fetch_file(name, repository, CONFIG_FILE, size_mb, revision)
     _choose_class(name, _read_json(config))
@@ -157,7 +89,7 @@ def load(name: str, random_weights: bool, seed: int) -> LoadedModel:
     Raises:
         ModelError: transformers is missing, or see :func:`fetch`.
     """
-    repository, revision = _parse(name)
+    repository, revision = parse_name(name)
     _import_transformers(name)
     if random_weights:
         folder = fetch_file(name, repository, CONFIG_FILE, None, revision).parent
@@ -180,29 +112,6 @@ def load_folder(name: str, random_weights: bool, seed: int) -> LoadedModel:
     if not random_weights and not has_weights(folder):
         raise ModelError(f"{name} holds no model.safetensors; no other weights are loaded.")
     return _build(name, folder, None, random_weights, seed)
-
-
-def _describe(repository: str, listed: _Listed) -> ModelInfo:
-    return ModelInfo(
-        name=PREFIX + repository,
-        task=listed.task,
-        classes=listed.classes,
-        params_m=round(listed.params / 1e6, 1),
-        size_mb=round(listed.params * 4 / 1e6, 1),
-        licence=listed.licence,
-        source="download" if find_network(repository, listed.revision) is None else "cached",
-    )
-
-
-def _parse(name: str) -> tuple[str, str | None]:
-    """Repository and revision of a name."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise ModelError(f"{name} is no hf/ORG/NAME or hf/ORG/NAME@REVISION.")
-    repository: str = match["repository"]
-    listed = _LISTED.get(repository)
-    revision: str | None = match["revision"]
-    return repository, listed.revision if listed and revision is None else revision
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -319,7 +228,7 @@ def _make_task(name: str, class_name: str, config: Any, library: Any) -> Task:
 
 def _find_kind(name: str) -> str:
     """What a network of masks was trained for: only its name says so; if it does not, panoptic."""
-    listed = _LISTED.get(name.removeprefix(PREFIX).partition("@")[0])
+    listed = LISTED.get(name.removeprefix(PREFIX).partition("@")[0])
     if listed is not None:
         return listed.task
     words = Path(name.partition("@")[0]).name.lower()

@@ -24,13 +24,11 @@ from sparsevit.tasks import Task
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import FeaturesTask
 from sparsevit.transforms import SIZE_MULTIPLE
-from sparsevit.zoo.entries import LoadedModel, ModelError, ModelInfo
+from sparsevit.zoo.entries import ModelError
 from sparsevit.zoo.hub import WEIGHTS_FILE, Tell, fetch_file, find_file
-from sparsevit.zoo.timm_params import PARAMS
+from sparsevit.zoo.loaded import LoadedModel
+from sparsevit.zoo.timm_list import FEATURES_SUFFIX, count_params_m, strip_name
 from sparsevit.zoo.weights import read_weights
-
-PREFIX = "timm/"
-FEATURES_SUFFIX = ":features"  # of a name: the network without its classifier
 
 #: timm fits a Swin's windows and shifts to a size, pixels; here no stage is smaller than a window.
 _SWIN: dict[str, Any] = {"img_size": 1024, "strict_img_size": False}
@@ -65,24 +63,13 @@ class TimmFeatures(nn.Module):
         return network.forward_intermediates(images, intermediates_only=True)
 
 
-def list_infos() -> list[ModelInfo]:
-    """timm's pretrained networks that can be sparsified."""
-    names = timm.list_pretrained([f"{family}_*" for family in _FAMILIES])
-    return [_describe(name) for name in names if is_known(name)]
-
-
-def is_known(name: str) -> bool:
-    """Whether a name, with or without "timm/", is of an architecture that can be sparsified."""
-    return _strip(name).partition(".")[0] in PARAMS
-
-
 def is_cached(name: str) -> bool:
     """Whether the weights of a known name are here.
 
     Raises:
         ModelError: there are no such weights.
     """
-    return _find_weights(_get_config(_strip(name))) is not None
+    return _find_weights(_get_config(strip_name(name))) is not None
 
 
 def fetch_weights(name: str, tell: Tell | None = None) -> Path:
@@ -95,9 +82,9 @@ def fetch_weights(name: str, tell: Tell | None = None) -> Path:
     Raises:
         ModelError: they cannot be had.
     """
-    info = _describe(_strip(name))
-    repository = str(_get_config(_strip(name)).hf_hub_id)
-    return fetch_file(name, repository, WEIGHTS_FILE, info.size_mb, tell=tell)
+    config = _get_config(strip_name(name))
+    size_mb = 4 * count_params_m(str(config.architecture), config.num_classes)
+    return fetch_file(name, str(config.hf_hub_id), WEIGHTS_FILE, size_mb, tell=tell)
 
 
 def load(name: str, checkpoint: str | Path | None, random_weights: bool, seed: int) -> LoadedModel:
@@ -112,7 +99,7 @@ def load(name: str, checkpoint: str | Path | None, random_weights: bool, seed: i
     Raises:
         ModelError: no such weights, no network for a download, or weights that do not fit.
     """
-    variant = _strip(name)
+    variant = strip_name(name)
     config = _get_config(variant)
     weights, note = None, ""
     if checkpoint is not None:
@@ -137,26 +124,6 @@ def load(name: str, checkpoint: str | Path | None, random_weights: bool, seed: i
     multiple = config.input_size[-1] if _find_family(variant) == "maxvit" else SIZE_MULTIPLE
     mean, std = tuple(config.mean), tuple(config.std)
     return LoadedModel(name, model.eval(), task, mean, std, multiple=multiple, note=note)
-
-
-def _describe(variant: str) -> ModelInfo:
-    config = _get_config(variant)
-    backbone, channels = PARAMS[str(config.architecture)]
-    params_m = round((backbone + (channels + 1) * config.num_classes) / 1e6, 1)
-    return ModelInfo(
-        name=PREFIX + variant,
-        task="classification" if config.num_classes else "features",
-        classes=config.num_classes,
-        params_m=params_m,
-        size_mb=round(params_m * 4, 1),
-        licence=config.license or "not stated",
-        source="download" if _find_weights(config) is None else "cached",
-    )
-
-
-def _strip(name: str) -> str:
-    """timm's own name of a network."""
-    return name.removeprefix(PREFIX).removesuffix(FEATURES_SUFFIX)
 
 
 def _find_weights(config: PretrainedCfg) -> Path | None:

@@ -31,7 +31,7 @@ def mirror_in_wet(canvas: Canvas, road: np.ndarray) -> None:
     puddles = cv2.resize(cloud_tile(256, 1.8, 5), (canvas.width, deep))
     weight = fresnel[:, None] * np.clip(0.75 + 0.3 * puddles, 0.2, 1.2) * road[first:]
     here = canvas.image[first:]
-    weight = np.float32(weight)
+    weight = weight.astype(np.float32)
     here[:] = cv2.blendLinear(here, above, 1 - weight, weight)
 
 
