@@ -16,20 +16,20 @@ export MALLOC_TOP_PAD_ ?= 536870912
 PYTEST := -m pytest --numprocesses 2 --dist worksteal
 test test-oldest: export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help venv demo test test-oldest lint format clean
+.PHONY: help venv demo test test-oldest test-package lint format clean
 
 help:
 	@echo "make demo    install everything and open the page on http://127.0.0.1:7860"
 	@echo "make test    install everything, lint, check types and run the tests"
 	@echo "make test-oldest  run the tests with the lowest versions allowed, on plain instructions"
+	@echo "make test-package  build the wheel, install it elsewhere and run it there"
 	@echo "make format  let ruff mend the style"
 
 venv: $(VENV)/installed
 
-$(VENV)/installed: requirements.txt requirements-dev.txt pyproject.toml
+$(VENV)/installed: requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
 demo: venv
@@ -55,6 +55,10 @@ $(OLDEST)/installed: requirements.txt requirements-dev.txt pyproject.toml
 # Also on the instructions that every x86 CPU has: PyTorch's own and oneDNN's.
 test-oldest: $(OLDEST)/installed
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(OLDEST)/bin/python $(PYTEST)
+
+test-package: venv
+	@echo "--- package"
+	$(BIN)/python tests/check_package.py
 
 format: venv
 	$(BIN)/ruff check --fix .
