@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from torch import nn
 
+from sparsevit.forwards import Forwards
 from sparsevit.hosts import (
     timm_maxvit,
     timm_sam,
@@ -108,9 +109,10 @@ def sparsify(
         raise ValueError(f"The gradient score does not work for {host.name}.")
     for module in modules:
         module.__class__ = host.sparse_classes.get(type(module), type(module))
+    forwards = getattr(stages[0], "forwards", None) or Forwards()
     for stage, setting in zip(find_stages(model), settings, strict=True):
-        stage.pruning = setting
-    host.set_image_score(modules, settings[0].score == "gradient")
+        stage.pruning, stage.forwards = setting, forwards
+    host.set_image_score(modules, forwards if settings[0].score == "gradient" else None)
     if not isinstance(model, SparseModel):
         cls: Any = type(model)
         model.__class__ = _make_sparse_model_class(cls)
@@ -194,7 +196,7 @@ def densify(model: Model) -> Model:
     """
     for module in model.modules():
         module.__class__ = _host_class(type(module))
-        for name in ("pruning", "announces_images", "saves_memory", "_bias_cache"):
+        for name in ("pruning", "forwards", "saves_memory", "_bias_cache"):
             module.__dict__.pop(name, None)
     return model
 

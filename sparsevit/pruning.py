@@ -14,6 +14,8 @@ from typing import Literal, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sparsevit.windows import WindowGrid
 
@@ -100,7 +102,7 @@ class Workspace:
 
 def _is_same(x: Tensor, stream: Tensor | None) -> bool:
     """True for the very tensor, or a view of all of it that a host's own shapes called for."""
-    if x is stream or stream is None or torch.compiler.is_compiling():
+    if x is stream or stream is None or is_recorded():
         return x is stream
     return x.shape == stream.shape and x.is_set_to(stream)
 
@@ -108,11 +110,21 @@ def _is_same(x: Tensor, stream: Tensor | None) -> bool:
 def can_look(x: Tensor) -> bool:
     """True where Python may look at a tensor's values at no cost: on a CPU.
 
-    A GPU would have to be waited for, and while a CUDA graph, ``torch.export`` or ``torch.compile``
-    records, there is nothing to see. There every shape follows from the picture's size and the
-    schedule alone.
+    A GPU would have to be waited for, and while a CUDA graph, ``torch.export``, ``torch.compile``
+    or ``torch.jit.trace`` records, or ``torch.func`` transforms, there is nothing to see. There
+    every shape follows from the picture's size and the schedule alone.
     """
-    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+    return x.device.type == "cpu" and not is_recorded()
+
+
+def is_recorded() -> bool:
+    """True while what happens is recorded or transformed, to run with other values."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing() or is_transformed()
+
+
+def is_transformed() -> bool:
+    """True inside a transform of ``torch.func``, such as ``vmap``, and in forward-mode AD."""
+    return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0
 
 
 @dataclass(frozen=True)
@@ -142,6 +154,9 @@ def run_block(block: WindowBlock, x: Tensor, plan: BlockPlan, part: Part = "all"
     Returns:
         (B, H, W, C), contiguous.
     """
+    if is_transformed():
+        with sdpa_kernel(SDPBackend.MATH):  # the fused ones have no rules for it
+            return _run_at_once(block, x, plan, part)
     if torch.is_grad_enabled() or block.training:
         return _run_at_once(block, x, plan, part)
     return _run_in_chunks(block, x, plan, part)

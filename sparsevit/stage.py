@@ -13,26 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 
-from sparsevit.pruning import BlockPlan, Workspace
+from sparsevit.forwards import Forwards
+from sparsevit.pruning import BlockPlan, Workspace, is_transformed
 from sparsevit.schedule import num_keep
 from sparsevit.scoring import (
     Score,
-    image_gradient_energy,
     rank_windows,
     token_magnitudes,
     window_scores,
 )
 from sparsevit.trace import active_traces
-from sparsevit.windows import Size, WindowGrid
-
-# (B, H, W) of the forward under way, for the ``gradient`` score.
-_image_energy: ContextVar[Tensor | None] = ContextVar("sparsevit_image_energy", default=None)
-
-
-def announce_images(images: Tensor, patch_size: Size) -> None:
-    """Give the stages of this forward the gradient energy of (B, channels, img_h, img_w) pixels."""
-    _image_energy.set(image_gradient_energy(images, patch_size))
-
+from sparsevit.windows import WindowGrid
 
 _as_host: ContextVar[bool] = ContextVar("sparsevit_as_host", default=False)
 
@@ -74,8 +65,15 @@ class StageSettings:
 class WindowRanker:
     """Scores and rankings of one stage in one forward: one for plain, one for shifted windows."""
 
-    def __init__(self, settings: StageSettings) -> None:
+    def __init__(self, settings: StageSettings, energy: Tensor | None = None) -> None:
+        """Start a forward.
+
+        Args:
+            settings: of the stage.
+            energy: (B, H, W) of the pictures, for the ``gradient`` score.
+        """
         self._settings = settings
+        self._energy = energy
         self._magnitudes: Tensor | None = None
         self._scores: dict[tuple[int, int], Tensor] = {}
         self._orders: dict[tuple[int, int], Tensor] = {}
@@ -112,30 +110,34 @@ class WindowRanker:
     def _measure(self, x: Tensor) -> Tensor:
         if self._settings.score != "gradient":
             return token_magnitudes(x)
-        energy = _image_energy.get()
-        if energy is None or energy.shape[0] != x.shape[0]:
+        if self._energy is None or self._energy.shape[0] != x.shape[0]:
             raise RuntimeError("The gradient score needs the images; run the whole model.")
-        return F.adaptive_avg_pool2d(energy, (x.shape[1], x.shape[2]))
+        return F.adaptive_avg_pool2d(self._energy, (x.shape[1], x.shape[2]))
 
 
 class PruningStage:
     """Mixin of a host's stage class; the adapter says how a block is called."""
 
     pruning: StageSettings
+    forwards: Forwards  # of the network the stage is in
     blocks: Any  # the host's nn.Sequential of blocks
 
     def call_block(self, block: Any, x: Tensor, plan: BlockPlan | None) -> Tensor:
         """Run one block of the host with its plan; without one it runs as the host's own."""
         return block(x, plan)
 
-    def run_blocks(self, x: Tensor, owns_input: bool = False) -> Tensor:
+    def run_blocks(
+        self, x: Tensor, entered: Tensor | None = None, owns_input: bool = False
+    ) -> Tensor:
         """Run the stage's blocks with its sparsities: (B, H, W, C) -> (B, H, W, C).
 
         Args:
             x: what the first block gets.
+            entered: what the stage got, if that is another tensor.
             owns_input: the stage made x just now and nobody else holds it.
         """
-        run = StageRun(self, self.blocks, x if owns_input else None)
+        entered = x if entered is None else entered
+        run = StageRun(self, self.blocks, entered, x if owns_input else None)
         for block in self.blocks:
             x = run.step(block, x)
         return x
@@ -148,6 +150,7 @@ class StageRun:
         self,
         stage: PruningStage,
         blocks: Iterable[nn.Module],
+        entered: Tensor,
         own: Tensor | None = None,
         keeps_between: bool = False,
     ) -> None:
@@ -156,16 +159,19 @@ class StageRun:
         Args:
             stage: whose settings are followed.
             blocks: those that :meth:`step` will be called with.
+            entered: what the stage got; a checkpoint that runs it again gives it the same.
             own: what the first block gets, if the stage made it and nobody else holds it.
             keeps_between: somebody holds on to what passes between the blocks.
         """
         self._stage = stage
-        self._traces = active_traces(stage)
+        settings = stage.pruning
+        self._forward, self._again = stage.forwards.enter(settings.index, settings, entered)
+        self._traces = active_traces(stage) if self._again is None else []
         may_overwrite = not (
             keeps_between or torch.is_grad_enabled() or any(map(is_hooked, blocks))
         )
         self._workspace = Workspace(may_overwrite, own)
-        self._ranker = WindowRanker(stage.pruning)
+        self._ranker = WindowRanker(settings, self._forward.energy)
         self._number = 0
         self._scored_block = 0
 
@@ -178,6 +184,18 @@ class StageRun:
         settings, number = self._stage.pruning, self._number
         self._number += 1
         grid = block.get_grid(x.shape[1], x.shape[2], x.device)
+        if self._again is None:
+            keep_idx = self._choose(number, x, grid)
+            self._forward.kept[settings.index].append(keep_idx)
+        else:
+            keep_idx = self._again[number]
+        if keep_idx is None and (torch.is_grad_enabled() or block.training or is_transformed()):
+            return self._stage.call_block(block, x, None)  # nothing to prune, nothing to gain
+        return self._stage.call_block(block, x, BlockPlan(grid, keep_idx, self._workspace))
+
+    def _choose(self, number: int, x: Tensor, grid: WindowGrid) -> Tensor | None:
+        """(B, K) int64 windows that block ``number`` keeps of its input, None for all; and tell."""
+        settings = self._stage.pruning
         kept = num_keep(grid.num_windows, settings.sparsities[number // 2])
         keep_idx = None
         if settings.rescore:
@@ -187,14 +205,17 @@ class StageRun:
         if kept < grid.num_windows:
             keep_idx = self._ranker.keep_idx(x, grid, kept)
         if self._traces:
+            if is_transformed():
+                raise RuntimeError(
+                    "capture() cannot record inside a transform of torch.func, such as vmap."
+                )
             # Before the first pruned block a record shows that block's own scores.
-            shown = self._ranker if self._ranker.started else WindowRanker(settings)
+            is_shown = self._ranker.started
+            shown = self._ranker if is_shown else WindowRanker(settings, self._forward.energy)
             scores = shown.scores(x, grid)
             for trace in self._traces:
                 trace.record(settings.index, number, grid, keep_idx, scores, self._scored_block)
-        if keep_idx is None and (torch.is_grad_enabled() or block.training):
-            return self._stage.call_block(block, x, None)  # nothing to prune, nothing to gain
-        return self._stage.call_block(block, x, BlockPlan(grid, keep_idx, self._workspace))
+        return keep_idx
 
 
 def is_hooked(module: nn.Module) -> bool:

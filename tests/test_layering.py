@@ -21,6 +21,7 @@ LAYERS = (
     "scoring",
     "trace",
     "pruning",
+    "forwards",
     "stage",
     "hosts",
     "patch",

@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparsevit.pruning import CHUNK_TOKENS, can_look
+from sparsevit.forwards import Forwards
+from sparsevit.pruning import CHUNK_TOKENS, can_look, is_recorded, is_transformed
+from sparsevit.scoring import image_gradient_energy
 from sparsevit.windows import Size, WindowGrid
 
 
@@ -74,15 +76,30 @@ class Host(ABC):
             grids.append((height, width))
         return grids
 
-    def set_image_score(self, modules: Sequence[nn.Module], needed: bool) -> None:
+    def set_image_score(self, modules: Sequence[nn.Module], forwards: Forwards | None) -> None:
         """Let a patch embedding that can announce the pictures to the stages do so, or not."""
         for module in modules:
-            if hasattr(type(module), "announces_images"):
-                module.announces_images = needed  # type: ignore[assignment]
+            if isinstance(module, PictureTeller):
+                module.forwards = forwards
 
     def use_fused_attention(self, model: nn.Module, fused: bool) -> AbstractContextManager[None]:
         """Make the host's own attention fused, or not, where it has both."""
         return nullcontext()
+
+
+class PictureTeller:
+    """Mixin of a patch embedding that announces the pictures, where a score needs them.
+
+    Attributes:
+        forwards: of the network it is in; None where no score needs the pictures.
+    """
+
+    forwards: Forwards | None = None
+
+    def announce_images(self, images: Tensor, patch_size: Size) -> None:
+        """Give the stages of this forward (B, channels, img_h, img_w) pixels, if they need them."""
+        if self.forwards is not None:
+            self.forwards.announce(image_gradient_energy(images, patch_size))
 
 
 class SparseBlock:
@@ -124,7 +141,7 @@ class SparseBlock:
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`; cached while the weights stay the same."""
         weights = self.list_position_weights()
-        if torch.is_grad_enabled() or torch.compiler.is_compiling() or _is_any_inference(weights):
+        if torch.is_grad_enabled() or is_recorded() or _is_any_inference(weights):
             return self._build_bias(grid)
         key = (grid.window, grid.shift, *(_identify(weight) for weight in weights))
         cached = self.__dict__.get("_bias_cache")
@@ -159,6 +176,11 @@ class SparseBlock:
         state = self.__dict__.copy()
         state.pop("_bias_cache", None)
         return state
+
+
+def order_channels_last(images: Tensor) -> Tensor:
+    """The same (B, channels, img_h, img_w), channels last in memory; vmap knows no such order."""
+    return images if is_transformed() else images.contiguous(memory_format=torch.channels_last)
 
 
 def merge_in_strips(x: Tensor, merge: Callable[[Tensor], Tensor]) -> Tensor:

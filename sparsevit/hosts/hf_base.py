@@ -15,27 +15,24 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
-from sparsevit.hosts.base import Host, merge_in_strips
+from sparsevit.hosts.base import Host, PictureTeller, merge_in_strips, order_channels_last
 from sparsevit.hosts.chains import ChainedBlock, is_plain
 from sparsevit.pruning import BlockPlan, can_look, run_block
-from sparsevit.stage import PruningStage, announce_images, runs_as_host
+from sparsevit.stage import PruningStage, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 
-class HfPatchEmbeddings:
+class HfPatchEmbeddings(PictureTeller):
     """Mixin of a patch embedding: in channels-last order, so that tokens come out in place."""
 
-    announces_images = False
     patch_size: Size
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Size]:
         """(B, channels, img_h, img_w) -> (B, H * W, C) and (H, W)."""
         if runs_as_host():
             return super().forward(pixel_values)  # type: ignore[misc]
-        if self.announces_images:
-            announce_images(pixel_values, self.patch_size)
-        pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)
-        return super().forward(pixel_values)  # type: ignore[misc]
+        self.announce_images(pixel_values, self.patch_size)
+        return super().forward(order_channels_last(pixel_values))  # type: ignore[misc]
 
 
 class HfPatchMerging:

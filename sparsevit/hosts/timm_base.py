@@ -12,25 +12,22 @@ from timm.layers import PatchEmbed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sparsevit.hosts.base import Host, merge_in_strips
+from sparsevit.hosts.base import Host, PictureTeller, merge_in_strips, order_channels_last
 from sparsevit.hosts.chains import ChainedBlock, is_plain
 from sparsevit.pruning import BlockPlan, can_look, run_block
-from sparsevit.stage import PruningStage, announce_images, runs_as_host
+from sparsevit.stage import PruningStage, runs_as_host
 from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 
-class SparsePatchEmbed(PatchEmbed):
+class SparsePatchEmbed(PictureTeller, PatchEmbed):
     """The host's patch embedding in channels-last order, so that tokens come out in place."""
-
-    announces_images = False
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, img_h, img_w) -> (B, H, W, C)."""
         if runs_as_host():
             return super().forward(x)
-        if self.announces_images:
-            announce_images(x, self.patch_size)
-        return super().forward(x.contiguous(memory_format=torch.channels_last))
+        self.announce_images(x, self.patch_size)
+        return super().forward(order_channels_last(x))
 
 
 class StripMerging:
@@ -104,7 +101,7 @@ class TimmStage(PruningStage):
         merging: Any = self.downsample
         is_ours = isinstance(merging, StripMerging)
         owns = is_ours and is_plain(merging, type(merging))
-        return self.run_blocks(merging(x), owns_input=owns)
+        return self.run_blocks(merging(x), entered=x, owns_input=owns)
 
     def call_block(self, block: nn.Module, x: Tensor, plan: BlockPlan | None) -> Tensor:
         """Run one block through its hooks, and through a checkpoint where the host asks for one."""

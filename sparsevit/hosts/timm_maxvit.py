@@ -91,7 +91,7 @@ class SparseMaxxVitStage(TimmStage, MaxxVitStage):
         """(B, C, H, W) of the stage before -> (B, C', H', W')."""
         if runs_as_host():
             return super().forward(x)
-        run = StageRun(self, (block.attn_block for block in self.blocks))
+        run = StageRun(self, (block.attn_block for block in self.blocks), x)
         for block in self.blocks:
             x = block(x, run, self.grad_checkpointing and torch.is_grad_enabled())
         return x

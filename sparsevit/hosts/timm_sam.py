@@ -86,7 +86,7 @@ class SparseSamBlocks(PruningStage, nn.Sequential):
             x: (B, H, W, C).
             keeps_between: somebody holds on to them.
         """
-        run = StageRun(self, filter(_has_windows, self), keeps_between=keeps_between)
+        run = StageRun(self, filter(_has_windows, self), x, keeps_between=keeps_between)
         for block in self:
             if _has_windows(block):
                 x = run.step(block, x)

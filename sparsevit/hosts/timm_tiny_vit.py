@@ -83,8 +83,8 @@ class SparseTinyVitStage(PruningStage, TinyVitStage):
         """(B, C, H, W) of the stage before -> (B, C', H', W')."""
         if runs_as_host():
             return super().forward(x)
-        x = self.downsample(x).permute(0, 2, 3, 1)
-        return self.run_blocks(x).permute(0, 3, 1, 2)
+        tokens = self.downsample(x).permute(0, 2, 3, 1)
+        return self.run_blocks(tokens, entered=x).permute(0, 3, 1, 2)
 
 
 class TinyVitHost(TimmHost):

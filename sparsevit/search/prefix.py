@@ -80,7 +80,9 @@ def reuse_stages(model: nn.Module, cache: PrefixCache, picture: Hashable) -> Ite
         run = module.forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
-            tells_pixels = getattr(module, "announces_images", False)  # each time, to the stages
+            tells_pixels = level == 0 and getattr(
+                module, "forwards", None
+            )  # each time, to the stages
             if torch.is_grad_enabled() or runs_as_host() or tells_pixels:
                 return run(*args, **kwargs)
             key = (picture, *(stage.pruning for stage in stages[:level]))

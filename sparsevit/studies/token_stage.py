@@ -45,7 +45,9 @@ class TokenStage(PruningStage):
 
     reduction: Reduction
 
-    def run_blocks(self, x: Tensor, owns_input: bool = False) -> Tensor:
+    def run_blocks(
+        self, x: Tensor, entered: Tensor | None = None, owns_input: bool = False
+    ) -> Tensor:
         """Run the stage's blocks on fewer tokens: (1, H, W, C) -> (1, H, W, C)."""
         if x.shape[0] != 1:
             raise ValueError(f"Token reduction takes one picture at a time, not {x.shape[0]}.")
