@@ -1,4 +1,4 @@
-"""A checkpoint runs parts of a forward again in the backward: they keep their own forward's windows.
+"""Parts of a forward that a checkpoint runs again in the backward keep their own windows.
 
 Between the two the network may see other pictures, or be given another schedule or score.
 """
