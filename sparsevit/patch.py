@@ -22,6 +22,7 @@ from sparsevit.hosts import (
     timm_tiny_vit,
 )
 from sparsevit.hosts.base import Host
+from sparsevit.overrides import change_class, list_callers, refuse_stray_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.scoring import SCORES, Score
 from sparsevit.stage import PruningStage, StageSettings, run_as_host
@@ -59,6 +60,11 @@ class SparseModel:
     @sparsity.setter
     def sparsity(self, value: Any) -> None:
         set_sparsity(cast(nn.Module, self), value)
+
+    def _replicate_for_data_parallel(self) -> Any:
+        # Replicas run in threads of their own, which do not know of the wrapper.
+        refuse_stray_sparsity(list_callers())
+        return super()._replicate_for_data_parallel()  # type: ignore[misc]
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         # The class is made at run time, so a pickle names the host's class and makes it again.
@@ -101,14 +107,19 @@ def sparsify(
     modules = host.find_swappable(model)
     unknown = host.find_unknown(modules)
     if unknown:
-        raise _refuse(model, f"its {type(unknown[0]).__name__} is not the host's own")
+        name = type(unknown[0]).__name__
+        raise _refuse(
+            model,
+            f"its {name} is not the host's own, or has a forward of its own, as from a patch or "
+            "a compiler; sparsify first, then change it",
+        )
     stages = [module for module in modules if host.is_stage(module)]
     depths = [len(host.list_blocks(stage)) for stage in stages]
     settings = _settle(stages, depths, sparsity, score, rescore, seed)
     if settings[0].score == "gradient" and not host.sees_images:
         raise ValueError(f"The gradient score does not work for {host.name}.")
     for module in modules:
-        module.__class__ = host.sparse_classes.get(type(module), type(module))
+        change_class(module, host.sparse_classes.get(type(module), type(module)))
     forwards = getattr(stages[0], "forwards", None) or Forwards()
     for stage, setting in zip(find_stages(model), settings, strict=True):
         stage.pruning, stage.forwards = setting, forwards
@@ -195,7 +206,7 @@ def densify(model: Model) -> Model:
         The same object.
     """
     for module in model.modules():
-        module.__class__ = _host_class(type(module))
+        change_class(module, _host_class(type(module)))
         for name in ("pruning", "forwards", "saves_memory", "_bias_cache"):
             module.__dict__.pop(name, None)
     return model
@@ -207,17 +218,29 @@ def is_sparse(model: nn.Module) -> bool:
 
 
 def get_sparsity(model: nn.Module) -> SparsitySchedule:
-    """The schedule in force of a sparsified model; ``model.sparsity`` is the same."""
-    return SparsitySchedule(tuple(stage.pruning.sparsities for stage in find_stages(model)))
+    """The schedule in force of a sparsified model; ``model.sparsity`` is the same.
+
+    Args:
+        model: what was given to :func:`sparsify`, or a wrapper around it.
+
+    Raises:
+        ValueError: it is not sparsified.
+    """
+    return SparsitySchedule(tuple(stage.pruning.sparsities for stage in _find_some_stages(model)))
 
 
 def set_sparsity(model: nn.Module, value: Any) -> None:
     """Give a sparsified model a schedule; ``model.sparsity = value`` is the same.
 
+    Args:
+        model: what was given to :func:`sparsify`, or a wrapper around it.
+        value: in any form :meth:`SparsitySchedule.parse` accepts.
+
     Raises:
+        ValueError: it is not sparsified.
         ScheduleError: an impossible schedule, or one that falls inside a stage without rescoring.
     """
-    stages = find_stages(model)
+    stages = _find_some_stages(model)
     schedule = SparsitySchedule.parse(value, get_depths(model))
     if not stages[0].pruning.rescore:
         schedule.check_linked()
@@ -228,6 +251,13 @@ def set_sparsity(model: nn.Module, value: Any) -> None:
 def find_stages(model: nn.Module) -> list[Any]:
     """The stages of a sparsified model, in network order."""
     return [module for module in model.modules() if isinstance(module, PruningStage)]
+
+
+def _find_some_stages(model: nn.Module) -> list[Any]:
+    stages = find_stages(model)
+    if not stages:
+        raise ValueError(f"Call sparsify() on this {type(model).__name__} first.")
+    return stages
 
 
 def list_blocks(model: nn.Module) -> list[list[Any]]:

@@ -13,10 +13,11 @@ from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from sparsevit.overrides import borrow_weights, list_offloaded
 from sparsevit.windows import WindowGrid
 
 #: Tokens handled at a time on CPU, at most, so that the MLP's hidden activation stays in the cache
@@ -47,6 +48,9 @@ class WindowBlock(Protocol):
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """(classes, nH, N, N): position bias plus the shift mask of each class of window."""
+
+    def list_bypassed(self) -> list[nn.Module]:
+        """The modules that are not called, though their weights or modules inside are used."""
 
     def drop_paths(self, attention: Tensor, mlp: bool) -> Tensor:
         """Stochastic depth over (B, tokens, C) of one image's windows; identity in evaluation."""
@@ -79,10 +83,11 @@ class Workspace:
             x: (B, H, W, C) input of the block.
             fully_rewritten: every row will be written, so x need not be copied.
         """
-        if self._rows is not None and _is_same(x, self._stream):
-            return self._rows
         tokens = x.reshape(-1, x.shape[-1])
-        rows = x.new_empty(len(tokens) + (not can_look(x)), x.shape[-1])
+        size = len(tokens) + (not can_look(x))
+        if self._rows is not None and len(self._rows) >= size and _is_same(x, self._stream):
+            return self._rows  # shorter where one block is compiled and the one before is not
+        rows = x.new_empty(size, x.shape[-1])
         if not fully_rewritten:
             rows[: len(tokens)] = tokens
         return rows
@@ -154,6 +159,14 @@ def run_block(block: WindowBlock, x: Tensor, plan: BlockPlan, part: Part = "all"
     Returns:
         (B, H, W, C), contiguous.
     """
+    offloaded = list_offloaded(block.list_bypassed())
+    if offloaded:
+        with borrow_weights(offloaded):
+            return _run(block, x, plan, part)
+    return _run(block, x, plan, part)
+
+
+def _run(block: WindowBlock, x: Tensor, plan: BlockPlan, part: Part) -> Tensor:
     if is_transformed():
         with sdpa_kernel(SDPBackend.MATH):  # the fused ones have no rules for it
             return _run_at_once(block, x, plan, part)

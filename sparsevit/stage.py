@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 
 from sparsevit.forwards import Forwards
+from sparsevit.overrides import list_callers, refuse_stray_sparsity
 from sparsevit.pruning import BlockPlan, Workspace, is_transformed
 from sparsevit.schedule import num_keep
 from sparsevit.scoring import (
@@ -165,6 +166,10 @@ class StageRun:
         """
         self._stage = stage
         settings = stage.pruning
+        blocks = list(blocks)
+        if not torch.compiler.is_compiling():
+            callers = list_callers() if settings.index == 0 else [cast(nn.Module, stage)]
+            refuse_stray_sparsity([*callers, *blocks])
         self._forward, self._again = stage.forwards.enter(settings.index, settings, entered)
         self._traces = active_traces(stage) if self._again is None else []
         may_overwrite = not (

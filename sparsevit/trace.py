@@ -89,7 +89,16 @@ class Trace:
 
     @property
     def blocks(self) -> list[BlockTrace]:
-        """One record a block, in the network's order; empty before a forward."""
+        """One record a block, in the network's order.
+
+        Raises:
+            RuntimeError: nothing is recorded: the model did not run, or by its host's own code.
+        """
+        if not self._pending:
+            raise RuntimeError(
+                "Nothing was recorded: run the model that was given to capture() inside its `with` "
+                "block, in the same thread and not in its host's form."
+            )
         pending = sorted(self._pending.items(), key=lambda item: item[0])
         return [self._finish(stage, block, noted) for (stage, block), noted in pending]
 
@@ -125,8 +134,16 @@ def capture(model: nn.Module) -> Iterator[Trace]:
 
     Yields:
         The trace; read ``trace.blocks`` after a forward.
+
+    Raises:
+        ValueError: a model that is not sparsified.
     """
-    trace = Trace(frozenset(id(module) for module in model.modules()))
+    modules = list(model.modules())
+    if not any("pruning" in vars(module) for module in modules):
+        raise ValueError(
+            f"capture() needs a sparsified model: call sparsify() on this {type(model).__name__}."
+        )
+    trace = Trace(frozenset(id(module) for module in modules))
     token = _active_traces.set((*_active_traces.get(), trace))
     try:
         yield trace

@@ -11,6 +11,20 @@ import sparsevit
 from sparsevit.patch import host_form
 
 
+def expect_nothing(trace: sparsevit.Trace) -> None:
+    """An empty trace never looks like a success."""
+    with pytest.raises(RuntimeError, match="Nothing was recorded"):
+        _ = trace.blocks
+
+
+def test_only_a_sparsified_model_can_be_captured() -> None:
+    with (
+        pytest.raises(ValueError, match="needs a sparsified model"),
+        sparsevit.capture(make_dense()),
+    ):
+        pass
+
+
 def test_threads_do_not_meet() -> None:
     model = sparsevit.sparsify(make_dense(), SCHEDULE)
     inputs = [make_images(1), make_images(2), make_images(3)]
@@ -51,16 +65,16 @@ def test_capture_hears_its_own_model_and_thread_only() -> None:
         make_images(),
     )
     with sparsevit.capture(model) as trace:
-        assert trace.blocks == []
+        expect_nothing(trace)
         infer(other, images)
         thread = threading.Thread(target=infer, args=(model, images))
         thread.start()
         thread.join()
-        assert trace.blocks == []
+        expect_nothing(trace)
         with sparsevit.capture(model) as inner, sparsevit.capture(other) as foreign:
             infer(model, images)
         assert kept_of(inner) == kept_of(trace) != {}
-        assert foreign.blocks == []
+        expect_nothing(foreign)
         infer(model, images[:1])
         assert trace.blocks[0].keep_mask.shape[0] == 1
         assert inner.blocks[0].keep_mask.shape[0] == 2
@@ -73,7 +87,7 @@ def test_capture_ends_when_its_body_raises() -> None:
     with pytest.raises(KeyError), sparsevit.capture(model) as trace:
         raise KeyError
     infer(model, make_images())
-    assert trace.blocks == []
+    expect_nothing(trace)
 
 
 def test_the_latest_forward_wins_whole() -> None:
@@ -108,7 +122,7 @@ def test_host_form_is_the_host_itself(fused: bool) -> None:
         thread = threading.Thread(target=lambda: results.append(infer(model, images)))
         thread.start()
         thread.join()
-    assert trace.blocks == []
+    expect_nothing(trace)
     assert relative_error(out, host) <= 1e-5
     assert fused or torch.equal(out, host)
     assert torch.equal(results[0], pruned)

@@ -19,6 +19,7 @@ LAYERS = (
     "schedule",
     "windows",
     "scoring",
+    "overrides",
     "trace",
     "pruning",
     "forwards",

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparsevit.forwards import Forwards
+from sparsevit.overrides import is_overridden
 from sparsevit.pruning import CHUNK_TOKENS, can_look, is_recorded, is_transformed
 from sparsevit.scoring import image_gradient_energy
 from sparsevit.windows import Size, WindowGrid
@@ -47,11 +48,20 @@ class Host(ABC):
         return [m for m in model.modules() if isinstance(m, tuple(self.sparse_classes))]
 
     def find_unknown(self, modules: Sequence[nn.Module]) -> list[nn.Module]:
-        """Those of :meth:`find_swappable` that somebody changed, so that swapping would undo it."""
-        ours = tuple(self.sparse_classes.values())
-        return [
-            m for m in modules if type(m) not in self.sparse_classes and not isinstance(m, ours)
-        ]
+        """Those of :meth:`find_swappable` that somebody changed, so that swapping would undo it.
+
+        The same goes for what is inside of a block and will not be called any more.
+        """
+        ours, unknown = tuple(self.sparse_classes.values()), []
+        for module in modules:
+            new: Any = self.sparse_classes.get(type(module))
+            if new is None:
+                unknown += [] if isinstance(module, ours) else [module]
+                continue
+            unknown += [module] if is_overridden(module, new) else []
+            inside = new.list_bypassed(module) if issubclass(new, SparseBlock) else []
+            unknown += [m for m in inside if is_overridden(m) or not _is_of(m, module)]
+        return unknown
 
     def is_stage(self, module: nn.Module) -> bool:
         """True for a stage of this host, adapted or not."""
@@ -130,6 +140,10 @@ class SparseBlock:
     def list_attention_linears(self) -> list[Any]:
         """The projections of the attention, the one out of it last."""
 
+    def list_bypassed(self) -> list[nn.Module]:
+        """See :class:`sparsevit.pruning.WindowBlock`; none unless the host's block has some."""
+        return []
+
     def add_attention(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
         """See :class:`sparsevit.pruning.WindowBlock`."""
         return tokens + self.attention_branch(tokens, real, bias)
@@ -201,6 +215,12 @@ def merge_in_strips(x: Tensor, merge: Callable[[Tensor], Tensor]) -> Tensor:
     strips = fours.tensor_split(-(-fours.shape[0] * cols // CHUNK_TOKENS))
     merged = [merge(strip.flatten(2)) for strip in strips]
     return torch.cat(merged).view(batch, rows, cols, -1)
+
+
+def _is_of(part: nn.Module, host: nn.Module) -> bool:
+    """True for a module of the same library as the host's."""
+    library, other = (type(module).__module__.partition(".")[0] for module in (host, part))
+    return library == other
 
 
 def _token_macs(modules: Sequence[nn.Module]) -> int:

@@ -105,6 +105,10 @@ class HfSplitLayer(HfLayer):
         """The MLP's two halves as one."""
         return nn.Sequential(self.intermediate, self.output)
 
+    def list_bypassed(self) -> list[nn.Module]:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return [self.attention, self.attention.self]
+
     def list_attention_linears(self) -> list[nn.Module]:
         """The projections of the attention, the one out of it last."""
         attend = self.attention.self

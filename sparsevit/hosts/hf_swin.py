@@ -88,6 +88,10 @@ class SparseHfSwinLayer(HfLayer, SwinLayer):
         """See :class:`sparsevit.pruning.WindowBlock`; the host drops no MLP."""
         return branch if mlp else self.drop_path(branch)
 
+    def list_bypassed(self) -> list[nn.Module]:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return [self.attention, self.attention.relative_position_bias]
+
     def list_attention_linears(self) -> list[nn.Module]:
         """The projections of the attention, the one out of it last."""
         attention = self.attention

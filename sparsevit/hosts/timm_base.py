@@ -75,6 +75,10 @@ class TimmBlock(ChainedBlock):
         """The projections of the attention, the one out of it last."""
         return [self.attn.qkv, self.attn.proj]
 
+    def list_bypassed(self) -> list[nn.Module]:
+        """See :class:`sparsevit.pruning.WindowBlock`."""
+        return [self.attn]
+
     def list_readers(self) -> list[nn.Module]:
         """See :class:`ChainedBlock`."""
         return [self.norm1]
@@ -147,7 +151,8 @@ class TimmHost(Host):
 
     def find_unknown(self, modules: Sequence[nn.Module]) -> list[nn.Module]:
         """As any host's; another patch embedding than timm's stays what it is."""
-        return [m for m in super().find_unknown(modules) if not isinstance(m, PatchEmbed)]
+        found = super().find_unknown(modules)
+        return [m for m in found if not isinstance(m, PatchEmbed) or type(m) is PatchEmbed]
 
     def find_starts(self, stages: Sequence[Any]) -> list[Any]:
         """The stages that merge no patches."""

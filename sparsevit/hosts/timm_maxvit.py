@@ -44,6 +44,11 @@ class SparseWindowHalf(TimmBlock, PartitionAttentionCl):
         )  # (n, nH, N, head_dim)
         return x.transpose(1, 2).flatten(2)
 
+    def list_bypassed(self) -> list[nn.Module]:
+        """See :class:`sparsevit.pruning.WindowBlock`; positions are asked for their bias."""
+        rel_pos = self.attn.rel_pos
+        return [self.attn] if rel_pos is None else [self.attn, rel_pos]
+
     def list_attention_end(self) -> list[nn.Module]:
         """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [*super().list_attention_end(), self.ls1]
@@ -56,7 +61,7 @@ class SparseWindowHalf(TimmBlock, PartitionAttentionCl):
         """See :class:`sparsevit.pruning.WindowBlock`; in training a dropout has a part in it."""
         attn = self.attn
         if attn.rel_pos is None:
-            return attn.qkv.weight.new_zeros(1, attn.num_heads, 1, 1)
+            return torch.zeros(1, attn.num_heads, 1, 1, device=grid.token_index.device)
         return self._build_bias(grid) if self.training else super().attention_bias(grid)
 
     def list_position_weights(self) -> list[Tensor]:

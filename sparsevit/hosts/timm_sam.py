@@ -33,7 +33,11 @@ class SparseSamBlock(TimmBlock, Block):
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
         """(1, nH, 1, 1) zeros, which nobody adds: the host makes its bias of queries."""
-        return self.attn.qkv.weight.new_zeros(1, self.attn.num_heads, 1, 1)
+        return torch.zeros(1, self.attn.num_heads, 1, 1, device=grid.token_index.device)
+
+    def list_bypassed(self) -> list[nn.Module]:
+        """See :class:`sparsevit.pruning.WindowBlock`; the attention is called."""
+        return []
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
         """See :class:`sparsevit.hosts.chains.ChainedBlock`; the host's own, to its end."""

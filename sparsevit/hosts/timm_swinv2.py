@@ -15,6 +15,7 @@ from timm.models.swin_transformer_v2 import (
 )
 from torch import Tensor, nn
 
+from sparsevit.hosts.chains import is_plain
 from sparsevit.hosts.cosine import attend_by_cosine
 from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
 
@@ -65,7 +66,7 @@ class SparseSwinV2Block(PostNormBlock, SwinTransformerV2Block):
         if attn.q_bias is None:
             return attn.qkv(x)
         bias = torch.cat((attn.q_bias, attn.k_bias, attn.v_bias))
-        if attn.qkv_bias_separate:
+        if attn.qkv_bias_separate or not is_plain(attn.qkv, nn.Linear):
             return attn.qkv(x) + bias
         return F.linear(x, attn.qkv.weight, bias)
 

@@ -1,0 +1,113 @@
+"""What somebody put on one module, over its class: accelerate's hooks, a patch, a stray attribute.
+
+A module is sparsified by giving it another class. What lies on the module itself comes first, so it
+is moved to the new class where it only calls the old one, and named where it is anything else.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import FrameType, MethodType
+from typing import Any
+
+from torch import nn
+
+_CALL = nn.Module._call_impl.__code__
+
+
+def change_class(module: nn.Module, new: type[nn.Module]) -> None:
+    """Give a module another class, and what is bound to a method of the old one that of the new."""
+    old = type(module)
+    for name, value in list(vars(module).items()):
+        if _is_bound(value, module) and getattr(old, method := value.__name__, None) is _of(value):
+            vars(module)[name] = MethodType(getattr(new, method), module)
+    module.__class__ = new
+
+
+def is_overridden(module: nn.Module, new: type[nn.Module] | None = None) -> bool:
+    """True for a module with methods of its own that a change of class would leave without effect.
+
+    Args:
+        module: any.
+        new: the class it will get; without one its ``forward`` will not be called any more.
+    """
+    old = type(module)
+    return any(
+        callable(value)
+        and (name == "forward" if new is None else getattr(new, name, None) is not of_old)
+        and not (_is_bound(value, module) and _of(value) is of_old)
+        and not _is_accelerates(module, name)
+        for name, value in vars(module).items()
+        if (of_old := getattr(old, name, None)) is not None
+    )
+
+
+def list_offloaded(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """Those whose weights accelerate keeps elsewhere until they are called."""
+    return [module for module in modules if "_hf_hook" in vars(module) and _list_hooks(module)]
+
+
+@contextmanager
+def borrow_weights(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Have the weights of modules of :func:`list_offloaded` here, without calling them."""
+    with ExitStack() as stack:
+        for module in modules:
+            for hook in _list_hooks(module):
+                hook.pre_forward(module)
+                stack.callback(hook.post_forward, module, None)
+        yield
+
+
+def _list_hooks(module: Any) -> list[Any]:
+    """The hooks of accelerate's that bring a module's weights and take them away."""
+    hooks = getattr(module._hf_hook, "hooks", (module._hf_hook,))
+    return [hook for hook in hooks if getattr(hook, "offload", False)]
+
+
+def _is_bound(value: Any, module: nn.Module) -> bool:
+    return isinstance(value, MethodType) and value.__self__ is module
+
+
+def _of(method: Any) -> Any:
+    return method.__func__
+
+
+def _is_accelerates(module: nn.Module, name: str) -> bool:
+    """True for the ``forward`` with which accelerate's hooks wrap the class's own."""
+    wrapper, wrapped = vars(module)[name], vars(module).get("_old_forward")
+    return (
+        name == "forward"
+        and isinstance(wrapper, partial)
+        and wrapper.func.__module__ == "accelerate.hooks"
+        and _is_bound(wrapped, module)
+        and _of(wrapped) is type(module).forward
+    )
+
+
+def refuse_stray_sparsity(modules: Iterable[nn.Module]) -> None:
+    """Refuse modules with a plain attribute ``sparsity``, which nothing reads.
+
+    Raises:
+        RuntimeError: there is one.
+    """
+    for module in modules:
+        if "sparsity" in vars(module) and not hasattr(type(module), "sparsity"):
+            name = type(module).__name__
+            raise RuntimeError(
+                f"{name}.sparsity is an attribute that nothing reads: set it on the network that "
+                f"was given to sparsify, or del it and give this {name} to sparsify as well."
+            )
+
+
+def list_callers() -> list[nn.Module]:
+    """The modules whose calls led here, the innermost first: wrappers, networks, stages."""
+    callers: list[nn.Module] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is _CALL:
+            callers.append(frame.f_locals["self"])
+        frame = frame.f_back
+    return callers
