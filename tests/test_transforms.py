@@ -262,6 +262,19 @@ def test_truncated_files(form: str) -> None:
     assert "damaged or incomplete" in explain(data[: len(data) // 2])
 
 
+def test_a_png_that_ends_in_zeros_is_damaged() -> None:
+    """As a download that broke off leaves it; Pillow alone makes a picture of it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 256, 3), dtype=np.uint8)
+    data = encode(pixels, "PNG")
+    spoiled = data[: len(data) * 97 // 100].ljust(len(data), b"\0")
+    with Image.open(io.BytesIO(spoiled)) as image:
+        assert not np.array_equal(np.asarray(image.convert("RGB")), pixels)
+    assert "damaged or incomplete" in explain(spoiled)
+    middle = len(data) // 2
+    flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+    assert "damaged or incomplete" in explain(flipped)
+
+
 @pytest.mark.parametrize(
     ("size", "reason"),
     [

@@ -100,6 +100,7 @@ class Bomb:
         {"model": 3, "epoch": 1},
         {"state_dict": {"model": PLAIN}},
         {"state_dict_ema": 0.999, "state_dict": PLAIN},
+        {"state_dict_ema": {}, "state_dict": PLAIN},
         {"a.weight": torch.zeros(2), "b": {"c": torch.zeros(2)}},
         {"a.weight": torch.zeros(2), "epoch": 3},
         {0: torch.zeros(2)},
