@@ -118,8 +118,8 @@ class SparseWindowStage(PruningStage, WindowStage):
     def forward(self, x: Tensor) -> Tensor:
         if runs_as_host():
             return super().forward(x)
-        x = self.patchify(x).permute(0, 2, 3, 1).contiguous()
-        return self.run_blocks(x).permute(0, 3, 1, 2)
+        tokens = self.patchify(x).permute(0, 2, 3, 1).contiguous()
+        return self.run_blocks(tokens, entered=x).permute(0, 3, 1, 2)
 
 
 class WindowNetHost(Host):
