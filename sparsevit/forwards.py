@@ -94,6 +94,8 @@ class Forwards:
         forward.kept[stage] = []
         self._thread.again = None
         self._last_settings[stage] = settings
+        if x.is_inference():  # no backward can follow
+            return forward, None
         with self._lock:
             dead = [k for k, (storage, _) in self._known.items() if storage.expired()]
             for k in dead:
