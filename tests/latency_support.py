@@ -11,8 +11,8 @@ from sparsevit import latency, load
 from sparsevit.patch import get_sparsity
 from sparsevit.stage import runs_as_host
 
-#: The first run of each form takes so many times as long.
-COLD = 100
+#: The first runs of each form take so many times as long.
+COLD, COLD_RUNS = 100, 2
 
 
 class FakeClock:
@@ -52,8 +52,8 @@ def pace(
     Args:
         patch: gives the clock back.
         model: sparsified, of timm's Swin; not to be used afterwards.
-        seconds: of each form that :func:`see_form` tells apart; the first run takes ``COLD`` times
-            as long. Nothing is known of the machine's load.
+        seconds: of each form that :func:`see_form` tells apart; of its first ``COLD_RUNS``, each
+            takes ``COLD`` times as long. Nothing is known of the machine's load.
 
     Returns:
         The clock, and the forms that ran, in order.
@@ -63,7 +63,7 @@ def pace(
     def pass_time(module: nn.Module, _: object) -> None:
         if module is model:  # and no copy of it, whose arithmetic is counted
             form = see_form(model)
-            clock.now += seconds[form] * (1 if form in ran else COLD)
+            clock.now += seconds[form] * (COLD if ran.count(form) < COLD_RUNS else 1)
             ran.append(form)
 
     time_one = latency._time
