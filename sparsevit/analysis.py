@@ -102,7 +102,7 @@ class Analysis:
             "speedup": latency and latency.speedup,
             "dense_form": latency and latency.dense_form,
             "other_load": latency and latency.other_load,
-            "doubt": latency and latency.explain_doubt(self.cost.mac_ratio),
+            "doubt": latency and latency.explain_doubt(self.cost.least_ratio),
             "device": self.device,
             "dtype": self.dtype,
         }

@@ -15,7 +15,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from sparsevit.compiling import compile_rest
-from sparsevit.cost import count_fixed_macs, count_macs
+from sparsevit.cost import CostReport, count_fixed_macs, count_macs
 from sparsevit.dense import choose_dense, make_runs
 from sparsevit.graphs import GraphedModel
 from sparsevit.latency import (
@@ -166,6 +166,7 @@ def run_bench(
     for schedule in schedules.values():
         schedule.check_linked()
     schedules = {key: value for key, value in schedules.items() if not value.is_dense}
+    unpruned = SparsitySchedule.parse(0.0, get_depths(model))
     rows: list[BenchRow] = []
     loads: list[float | None] = []
     doubts: list[str | None] = []
@@ -199,12 +200,13 @@ def run_bench(
         done += WARMUP_RUNS + repeats
         loads.append(meter.other_load)
         set_sparsity(model, 0.0)
-        of = {key: schedules.get(_MARKS.sub("", key)) for key in stats}  # None: dense
-        dense = choose_dense({key: stats[key].samples_ms for key in stats if of[key] is None})
-        found = _list_rows(model, size, batch, of, stats, stats[dense].median_ms, peaks, ops)
-        ratios = {row.name: row.mac_ratio for row in found}
+        of = {key: schedules.get(_MARKS.sub("", key), unpruned) for key in stats}
+        dense = choose_dense({key: stats[key].samples_ms for key in stats if of[key].is_dense})
+        fixed_macs = count_fixed_macs(model, (size, size))
+        costs = {key: count_macs(model, (size, size), of[key], fixed_macs) for key in stats}
+        ratios = {key: cost.least_ratio for key, cost in costs.items()}
         doubts.append(find_doubt(stats, dense, meter.other_load, ratios))
-        rows += found
+        rows += _list_rows(size, batch, of, costs, stats, stats[dense].median_ms, peaks, ops)
     known = [load for load in loads if load is not None]
     return BenchReport(
         model=name,
@@ -221,33 +223,29 @@ def run_bench(
 
 
 def _list_rows(
-    model: nn.Module,
     size: int,
     batch: int,
-    schedules: Mapping[str, SparsitySchedule | None],
+    schedules: Mapping[str, SparsitySchedule],
+    costs: Mapping[str, CostReport],
     stats: Mapping[str, LatencyStats],
     dense_ms: float,
     peaks: Mapping[str, float],
     ops: Mapping[str, dict[str, float]],
 ) -> list[BenchRow]:
     """What was measured at one size and batch, by the name of each form."""
-    fixed_macs = count_fixed_macs(model, (size, size))
-    dense = SparsitySchedule.parse(0.0, get_depths(model))
     rows = []
     for key, stat in stats.items():
-        schedule = schedules[key] or dense
-        cost = count_macs(model, (size, size), schedule, fixed_macs)
         rows.append(
             BenchRow(
                 name=key,
                 size=size,
                 batch=batch,
-                schedule=schedule.to_list() if key.startswith("sparsevit") else None,
+                schedule=schedules[key].to_list() if key.startswith("sparsevit") else None,
                 median_ms=round(stat.median_ms, 2),
                 p10_ms=round(stat.p10_ms, 2),
                 p90_ms=round(stat.p90_ms, 2),
                 ratio_to_fastest_dense=round(stat.median_ms / dense_ms, 4),
-                mac_ratio=round(cost.mac_ratio, 4),
+                mac_ratio=round(costs[key].mac_ratio, 4),
                 peak_extra_mb=round(peaks[key], 1),
                 parts_ms=tuple(round(part, 2) for part in stat.median_parts_ms),
                 ops_ms=ops.get(key),

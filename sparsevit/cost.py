@@ -67,6 +67,15 @@ class CostReport:
         """Sparse over dense: the latency ratio an ideal machine would reach."""
         return self.sparse_gmacs / self.dense_gmacs
 
+    @property
+    def least_ratio(self) -> float:
+        """The same if kept windows hold just their share of the tokens; no latency ratio is lower.
+
+        It differs where grids are padded: there :attr:`mac_ratio` takes kept windows for full ones.
+        """
+        kept_macs = sum(block.dense_macs * block.kept / block.total for block in self.blocks)
+        return (self.fixed_macs + kept_macs) / (1e9 * self.dense_gmacs)
+
 
 def count_macs(
     model: nn.Module, image_size: tuple[int, int], schedule: SparsitySchedule, fixed_macs: int

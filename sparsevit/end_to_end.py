@@ -107,7 +107,7 @@ def time_photo(
                 on_round(number + 1)
     dense, sparse = (np.array(samples[key]) for key in (True, False))  # (repeats, steps)
     all_dense, all_sparse = (LatencyStats(tuple(x.sum(axis=1).tolist())) for x in (dense, sparse))
-    mac_ratio = loaded.find_mac_ratio(size, schedule)
+    least = loaded.find_least_ratio(size, schedule)
     return PhotoBench(
         model=loaded.name,
         photo=photo.name,
@@ -119,7 +119,7 @@ def time_photo(
         dtype=str(loaded.dtype).removeprefix("torch."),
         repeats=repeats,
         other_load=meter.other_load,
-        doubt=explain_doubt(all_dense, all_sparse, meter.other_load, mac_ratio),
+        doubt=explain_doubt(all_dense, all_sparse, meter.other_load, least),
         dense_ms=_describe(dense),
         sparse_ms=_describe(sparse),
         dense_total_ms=round(all_dense.median_ms, 2),

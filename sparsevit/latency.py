@@ -28,8 +28,8 @@ MAX_OTHER_LOAD = 0.05
 #: machine it is nearly always below 1.1; at 1.25 the median of five is uncertain by a tenth.
 MAX_SPREAD = 1.25
 
-#: A speed-up may beat the arithmetic by this factor: sparse runs fit the caches better. In all
-#: benchmarks on a quiet machine the most was 1.08.
+#: A speed-up may beat the arithmetic by this factor: sparse runs fit the caches better, and kept
+#: windows may hold fewer tokens than others. On a quiet machine benchmarks stay below 1.05.
 MAX_BEYOND_IDEAL = 1.15
 
 _FEWEST_SPREAD = 3  # rounds; fewer say nothing of how much they differ
@@ -104,23 +104,24 @@ class LatencyReport:
         ratios = _find_speedups(self.dense, self.sparse)
         return float(np.percentile(ratios, 10)), float(np.percentile(ratios, 90))
 
-    def explain_doubt(self, mac_ratio: float) -> str | None:
+    def explain_doubt(self, least_ratio: float) -> str | None:
         """Why the speed-up is not worth quoting, None if it is; see :func:`explain_doubt`."""
-        return explain_doubt(self.dense, self.sparse, self.other_load, mac_ratio)
+        return explain_doubt(self.dense, self.sparse, self.other_load, least_ratio)
 
 
 def explain_doubt(
     dense: LatencyStats,
     sparse: LatencyStats,
     other_load: float | None,
-    mac_ratio: float | None = None,
+    least_ratio: float | None = None,
 ) -> str | None:
     """Why a speed-up is not worth quoting, in words without a capital and stop; None if it is.
 
     Args:
         dense, sparse: what was timed in turn, round by round.
         other_load: of :class:`LoadMeter` meanwhile; unknown is no reason to doubt.
-        mac_ratio: multiply-accumulates, sparse over dense; None where they are not known.
+        least_ratio: of the multiply-accumulates, see :class:`sparsevit.cost.CostReport`; None where
+            they are not known.
     """
     speedups = _find_speedups(dense, sparse)
     low, high = np.percentile(speedups, [25, 75])
@@ -129,9 +130,9 @@ def explain_doubt(
         reason = f"other programs used {100 * other_load:.0f} % of its CPUs"
     elif len(speedups) >= _FEWEST_SPREAD and high > MAX_SPREAD * low:
         reason = f"speed-ups of neighbouring runs differ by a factor of {high / low:.1f}"
-    elif mac_ratio is not None and speedup * mac_ratio > MAX_BEYOND_IDEAL:
+    elif least_ratio is not None and speedup * least_ratio > MAX_BEYOND_IDEAL:
         reason = (
-            f"the speed-up {speedup:.2f}x beats what the arithmetic allows ({1 / mac_ratio:.2f}x)"
+            f"the speed-up {speedup:.2f}x beats what the arithmetic allows ({1 / least_ratio:.2f}x)"
         )
     else:
         return None
@@ -142,7 +143,7 @@ def find_doubt(
     stats: Mapping[str, LatencyStats],
     dense: str,
     other_load: float | None,
-    mac_ratios: Mapping[str, float],
+    least_ratios: Mapping[str, float],
 ) -> str | None:
     """:func:`explain_doubt` of many things timed in turn: why one of them is not worth quoting.
 
@@ -150,10 +151,10 @@ def find_doubt(
         stats: name -> what was timed.
         dense: name of what the others are held against.
         other_load: of :class:`LoadMeter` meanwhile.
-        mac_ratios: name -> multiply-accumulates over those of dense, where they are known.
+        least_ratios: name -> that of its multiply-accumulates, where they are known.
     """
     doubts = (
-        explain_doubt(stats[dense], found, other_load, mac_ratios.get(name))
+        explain_doubt(stats[dense], found, other_load, least_ratios.get(name))
         for name, found in stats.items()
     )
     return next(filter(None, doubts), None)

@@ -1,5 +1,7 @@
 """Multiply-accumulates against a hand count and against PyTorch's own counter."""
 
+from dataclasses import replace
+
 import pytest
 import timm
 import torch
@@ -7,7 +9,7 @@ from timm.models.swin_transformer import SwinTransformer
 
 import sparsevit
 from sparsevit import SparsitySchedule
-from sparsevit.cost import count_fixed_macs, count_flops, count_macs
+from sparsevit.cost import BlockCost, CostReport, count_fixed_macs, count_flops, count_macs
 from sparsevit.patch import host_form
 
 
@@ -85,3 +87,12 @@ def test_counting_leaves_the_model_alone():
         count_fixed_macs(model, (64, 64))
         assert torch.equal(model(images), before)
     assert model.sparsity == SparsitySchedule.parse(0.5, (2, 2))
+
+
+def test_no_latency_beats_the_least_ratio():
+    block = BlockCost(stage=0, block=0, kept=1, total=4, dense_macs=400, sparse_macs=150)
+    report = CostReport((block,), fixed_macs=100)
+    assert report.mac_ratio == 0.5  # as if the window were full
+    assert report.least_ratio == pytest.approx(0.4)  # it holds a quarter of the tokens
+    full = CostReport((replace(block, sparse_macs=100),), fixed_macs=100)
+    assert full.mac_ratio == pytest.approx(full.least_ratio)

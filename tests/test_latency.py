@@ -17,6 +17,7 @@ from sparsevit.latency import (
     LatencyReport,
     LatencyStats,
     explain_doubt,
+    find_dense_form,
     find_doubt,
     measure_latency,
     refine_latency,
@@ -112,6 +113,11 @@ def test_measuring_leaves_the_schedule_and_names_what_it_measured(model):
     assert (len(report.dense.samples_ms), len(report.sparse.samples_ms)) == (2, 2)
     assert (report.image_size, report.batch, report.dtype) == ((64, 64), 2, "float32")
     assert report.dense_form in DENSE_FORMS
+    assert find_dense_form(model, torch.randn(2, 3, 64, 64)) in DENSE_FORMS
+    assert model.sparsity.stages == ((0.3,), (0.3,))
+    with pytest.raises(AssertionError):
+        find_dense_form(model, torch.randn(1, 3, 32, 64))
+    assert model.sparsity.stages == ((0.3,), (0.3,))
 
 
 def test_schedule_survives_a_run_that_fails(model):
@@ -164,7 +170,7 @@ def _make_report(
 
 
 @pytest.mark.parametrize(
-    ("dense", "sparse", "other_load", "mac_ratio", "reason"),
+    ("dense", "sparse", "other_load", "least_ratio", "reason"),
     [
         ((200, 200, 200), (100, 100, 100), 0.0, 0.5, None),
         ((200, 200, 200), (100, 100, 100), None, 0.5, None),  # not known to be busy
@@ -197,12 +203,12 @@ def _make_report(
         ),
     ],
 )
-def test_a_number_that_is_worth_nothing_says_why(dense, sparse, other_load, mac_ratio, reason):
+def test_a_number_that_is_worth_nothing_says_why(dense, sparse, other_load, least_ratio, reason):
     report = _make_report(dense, sparse, other_load)
     doubt = None if reason is None else f"this machine is busy: {reason}"
-    assert report.explain_doubt(mac_ratio) == doubt
+    assert report.explain_doubt(least_ratio) == doubt
     stats = {"steady": report.dense, "dense": report.dense, "sparse": report.sparse}
-    assert find_doubt(stats, "dense", other_load, {"sparse": mac_ratio}) == doubt
+    assert find_doubt(stats, "dense", other_load, {"sparse": least_ratio}) == doubt
 
 
 def test_without_arithmetic_nothing_beats_it():

@@ -82,7 +82,7 @@ def _plan_runs(
     """The forwards to time: each sparse schedule by its number, and the dense forms if asked.
 
     Returns:
-        They, and beside dense the multiply-accumulates of the sparse ones over those of dense.
+        They, and beside dense the least that the sparse ones can take of its time.
     """
     size = None if report["size"] == "native" else report["size"]
     images = prepare_picture(image, size, loaded, loaded.multiple)
@@ -93,5 +93,5 @@ def _plan_runs(
     if len(sparse) == len(schedules):
         return {name: runs[name] for name in sparse}, {}
     size_px = images.shape[-2], images.shape[-1]
-    ratios = {name: loaded.find_mac_ratio(size_px, schedule) for name, schedule in sparse.items()}
+    ratios = {name: loaded.find_least_ratio(size_px, schedule) for name, schedule in sparse.items()}
     return {name: runs[name] for name in (*DENSE_FORMS, *sparse)}, ratios

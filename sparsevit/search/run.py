@@ -240,7 +240,7 @@ class _Search:
         form = choose_dense({form: stats[form].samples_ms for form in DENSE_FORMS})
         dense_ms = stats[form].median_ms
         size = self._predictor.key.size
-        ratios = {name: self._loaded.find_mac_ratio(size, s) for name, s in schedules.items()}
+        ratios = {name: self._loaded.find_least_ratio(size, s) for name, s in schedules.items()}
         doubt = find_doubt(stats, form, meter.other_load, ratios)
         points = find_pareto(
             replace(

@@ -65,12 +65,12 @@ class LoadedModel:
             self._fixed_macs[image_size] = count_fixed_macs(self.module, image_size)
         return self._fixed_macs[image_size]
 
-    def find_mac_ratio(self, image_size: tuple[int, int], schedule: SparsitySchedule) -> float:
-        """Multiply-accumulates of one image at a schedule over those without pruning.
+    def find_least_ratio(self, image_size: tuple[int, int], schedule: SparsitySchedule) -> float:
+        """The least that the latency of one image at a schedule can be of that without pruning.
 
         Args:
             image_size: (img_h, img_w) pixels.
             schedule: layerwise sparsities.
         """
         fixed_macs = self.count_fixed_macs(image_size)
-        return count_macs(self.module, image_size, schedule, fixed_macs).mac_ratio
+        return count_macs(self.module, image_size, schedule, fixed_macs).least_ratio
