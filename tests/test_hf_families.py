@@ -21,7 +21,7 @@ from transformers.models.maskformer.modeling_maskformer_swin import (
 
 import sparsevit
 from sparsevit.cost import count_fixed_macs, count_macs
-from sparsevit.latency import make_runs
+from sparsevit.dense import make_runs
 from sparsevit.patch import get_token_grids, host_form
 from sparsevit.pruning import BlockPlan, Workspace
 from sparsevit.schedule import SparsitySchedule
