@@ -27,7 +27,14 @@ from sparsevit.latency import (
 )
 from sparsevit.load import LoadMeter
 from sparsevit.memory import peak_extra_mb
-from sparsevit.patch import densify, get_depths, set_sparsity, sparsify, use_fused_attention
+from sparsevit.patch import (
+    densify,
+    get_depths,
+    set_sparsity,
+    settle_size,
+    sparsify,
+    use_fused_attention,
+)
 from sparsevit.schedule import SparsitySchedule, read_schedule
 from sparsevit.trace import capture
 
@@ -359,7 +366,9 @@ def _compile_host(
     model: nn.Module, images: torch.Tensor, mode: str | None = None
 ) -> Callable[[], Any]:
     """The host with fused attention, compiled once, outside the timing."""
-    host = densify(copy.deepcopy(model))
+    host = copy.deepcopy(model)
+    settle_size(host, (images.shape[-2], images.shape[-1]))
+    densify(host)
     compiled = torch.compile(host, mode=mode)
 
     def run() -> None:

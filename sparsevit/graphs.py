@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from sparsevit.hosts.base import SparseBlock
 from sparsevit.patch import find_stages
 from sparsevit.trace import active_traces
 
@@ -55,7 +56,7 @@ class GraphedModel:
         self.model = model
         self._max_graphs = max_graphs
         self._record = record or record_cuda_graph
-        self._replays: OrderedDict[Hashable, Replay] = OrderedDict()
+        self._replays: OrderedDict[Hashable, tuple[Replay, list[Any]]] = OrderedDict()
         self._weights: Hashable = None
         self._lock = threading.Lock()  # a recording has one input and one output in memory
 
@@ -84,9 +85,12 @@ class GraphedModel:
             if key not in self._replays:
                 while len(self._replays) >= self._max_graphs:
                     self._replays.popitem(last=False)
-                self._replays[key] = self._record(self.model, images)
+                replay = self._record(self.model, images)
+                # What a replay reads must stay, and blocks hold the bias of the last size alone.
+                biases = [m.cached_bias for m in self.model.modules() if isinstance(m, SparseBlock)]
+                self._replays[key] = replay, biases
             self._replays.move_to_end(key)
-            return self._replays[key](images)
+            return self._replays[key][0](images)
 
 
 def record_cuda_graph(model: nn.Module, images: Tensor) -> Replay:

@@ -282,6 +282,18 @@ def get_token_grids(model: nn.Module, image_size: tuple[int, int]) -> list[tuple
     return _find_host(model).find_token_grids(model, image_size)
 
 
+def settle_size(model: nn.Module, image_size: tuple[int, int]) -> None:
+    """Fix the windows of a sparsified model for one size, where they are fitted to every size.
+
+    What is left has nothing to decide in a forward, as a compiler wants it.
+
+    Args:
+        model: a sparsified model, changed for good.
+        image_size: (img_h, img_w) pixels.
+    """
+    _find_host(model).settle_size(model, image_size)
+
+
 @contextmanager
 def host_form(model: nn.Module, fused: bool = True) -> Iterator[None]:
     """Run a sparsified model by its host's own code inside the ``with`` block, for comparison.

@@ -123,15 +123,12 @@ def test_unknown_device_is_named(small):
         load_model("small", device="warp")
 
 
-ANY_SIZE = {"img_size": 1024, "strict_img_size": False}
-
-
 @pytest.mark.parametrize(
     ("name", "options", "size"),
     [
-        (TIMM, ANY_SIZE, (96, 128)),
-        ("swinv2_tiny_window8_256", ANY_SIZE, (96, 128)),
-        ("swinv2_cr_tiny_ns_224", ANY_SIZE | {"window_size": 7}, (96, 128)),
+        (TIMM, {"img_size": (224, 256)}, (224, 256)),
+        ("swinv2_tiny_window8_256", {"img_size": (96, 128)}, (96, 128)),
+        ("swinv2_cr_tiny_ns_224", {"img_size": (96, 128), "window_size": 7}, (96, 128)),
         ("tiny_vit_5m_224", {}, (96, 128)),
         ("maxvit_rmlp_pico_rw_256", {}, (256, 256)),
     ],
@@ -155,10 +152,10 @@ def test_timm_with_a_checkpoint_gives_timms_own_output(tmp_path, name, options, 
 def test_a_checkpoint_serves_for_features_with_or_without_a_head(tmp_path, with_head):
     """A converted detector's backbone has none."""
     options = {} if with_head else {"num_classes": 0}
-    host = timm.create_model(TIMM, img_size=1024, strict_img_size=False, **options).eval()
+    host = timm.create_model(TIMM, **options).eval()
     path = tmp_path / "weights.safetensors"
     save_file(host.state_dict(), path)
-    images = torch.randn(1, 3, 64, 96)
+    images = torch.randn(1, 3, 224, 224)
     loaded = load_model(f"{TIMM}:features", checkpoint=path)
     with torch.no_grad():
         expected = host.forward_intermediates(images, intermediates_only=True)

@@ -92,6 +92,15 @@ class Host(ABC):
             if isinstance(module, PictureTeller):
                 module.forwards = forwards
 
+    def settle_size(self, model: nn.Module, image_size: Size) -> None:
+        """Fix the windows of blocks that are fitted to every grid, for pictures of one size."""
+        stages = filter(self.is_stage, model.modules())
+        grids = self.find_token_grids(model, image_size)
+        for stage, grid in zip(stages, grids, strict=True):
+            for block in self.list_blocks(stage):
+                if hasattr(block, "settle"):
+                    block.settle(*grid)
+
     def use_fused_attention(self, model: nn.Module, fused: bool) -> AbstractContextManager[None]:
         """Make the host's own attention fused, or not, where it has both."""
         return nullcontext()
@@ -167,6 +176,12 @@ class SparseBlock:
                 cached = (key, held, self._build_bias(grid))
             self.__dict__["_bias_cache"] = cached
         return cached[2]
+
+    @property
+    def cached_bias(self) -> Tensor | None:
+        """What :meth:`attention_bias` gave last, if it was kept."""
+        cached = self.__dict__.get("_bias_cache")
+        return None if cached is None else cached[2]
 
     def drop_bias_cache(self) -> None:
         """Forget the bias: an optimizer may be about to change what it is made of."""

@@ -16,6 +16,7 @@ from timm.models.swin_transformer import (
 from torch import Tensor
 
 from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
+from sparsevit.hosts.timm_fitted import FittedSwinBlock, SparseFittedBlock
 
 
 class SparseSwinBlock(TimmBlock, SwinTransformerBlock):
@@ -45,6 +46,10 @@ class SparseSwinBlock(TimmBlock, SwinTransformerBlock):
         return self.attn._get_rel_pos_bias()
 
 
+class SparseFittedSwinBlock(SparseFittedBlock, SparseSwinBlock, FittedSwinBlock):
+    """A Swin block with the windows that timm gives each grid."""
+
+
 class SparseSwinStage(TimmStage, SwinTransformerStage):
     """A Swin stage that ranks its windows once."""
 
@@ -63,6 +68,7 @@ HOST = TimmHost(
     attention_class=WindowAttention,
     sparse_classes={
         SwinTransformerBlock: SparseSwinBlock,
+        FittedSwinBlock: SparseFittedSwinBlock,
         SwinTransformerStage: SparseSwinStage,
         PatchMerging: SparsePatchMerging,
     },

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from sparsevit.hosts.chains import is_plain
 from sparsevit.hosts.cosine import attend_by_cosine
 from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
+from sparsevit.hosts.timm_fitted import FittedSwinV2Block, SparseFittedBlock
 
 
 class PostNormBlock(TimmBlock):
@@ -71,6 +72,10 @@ class SparseSwinV2Block(PostNormBlock, SwinTransformerV2Block):
         return F.linear(x, attn.qkv.weight, bias)
 
 
+class SparseFittedSwinV2Block(SparseFittedBlock, SparseSwinV2Block, FittedSwinV2Block):
+    """A Swin V2 block with the windows that timm gives each grid."""
+
+
 class SparseSwinV2Stage(TimmStage, SwinTransformerV2Stage):
     """A Swin V2 stage that ranks its windows once."""
 
@@ -89,6 +94,7 @@ HOST = TimmHost(
     attention_class=WindowAttention,
     sparse_classes={
         SwinTransformerV2Block: SparseSwinV2Block,
+        FittedSwinV2Block: SparseFittedSwinV2Block,
         SwinTransformerV2Stage: SparseSwinV2Stage,
         PatchMerging: SparseV2PatchMerging,
     },

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from sparsevit.hosts.cosine import attend_by_cosine
 from sparsevit.hosts.timm_base import StripMerging, TimmHost, TimmStage
+from sparsevit.hosts.timm_fitted import FittedV2CrBlock, SparseFittedBlock
 from sparsevit.hosts.timm_swinv2 import PostNormBlock
 from sparsevit.pruning import BlockPlan
 from sparsevit.stage import is_hooked, runs_as_host
@@ -59,6 +60,10 @@ class SparseV2CrBlock(PostNormBlock, SwinTransformerV2CrBlock):
         return self.attn._relative_positional_encodings()
 
 
+class SparseFittedV2CrBlock(SparseFittedBlock, SparseV2CrBlock, FittedV2CrBlock):
+    """A block with the windows that timm gives each grid."""
+
+
 class SparseV2CrStage(TimmStage, SwinTransformerV2CrStage):
     """A stage that ranks its windows once; between stages the channels come first."""
 
@@ -95,6 +100,7 @@ HOST = V2CrHost(
     attention_class=WindowMultiHeadAttention,
     sparse_classes={
         SwinTransformerV2CrBlock: SparseV2CrBlock,
+        FittedV2CrBlock: SparseFittedV2CrBlock,
         SwinTransformerV2CrStage: SparseV2CrStage,
         PatchMerging: SparseV2CrPatchMerging,
     },

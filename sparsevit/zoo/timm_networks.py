@@ -20,6 +20,7 @@ from timm.models import (
 )
 from torch import Tensor, nn
 
+from sparsevit.hosts.timm_fitted import fit_every_size
 from sparsevit.tasks import Task
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import FeaturesTask
@@ -30,7 +31,8 @@ from sparsevit.zoo.loaded import LoadedModel
 from sparsevit.zoo.timm_list import FEATURES_SUFFIX, count_params_m, strip_name
 from sparsevit.zoo.weights import read_weights
 
-#: timm fits a Swin's windows and shifts to a size, pixels; here no stage is smaller than a window.
+#: timm builds a Swin for a size, pixels. At this one no window shrinks and no shift goes, so that
+#: the blocks can be fitted to what they are fed.
 _SWIN: dict[str, Any] = {"img_size": 1024, "strict_img_size": False}
 _V2_CR = {**_SWIN, "window_size": 7}  # else timm takes a 32nd of the size
 
@@ -117,6 +119,7 @@ def load(name: str, checkpoint: str | Path | None, random_weights: bool, seed: i
         if not has_head:
             weights = {key: w for key, w in weights.items() if key not in _CLASSIFIER}
         _load_weights(model, _find_family(variant), weights, checkpoint or name)
+    fit_every_size(model)
     task: Task = ClassificationTask(_imagenet_names(config.num_classes))
     if not has_head:
         model, task = TimmFeatures(model), FeaturesTask(tuple)
