@@ -356,7 +356,10 @@ def test_the_command_on_photos(files):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--images", "empty"), "There are no pictures in the folder empty."),
+        (
+            ("--images", "empty"),
+            "There are no pictures in the folder empty: no file in it, such as notes.txt, is",
+        ),
         (("--images", "nowhere"), "no folder nowhere"),
         (("--images", "empty", "--data", "data"), "not both"),
         (("--data", "data", "--budget", "soon"), "A budget is written as"),

@@ -101,8 +101,8 @@ def describe_lack(folder: Path) -> str:
     if not others:
         return f"There are no pictures in the folder {folder}."
     return (
-        f"There are no pictures in the folder {folder}: none of its {len(others)} files, such as "
-        f"{others[0].name}, is a JPEG, PNG, WebP, TIFF, BMP or GIF by its name."
+        f"There are no pictures in the folder {folder}: no file in it, such as {others[0].name}, "
+        f"is a JPEG, PNG, WebP, TIFF, BMP or GIF by its name."
     )
 
 
