@@ -12,17 +12,16 @@ import torch
 from oracle import infer, relative_error
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 import sparsevit
 from sparsevit.analysis import prepare_image
-from sparsevit.cost import count_macs
+from sparsevit.cost import count_flops, count_macs
 from sparsevit.graphs import GraphedModel
 from sparsevit.hosts import timm_fitted
 from sparsevit.patch import densify, host_form, list_blocks, settle_size, use_fused_attention
 from sparsevit.steps import trace_block
 from sparsevit.zoo import load_model, timm_networks
-from sparsevit.zoo.timm_params import PARAMS
+from sparsevit.zoo.timm_list import NETWORKS
 
 Size = tuple[int, int]
 
@@ -53,9 +52,7 @@ _create = timm.create_model
 
 def make_host(name: str, size: Size, weights: dict[str, Tensor] | None = None) -> Any:
     """timm's own, built for a size, with weights loaded as timm loads a checkpoint."""
-    # V2-CR keeps the window it is trained with, as the others do; timm alone would scale it.
-    options = {"window_size": 7} if "_cr_" in name else {}
-    host = _create(name, img_size=size, **options, **SMALL).eval()
+    host = _create(name, img_size=size, **SMALL).eval()
     if weights is not None:
         module, _ = timm_networks._FAMILIES[timm_networks._find_family(name)]
         host.load_state_dict(module.checkpoint_filter_fn(dict(weights), host))
@@ -100,7 +97,7 @@ def test_every_swin_of_the_list_is_one_of_these() -> None:
     kinds = {
         name if "_s3_" in name else re.sub("tiny|small|base|large", "*", name) for name in NAMES
     }
-    listed = {name for name in PARAMS if name.startswith("swin")}
+    listed = {name for name in NETWORKS if name.startswith("swin")}
     assert {
         name if "_s3_" in name else re.sub("tiny|small|base|large", "*", name) for name in listed
     } == kinds
@@ -188,7 +185,7 @@ def test_costs_are_those_of_the_size(networks: dict[str, Any], name: str) -> Non
     size = (native - 32, native - 32)
     fixed = loaded.count_fixed_macs(size)
     cost = count_macs(loaded.module, size, loaded.module.sparsity, fixed)
-    with FlopCounterMode(display=False) as counter:
+    with count_flops() as counter:
         infer(make_host(name, size), torch.randn(1, 3, *size))
     assert cost.dense_gmacs * 1e9 == counter.get_total_flops() // 2
 

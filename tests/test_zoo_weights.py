@@ -108,7 +108,7 @@ class Bomb:
         {("a", "b"): torch.zeros(2)},
         nn.Linear(2, 2),
         {"model": nn.Linear(2, 2)},
-        Bomb(),
+        pytest.param(Bomb(), id="bomb"),
     ],
     ids=str,
 )

@@ -60,7 +60,9 @@ class Host(ABC):
                 continue
             unknown += [module] if is_overridden(module, new) else []
             inside = new.list_bypassed(module) if issubclass(new, SparseBlock) else []
-            unknown += [m for m in inside if is_overridden(m) or not _is_of(m, module)]
+            unknown += [
+                m for m in inside if is_overridden(m) or not _is_of(type(m), self.stage_class)
+            ]
         return unknown
 
     def is_stage(self, module: nn.Module) -> bool:
@@ -232,10 +234,9 @@ def merge_in_strips(x: Tensor, merge: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.cat(merged).view(batch, rows, cols, -1)
 
 
-def _is_of(part: nn.Module, host: nn.Module) -> bool:
-    """True for a module of the same library as the host's."""
-    library, other = (type(module).__module__.partition(".")[0] for module in (host, part))
-    return library == other
+def _is_of(part: type[nn.Module], host: type[nn.Module]) -> bool:
+    """True for a class of the same library as a host's."""
+    return part.__module__.partition(".")[0] == host.__module__.partition(".")[0]
 
 
 def _token_macs(modules: Sequence[nn.Module]) -> int:

@@ -106,7 +106,20 @@ class FittedSwinV2Block(FittedBlock, swin_transformer_v2.SwinTransformerV2Block)
 
 
 class FittedV2CrBlock(FittedBlock, swin_transformer_v2_cr.SwinTransformerV2CrBlock):
-    """A Swin V2-CR block, likewise."""
+    """A Swin V2-CR block, likewise; its windows grow with the grid.
+
+    Attributes:
+        windows: down and across, that a stage's grid has at every size.
+    """
+
+    windows: Size
+
+    def fit_windows(self, height: int, width: int) -> tuple[Size, Size]:
+        """See :class:`FittedBlock`."""
+        (down, across), is_shifted = self.windows, any(self.target_shift_size)
+        window = max(1, height // down), max(1, width // across)
+        shift = (window[0] // 2 if down > 1 else 0, window[1] // 2 if across > 1 else 0)
+        return window, shift if is_shifted else (0, 0)
 
     def fit_attention(self, window: Size) -> Any:
         """See :class:`FittedBlock`."""
@@ -131,6 +144,9 @@ def fit_every_size(model: nn.Module) -> None:
     """
     for module in model.modules():
         module.__class__ = _FITTED.get(type(module), type(module))
+        if isinstance(module, FittedV2CrBlock):
+            grid, window = module.feat_size, module.window_size
+            module.windows = (grid[0] // window[0], grid[1] // window[1])
 
 
 def _make_twin(module: Any, **attributes: Any) -> Any:

@@ -34,12 +34,11 @@ from sparsevit.zoo.weights import read_weights
 #: timm builds a Swin for a size, pixels. At this one no window shrinks and no shift goes, so that
 #: the blocks can be fitted to what they are fed.
 _SWIN: dict[str, Any] = {"img_size": 1024, "strict_img_size": False}
-_V2_CR = {**_SWIN, "window_size": 7}  # else timm takes a 32nd of the size
 
 #: How an architecture's name begins -> the module that knows its checkpoints, and how to build.
 _FAMILIES: dict[str, tuple[Any, dict[str, Any]]] = {
     "swin": (swin_transformer, _SWIN),
-    "swinv2_cr": (swin_transformer_v2_cr, _V2_CR),
+    "swinv2_cr": (swin_transformer_v2_cr, _SWIN),
     "swinv2": (swin_transformer_v2, _SWIN),
     "tiny_vit": (tiny_vit, {}),
     "samvit": (vision_transformer_sam, {}),
