@@ -8,31 +8,21 @@ import sys
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: nothing calls home
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-from app.config import parse_args
 
 
 def main() -> int:
-    """Parse the command line, compute the first result, serve until interrupted."""
-    config = parse_args()
-    from app.engine import Engine  # seconds, which --help need not take
-    from app.ui import build_demo, launch_options
-    from sparsevit.transforms import ImageError
-    from sparsevit.zoo import ModelError
+    """Parse the command line and serve until interrupted."""
+    from app.config import parse_args
 
-    engine = Engine(config)
-    try:
-        engine.start()
-        demo = build_demo(engine).queue(max_size=config.max_queue)
-        demo.launch(
-            server_name=config.host,
-            server_port=config.port,
-            share=config.share,
-            **launch_options(engine),
-        )
-    except (ModelError, ImageError, OSError) as error:  # OSError: the port is taken
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    config = parse_args(announce=_announce)
+    from app.engine import Engine
+    from app.launch import serve
+
+    return serve(Engine(config))
+
+
+def _announce() -> None:
+    print("SparseViT: loading PyTorch and the page…", flush=True)  # which takes seconds
 
 
 if __name__ == "__main__":

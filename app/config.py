@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,7 +41,7 @@ class Config:
         kept_models: networks held in memory at once.
         kept_images: dense results held in memory at once.
         sessions_mb: memory for what all pages remember together, in units of 1e6 bytes.
-        start_runs: timed runs of each form before the page opens.
+        start_runs: timed runs of each form of the first result.
         first_runs: timed runs of each form that follow every change.
         more_runs: timed runs of the button "Measure again".
         compare_rounds: timed runs of each size when resolutions are compared.
@@ -80,8 +80,14 @@ class Config:
         return self.host in _LOOPBACK and not self.share
 
 
-def parse_args(arguments: Sequence[str] | None = None) -> Config:
+def parse_args(
+    arguments: Sequence[str] | None = None, announce: Callable[[], None] = lambda: None
+) -> Config:
     """Read the command line.
+
+    Args:
+        arguments: those of the command line if None.
+        announce: called when they are good; to find out whether there is a GPU takes seconds.
 
     Its defaults come from SPARSEVIT_HOST, SPARSEVIT_PORT, SPARSEVIT_DEVICE and SPARSEVIT_MODEL, or
     from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, which hosts of Gradio pages set.
@@ -122,6 +128,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> Config:
         parser.error('--mcp needs one more package: pip install "gradio[mcp]"')
     if args.checkpoint and args.model == DEFAULT_MODEL:
         args.model, args.checkpoint = args.checkpoint, None
+    announce()
     return Config(
         host=args.host,
         port=args.port,

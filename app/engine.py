@@ -7,6 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from app.config import Config
 from app.examples import read_examples, read_photo
 from app.frames import time_frame
 from app.newest import Superseded, always, stop_when_stale
-from app.records import FrameResult, Photo, Result, Settings, fit_schedule
+from app.records import FrameResult, Opening, Photo, Result, Settings, fit_schedule
 from app.search import search_photo
 from app.turns import TurnLock
 from sparsevit.analysis import PreparedImage, analyze, prepare_image
@@ -56,7 +57,8 @@ class Engine:
     Attributes:
         config: limits and defaults.
         examples: name -> the example pictures, never empty.
-        first: the result the page opens with, after :meth:`start`.
+        opening: what is known of the first result without running the network.
+        first: the result the page opens with; who asks before it is there waits for it.
         follow_download: gives for a network's name what is told how far its download is; called
             in the thread of whoever asked for the network.
     """
@@ -74,19 +76,38 @@ class Engine:
         self._prepared: OrderedDict[tuple[str, str, int | None], PreparedImage] = OrderedDict()
         self._dense_forms: dict[tuple[str, torch.Size], str] = {}
         self._dense_ms: dict[tuple[str, torch.Size], float] = {}
-        self._first: Result | None = None
+        self._first: Future[Result] = Future()
         self._infos: list[ModelInfo] | None = None
 
     @property
-    def first(self) -> Result:
-        """The result the page opens with.
+    def opening(self) -> Opening:
+        """What is known of the first result without running the network, which is loaded.
 
         Raises:
-            RuntimeError: :meth:`start` has not run.
+            ModelError: the network cannot be had.
         """
-        if self._first is None:
-            raise RuntimeError("Call Engine.start() first.")
-        return self._first
+        config, photo = self.config, next(iter(self.examples.values()))
+        loaded = self._get_model(config.model)
+        schedule = fit_schedule(SparsitySchedule.parse(config.sparsity), loaded.depths)
+        settings = Settings(config.model, schedule, short_side=config.short_side)
+        height, width = photo.pixels.shape[:2]
+        size = choose_size(height, width, config.short_side, loaded.multiple)
+        dtype = str(loaded.dtype).removeprefix("torch.")
+        return Opening(photo, settings, size, loaded.task, loaded.depths, self.device, dtype)
+
+    @property
+    def has_first(self) -> bool:
+        """Whether the result the page opens with is there."""
+        return self._first.done()
+
+    @property
+    def first(self) -> Result:
+        """The result the page opens with; waits for :meth:`analyze_first` in another thread.
+
+        Raises:
+            Exception: that which :meth:`analyze_first` raised.
+        """
+        return self._first.result()
 
     @property
     def device(self) -> str:
@@ -99,14 +120,29 @@ class Engine:
         Raises:
             ModelError: the first network cannot be had.
         """
-        config = self.config
-        photo = next(iter(self.examples.values()))
-        schedule = SparsitySchedule.parse(config.sparsity)
-        settings = Settings(config.model, schedule, short_side=config.short_side)
-        result = self.analyze(photo, settings)
-        for measured in self.measure(result, config.start_runs, warmup=1):
+        self.analyze_first()
+        self.time_first()
+
+    def analyze_first(self) -> None:
+        """Compute the result the page opens with, all but its latency; whoever waits gets it.
+
+        Raises:
+            ModelError: the first network cannot be had.
+            ImageError: memory runs out even at a small size.
+        """
+        try:
+            opening = self.opening
+            self._set_first(self.analyze(opening.photo, opening.settings))
+        except BaseException as error:
+            self._first.set_exception(error)
+            raise
+
+    def time_first(self) -> None:
+        """Time the result the page opens with."""
+        result = self.first
+        for measured in self.measure(result, self.config.start_runs, warmup=1):
             result = measured
-        self._first = result
+        self._set_first(result)
 
     def list_models(self) -> list[ModelInfo]:
         """Every network that has a name, those that work offline first."""
@@ -314,6 +350,11 @@ class Engine:
             sparsify(loaded.module, 0.0, rescore=not result.settings.linked)
             prepared, schedule = result.analysis.prepared, result.settings.schedule
             return trace_block(loaded, prepared, schedule, block.stage, block.block)
+
+    def _set_first(self, result: Result) -> None:
+        if self._first.done():
+            self._first = Future()  # nobody waits for the one before
+        self._first.set_result(result)
 
     def _take_turns(
         self,

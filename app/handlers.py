@@ -19,11 +19,12 @@ from gradio.utils import get_upload_folder
 from app.engine import Engine
 from app.errors import explain
 from app.newest import Superseded
-from app.panel import read_panel
+from app.panel import is_waiting, read_panel
 from app.records import Photo, Result, Settings, Try
 from app.screen import (
     Changes,
     draw_controls,
+    draw_first,
     draw_history,
     draw_learn,
     draw_numbers,
@@ -57,6 +58,19 @@ class Handlers:
         self._engine = engine
         self._warn = warn
         self._visitors = Visitors(engine.config.patience_s, engine.config.sessions_mb * 10**6)
+
+    def await_first(self, session: Session, panel: str) -> Changes:
+        """Fill a page that was opened before the first result was there, once it is.
+
+        Args:
+            session: of the user.
+            panel: what the sliders show.
+        """
+        if not is_waiting(panel):
+            return {}
+        first = self._engine.first
+        changes = draw_first(self._engine.config, first, moves=0) | self._draw_tab(session)
+        return changes if session.result is None else {}  # else something newer is on the screen
 
     def enter(self, session: Session, visit: str, key: str, query: Mapping[str, str]) -> Changes:
         """A page was opened, perhaps by a link, perhaps again.
@@ -112,7 +126,7 @@ class Handlers:
             self.tell(error)
             return self._restore(session, photo_path, moves)
         session.photo_path = photo_path
-        return self._draw(session, result, before, moves)
+        return self._draw(session, result, None if is_waiting(panel) else before, moves)
 
     def measure(self, session: Session) -> Iterator[Changes]:
         """Measure the current result's latency, a few runs that refine while one looks."""
@@ -282,7 +296,7 @@ class Handlers:
         return changes | draw_controls(self._engine.config, result, moves)
 
     def _draw(
-        self, session: Session, result: Result, before: Result, moves: int | None = None
+        self, session: Session, result: Result, before: Result | None, moves: int | None = None
     ) -> Changes:
         changes = draw_result(self._engine, session, result, before, moves)
         return changes | self._draw_tab(session)

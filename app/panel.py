@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from app.records import Result
+from app.records import Opening, Result, Settings
 from app.search import list_ours
 from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, preset
 
@@ -24,24 +24,36 @@ def make_panel(result: Result, moves: int | None = None) -> str:
 
     Returns:
         ``{"linked": bool, "moves": int or null, "stages": [{"grid": [H, W], "windows": nW,
-        "sparsities": [...]}], "presets": [{"label", "title", "stages"}]}``; the sparsities are
-        fractions.
+        "sparsities": [...]}], "presets": [{"label", "title", "stages"}], "waiting": bool}``; the
+        sparsities are fractions.
     """
     blocks = {block.stage: block for block in result.analysis.blocks}
     stages = [
-        {
-            "grid": list(blocks[index].grid.grid),
-            "windows": blocks[index].total,
-            "sparsities": list(sparsities),
-        }
-        for index, sparsities in enumerate(result.settings.schedule.stages)
+        {"grid": list(block.grid.grid), "windows": block.total}
+        for _, block in sorted(blocks.items())
     ]
+    return _write_panel(result.settings, result.depths, stages, moves=moves, waiting=False)
+
+
+def announce_panel(opening: Opening) -> str:
+    """The same before the first result is there: no grids, no windows, and ``waiting`` is true."""
+    stages = [{"grid": None, "windows": None} for _ in opening.depths]
+    return _write_panel(opening.settings, opening.depths, stages, moves=None, waiting=True)
+
+
+def _write_panel(
+    settings: Settings, depths: tuple[int, ...], stages: list[dict[str, Any]], **rest: Any
+) -> str:
+    schedule = settings.schedule.stages
     return json.dumps(
         {
-            "linked": result.settings.linked,
-            "moves": moves,
-            "stages": stages,
-            "presets": list_presets(result.depths, list_ours(result.settings.model)),
+            "linked": settings.linked,
+            "stages": [
+                {**stage, "sparsities": list(sparsities)}
+                for stage, sparsities in zip(stages, schedule, strict=True)
+            ],
+            "presets": list_presets(depths, list_ours(settings.model)),
+            **rest,
         }
     )
 
@@ -100,3 +112,11 @@ def read_panel(text: str) -> tuple[SparsitySchedule, bool, int]:
             "The sparsity controls sent something unreadable; reload the page."
         ) from error
     return SparsitySchedule(stages), bool(linked), moves
+
+
+def is_waiting(text: str) -> bool:
+    """Whether the sliders that sent this stand on a page that shows no result yet."""
+    try:
+        return bool(json.loads(text).get("waiting"))
+    except (AttributeError, TypeError, ValueError):
+        return False

@@ -67,6 +67,28 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """What is known of the first result before it is there.
+
+    Attributes:
+        photo: the picture.
+        settings: with the schedule that will run.
+        size: (img_h, img_w) pixels fed to the network.
+        task: what the network's output means.
+        depths: blocks per stage.
+        device, dtype: what it runs on.
+    """
+
+    photo: Photo
+    settings: Settings
+    size: Size
+    task: Task
+    depths: tuple[int, ...]
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
 class Result:
     """What came out of a photo and settings.
 

@@ -10,20 +10,20 @@ import gradio as gr
 
 from app.config import SHORT_SIDES, Config
 from app.engine import Engine
-from app.panel import make_panel
+from app.panel import announce_panel, make_panel
 from app.records import Result
 from app.search import list_curves
 from app.session import Session
 from app.views.common import photo_key
 from app.views.frontier import show_search
-from app.views.headline import show_fed, show_headline
+from app.views.headline import announce_fed, announce_headline, show_fed, show_headline
 from app.views.latency import show_latency
 from app.views.learn import choose_block, make_learn
 from app.views.outputs import make_outputs
-from app.views.photo import make_photo
+from app.views.photo import describe_photo, make_photo
 from app.views.takeaway import make_address, make_json, make_snippet
 from app.views.tradeoff import show_history, show_sizes
-from app.views.windows import make_windows
+from app.views.windows import announce_windows, make_windows
 from sparsevit.zoo import ModelInfo
 
 #: Names of everything a handler may change, in the order the page lists its components.
@@ -60,8 +60,44 @@ NATIVE = 0
 Changes = dict[str, Any]
 
 
+def draw_opening(engine: Engine) -> Changes:
+    """What a page shows when it is opened: the first result, or what stands in its place."""
+    if engine.has_first:
+        return draw_first(engine.config, engine.first)
+    opening = engine.opening
+    return {
+        "fed": announce_fed(opening),
+        "headline": announce_headline(opening),
+        "picture": describe_photo(opening.photo, opening.size),
+        "panel": announce_panel(opening),
+        "windows": announce_windows(opening),
+    }
+
+
+def draw_first(config: Config, first: Result, moves: int | None = None) -> Changes:
+    """The first result.
+
+    Args:
+        config: of the page.
+        first: it.
+        moves: see :func:`app.panel.make_panel`.
+    """
+    return {
+        "fed": show_fed(first),
+        "headline": show_headline(first, config.start_runs),
+        "picture": make_photo(first),
+        "panel": make_panel(first, moves),
+        "windows": make_windows(first),
+        "short_side": _draw_side(config, first),  # memory may have run out
+    }
+
+
 def draw_result(
-    engine: Engine, session: Session, result: Result, before: Result, moves: int | None = None
+    engine: Engine,
+    session: Session,
+    result: Result,
+    before: Result | None,
+    moves: int | None = None,
 ) -> Changes:
     """What a new result changes on the page, all but the open tab.
 
@@ -69,20 +105,22 @@ def draw_result(
         engine: that made it.
         session: whose page it is.
         result: the new one.
-        before: what was on the page.
+        before: what was on the page; None if that was no result yet.
         moves: see :func:`app.panel.make_panel`.
     """
     changes = draw_numbers(session, result, engine.config.first_runs)
     changes["fed"] = show_fed(result)
     changes["place"] = make_address(result)
-    sizes = (result.analysis.prepared.input_size, before.analysis.prepared.input_size)
-    if photo_key(result.photo, sizes[0]) != photo_key(before.photo, sizes[1]):
+    if before is None or _find_photo_key(result) != _find_photo_key(before):
         changes["picture"] = make_photo(result)
     panel = make_panel(result, moves)
-    same_blocks = before.depths == result.depths
-    if not same_blocks or panel != make_panel(replace(before, settings=result.settings), moves):
+    if (
+        before is None
+        or before.depths != result.depths
+        or panel != make_panel(replace(before, settings=result.settings), moves)
+    ):
         changes["panel"] = panel  # another network or size: other windows
-    if result.settings.model != before.settings.model:
+    if before is None or result.settings.model != before.settings.model:
         name = result.settings.model
         choices = list_choices(engine.list_models(), name)  # it may have been downloaded
         changes["model"] = gr.update(value=name, choices=choices)
@@ -135,6 +173,10 @@ def list_sides(config: Config, current: int | None) -> list[tuple[str, int]]:
     for side in (config.short_side, current):
         sides.setdefault(side or NATIVE, str(side))
     return [(words, side) for side, words in sorted(sides.items(), key=lambda s: s[0] or 10**9)]
+
+
+def _find_photo_key(result: Result) -> str:
+    return photo_key(result.photo, result.analysis.prepared.input_size)
 
 
 def _draw_side(config: Config, result: Result) -> dict[str, Any]:

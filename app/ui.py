@@ -10,20 +10,22 @@ from app.components import STATIC_FOLDER, ModelInput, PhotoInput, add_figure, ad
 from app.downloads import follow_download
 from app.engine import Engine
 from app.handlers import Handlers
-from app.panel import make_panel
-from app.screen import list_choices, list_sides
+from app.screen import Changes, draw_opening, list_choices, list_sides
 from app.session import Session
 from app.tabs_search import SearchHandlers, add_search_tab
 from app.tabs_video import add_video_tab
 from app.theme import build_theme
-from app.views.headline import show_fed, show_headline
-from app.views.photo import make_photo, show_examples
-from app.views.windows import make_windows
+from app.views.photo import show_examples
 from app.wiring import wire_api, wire_looks, wire_runs, wire_search
 
 TITLE = "SparseViT: window pruning"
 
 _MOST_STATES = 1000  # of gradio's own sessions; what weighs in them is bounded by Visitors
+
+#: Names in :data:`app.screen.OUTPUTS` of the elements that show the first result.
+_NAMES = {f"sv-{name}": name for name in ("fed", "headline", "panel", "windows")} | {
+    "sv-photo": "picture"
+}
 
 _INTRO = """<header class="sv-header"><h1>SparseViT</h1><p>A Swin Transformer looks at a photo
 through thousands of small attention windows. <b>Window pruning</b> skips the windows with the
@@ -32,14 +34,18 @@ how much faster the network really runs.</p></header>"""
 
 
 def build_demo(engine: Engine) -> gr.Blocks:
-    """The page for an engine that has started.
+    """The page for an engine, whose first result may come later; see :func:`show_first`.
 
     Args:
         engine: anything with the interface of :class:`app.engine.Engine`.
 
     Returns:
         Blocks to queue and launch; :func:`launch_options` has the rest.
+
+    Raises:
+        ModelError: the first network cannot be had.
     """
+    shown = draw_opening(engine)
     handlers = Handlers(engine)
     engine.follow_download = follow_download
     options: dict[str, Any] = {"fill_width": True, "delete_cache": (3600, 3600)}
@@ -48,14 +54,29 @@ def build_demo(engine: Engine) -> gr.Blocks:
         gr.HTML(_INTRO, apply_default_css=False)
         with gr.Row(elem_classes="sv-main"):
             with gr.Column(scale=0, min_width=300, elem_classes="sv-controls"):
-                parts = _add_controls(engine)
+                parts = _add_controls(engine, shown)
             with gr.Column(scale=1, min_width=300, elem_classes="sv-results"):
-                parts |= _add_results(engine, parts | {"session": session})
+                parts |= _add_results(engine, shown, parts | {"session": session})
         wire_runs(demo, handlers, session, parts)
         wire_search(SearchHandlers(engine, handlers), handlers, session, parts)
         wire_looks(handlers, session, parts)
         wire_api(engine)
     return demo
+
+
+def show_first(demo: gr.Blocks, engine: Engine) -> None:
+    """Let the page open with the engine's first result from now on.
+
+    Args:
+        demo: of :func:`build_demo`; it may be on the air, and pages may be open.
+        engine: the one it was built for.
+    """
+    shown = draw_opening(engine)
+    for component in demo.blocks.values():
+        name = _NAMES.get(component.elem_id or "")
+        if name is not None and isinstance(component, gr.HTML):
+            component.value = shown[name]
+    demo.config = demo.get_config_file()
 
 
 def launch_options(engine: Engine) -> dict[str, Any]:
@@ -74,12 +95,12 @@ def launch_options(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _add_controls(engine: Engine) -> dict[str, Any]:
+def _add_controls(engine: Engine, shown: Changes) -> dict[str, Any]:
     """The left column: photo, network, sparsities."""
-    first = engine.first
+    opening = engine.opening
     parts: dict[str, Any] = {}
     parts["photo"] = PhotoInput(
-        value=str(first.photo.path),
+        value=str(opening.photo.path),
         image_mode=None,
         type="filepath",
         label="Photo",
@@ -93,8 +114,8 @@ def _add_controls(engine: Engine) -> dict[str, Any]:
     parts["examples"] = add_figure(show_examples(pictures), "sv-examples")
     with gr.Row(elem_classes="sv-choices"):
         parts["model"] = gr.Dropdown(
-            list_choices(engine.list_models(), first.settings.model),
-            value=first.settings.model,
+            list_choices(engine.list_models(), opening.settings.model),
+            value=opening.settings.model,
             label="Network",
             allow_custom_value=True,
             scale=3,
@@ -102,17 +123,17 @@ def _add_controls(engine: Engine) -> dict[str, Any]:
             elem_id="sv-model",
         )
         parts["short_side"] = gr.Dropdown(
-            list_sides(engine.config, first.settings.short_side),
-            value=first.settings.short_side or 0,
+            list_sides(engine.config, opening.settings.short_side),
+            value=opening.settings.short_side or 0,
             label="Short side",
             filterable=False,
             scale=1,
             min_width=100,
             elem_id="sv-size",
         )
-    parts["fed"] = add_figure(show_fed(first), "sv-fed")
+    parts["fed"] = add_figure(shown["fed"], "sv-fed")
     parts["panel"] = gr.HTML(
-        make_panel(first),
+        shown["panel"],
         html_template='<div class="sv-panel"></div>',
         js_on_load=load_script("panel"),
         apply_default_css=False,
@@ -127,23 +148,22 @@ def _add_controls(engine: Engine) -> dict[str, Any]:
     return parts
 
 
-def _add_results(engine: Engine, controls: dict[str, Any]) -> dict[str, Any]:
+def _add_results(engine: Engine, shown: Changes, controls: dict[str, Any]) -> dict[str, Any]:
     """The right column: the two numbers and the tabs; what a tab shows comes when it is opened."""
-    first, config = engine.first, engine.config
     parts: dict[str, Any] = {}
-    parts["headline"] = add_figure(show_headline(first, config.start_runs), "sv-headline")
-    parts["picture"] = add_view("photo", make_photo(first), visible="hidden")
+    parts["headline"] = add_figure(shown["headline"], "sv-headline")
+    parts["picture"] = add_view("photo", shown["picture"], visible="hidden")
     parts["place"] = add_view("place", None, visible="hidden")
     parts["visit"] = gr.Textbox(visible="hidden", elem_id="sv-visit")
     with gr.Tabs(elem_id="sv-tabs", overflow_behavior="wrap") as tabs:
         parts["tabs"] = tabs
         with gr.Tab("Pruned windows", id="windows"):
-            parts["windows"] = add_view("windows", make_windows(first))
+            parts["windows"] = add_view("windows", shown["windows"])
         with gr.Tab("Outputs", id="outputs"):
             parts["outputs"] = add_view("outputs", None)
         with gr.Tab("Latency", id="latency") as parts["latency_tab"]:
             parts["latency"] = add_figure("", "sv-latency")
-            parts["again"] = gr.Button(f"Measure again ({config.more_runs} runs)", size="sm")
+            parts["again"] = gr.Button(f"Measure again ({engine.config.more_runs} runs)", size="sm")
         with gr.Tab("Trade-off", id="tradeoff") as parts["tradeoff_tab"]:
             parts["history"] = add_figure("", "sv-history")
             parts["compare"] = gr.Button(

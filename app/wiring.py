@@ -97,7 +97,15 @@ def wire_runs(
     returns: dict[str, Any] = {"outputs": result, **busy, **_RUNS, **_HIDDEN}
     returned = parts["history"].select(return_to, session, api_name="return_to", **returns)
     follow(returned, "_returned")
-    entered = demo.load(
+    filled = demo.load(
+        _spread(handlers.await_first, OUTPUTS),
+        [session, parts["panel"]],
+        result,
+        api_name="await_first",
+        **_LOOKS,
+        **_HIDDEN,
+    )
+    entered = filled.then(
         enter,
         [session, parts["visit"]],
         js=_NAME_VISIT,

@@ -91,22 +91,36 @@ def make_engine(home: Path, **changes: object) -> Engine:
 @contextmanager
 def serve(home: Path) -> Iterator[tuple[str, Engine]]:
     """The whole page on a free port of this machine: (address, engine)."""
-    from app.ui import build_demo, launch_options
+    with offer_few_networks(home):
+        engine = make_engine(home)
+        with serve_engine(engine) as (url, _):
+            yield url, engine
 
+
+@contextmanager
+def offer_few_networks(home: Path) -> Iterator[None]:
+    """The zoo has only the networks of :func:`write_home`, and a list as it is when complete."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
         patch.setattr(engine_module, "list_models", lambda: INFOS)
-        engine = make_engine(home)
-        demo = build_demo(engine).queue(max_size=engine.config.max_queue)
-        _, url, _ = demo.launch(
-            server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(engine)
-        )
-        try:
-            yield url, engine
-        finally:
-            demo.close()
-            # Taken for good: a thread inside torch when the process ends would abort it.
-            engine._run_lock.__enter__()
+        yield
+
+
+@contextmanager
+def serve_engine(engine: Engine) -> Iterator[tuple[str, Any]]:
+    """The whole page of an engine, which may not have started: (address, gr.Blocks)."""
+    from app.ui import build_demo, launch_options
+
+    demo = build_demo(engine).queue(max_size=engine.config.max_queue)
+    _, url, _ = demo.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(engine)
+    )
+    try:
+        yield url, demo
+    finally:
+        demo.close()
+        # Taken for good: a thread inside torch when the process ends would abort it.
+        engine._run_lock.__enter__()
 
 
 def schedule(value: object, depths: tuple[int, ...] = DEPTHS) -> SparsitySchedule:

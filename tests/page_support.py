@@ -82,7 +82,7 @@ class FakeEngine:
 class Page:
     """One user: holds what the controls say and calls the handlers as the page does."""
 
-    def __init__(self, engine):
+    def __init__(self, engine, panel=None):
         self.engine = engine
         self.messages = []
         self.handlers = Handlers(engine, warn=self.messages.append)
@@ -91,7 +91,7 @@ class Page:
             "photo_path": None,
             "model": "small",
             "short_side": 256,
-            "panel": make_panel(engine.first),
+            "panel": panel or make_panel(engine.first),
         }
 
     def run(self, **changes):

@@ -57,11 +57,6 @@ def test_what_was_taken_of_a_checkpoint_is_logged_once(home, monkeypatch, caplog
     assert [record.getMessage() for record in caplog.records] == [loaded.note]
 
 
-def test_has_no_first_result_before_it_starts(home):
-    with pytest.raises(RuntimeError, match="start"):
-        _ = Engine(make_config(home)).first
-
-
 def test_draws_an_example_where_there_are_none(tmp_path):
     engine = Engine(make_config(tmp_path))
     (photo,) = engine.examples.values()

@@ -6,11 +6,12 @@ const root = element.querySelector(".sv-panel");
 const QUIET_MS = 50; // of quiet before "input" fires while a slider is dragged
 let state = null;
 let rows = [];
+let heads = []; // one for each stage
 let timer = null;
 let moves = 0; // of the user, so that an answer to an earlier state does not undo later ones
 
 const whole = (sparsity) => Math.round(sparsity * 100); // percent
-const kept = (windows, p) => Math.max(1, Math.floor((windows * (100 - p)) / 100));
+const kept = (windows, p) => windows && Math.max(1, Math.floor((windows * (100 - p)) / 100)); // null before the first result
 
 // Called for every move of the user.
 function emit() {
@@ -64,9 +65,14 @@ function refresh() {
     const stage = state.stages[row.stage];
     const p = whole(stage.sparsities[row.pair]);
     const count = kept(stage.windows, p);
-    row.control.show(p, `${p} % pruned, ${count} of ${stage.windows} windows kept`);
-    row.count.textContent = `${count}/${stage.windows}`;
+    row.control.show(p, count ? `${p} % pruned, ${count} of ${stage.windows} windows kept` : `${p} % pruned`);
+    row.count.textContent = count ? `${count}/${stage.windows}` : "–";
   }
+  heads.forEach((head, index) => {
+    const { grid, windows } = state.stages[index];
+    head.querySelector("small").textContent = grid ? grid.join(" × ") : "\u00a0"; // as high
+    head.title = grid ? `${grid.join(" × ")} tokens, ${windows} windows in each block` : "";
+  });
   const all = state.stages.flatMap((stage) => stage.sparsities);
   const mean = whole(all.reduce((a, b) => a + b, 0) / all.length);
   const mixed = all.some((s) => s !== all[0]);
@@ -101,6 +107,7 @@ const stagesBox = make("div", { class: "sv-stages" });
 
 function build() {
   rows = [];
+  heads = [];
   presets.replaceChildren(
     ...state.presets.map((preset) => {
       const button = make("button", { type: "button", title: preset.title }, preset.label);
@@ -115,10 +122,8 @@ function build() {
   );
   stagesBox.replaceChildren(
     ...state.stages.map((stage, s) => {
-      const [h, w] = stage.grid;
-      const head = make("div", { class: "sv-stage-name" }, make("b", {}, `Stage ${s + 1}`),
-        make("small", {}, `${h} × ${w}`));
-      head.title = `${h} × ${w} tokens, ${stage.windows} windows in each block`;
+      const head = make("div", { class: "sv-stage-name" }, make("b", {}, `Stage ${s + 1}`), make("small"));
+      heads.push(head);
       const lines = stage.sparsities.map((_, pair) => {
         const many = stage.sparsities.length > 1;
         const name = `Sparsity of stage ${s + 1}${many ? `, pair ${pair + 1}` : ""}`;
@@ -150,7 +155,7 @@ root.append(
 );
 let built = "";
 onValue((value) => {
-  const layout = JSON.stringify([value.stages.map(({ grid, windows }) => [grid, windows]), value.presets]);
+  const layout = JSON.stringify([value.stages.map(({ sparsities }) => sparsities.length), value.presets]);
   const late = value.moves !== null && value.moves < moves;
   const fits = state?.stages.map((stage) => stage.sparsities.length).join() ===
     value.stages.map((stage) => stage.sparsities.length).join();

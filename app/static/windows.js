@@ -1,6 +1,7 @@
 // The windows every block kept, drawn over the photo from the JSON of app/views/windows.py.
 
 const VIEWS = { pruned: "Pruned windows", scores: "Scores", compute: "Compute map" };
+const WAITING = "The network looks at this photo for the first time; what it skips appears here by itself.";
 const ZOOM_STEP = 1.5;
 const CENTRE = { x: 0.5, y: 0.5 };
 const CURSOR_COLOUR = "#ffffff";
@@ -10,7 +11,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 // What the user chose. The pinned place and that of the cursor are { x, y }, fractions of the picture.
 const state = { block: 0, view: "pruned", pin: null, cursor: null };
 let latest = null; // what Python sent last
-let shown = null; // what is drawn: { key, linked, blocks, computed, photo, layers }
+let shown = null; // what is drawn: { key, linked, blocks, waiting, computed, photo, layers }
 let thumbs = []; // one { button, canvas, dot, share, drawn } for each block
 let pinBefore = null; // what a click replaced, should it become a double click
 let frame = 0;
@@ -102,10 +103,11 @@ function settle() {
   const photo = sharedPhoto.current;
   if (!latest || photo?.key !== latest.key) return;
   const before = shown;
-  const { key, linked } = latest;
+  const { key, linked, waiting } = latest;
   const blocks = latest.blocks.map(addAxes);
   const layers = before?.key === key ? before.layers : makeLayers(photo.image);
-  shown = { key, linked, blocks, computed: countComputed(blocks), layers };
+  shown = { key, linked, blocks, waiting, computed: countComputed(blocks), layers };
+  root.inert = Boolean(waiting);
   state.block = Math.min(state.block, blocks.length - 1);
   const names = (some) => some?.blocks.map(({ name }) => name).join();
   if (names(before) !== names(shown)) buildStrip();
@@ -133,10 +135,10 @@ function update() {
   const block = currentBlock();
   blockName.textContent = `Stage ${block.stage} · block ${block.block}`;
   const kept = `${block.shifted ? "shifted · " : ""}${block.kept} of ${block.total} kept`;
-  blockKept.replaceChildren(kept, make("i", {}, ` (${percent(block.kept / block.total)})`));
+  blockKept.replaceChildren(...(shown.waiting ? ["starting…"] : [kept, make("i", {}, ` (${percent(block.kept / block.total)})`)]));
   previous.disabled = state.block === 0;
   next.disabled = state.block === shown.blocks.length - 1;
-  caption.replaceChildren(...describeView(state.view, block, shown));
+  caption.replaceChildren(...(shown.waiting ? [WAITING] : describeView(state.view, block, shown)));
   canvas.setAttribute("aria-label", `${VIEWS[state.view]}. ${block.name}. ${caption.textContent}`);
   legend.replaceChildren(...makeLegend(state.view, block, shown.blocks.length));
   updateStrip();
@@ -169,7 +171,7 @@ function updateStrip() {
     const { button, dot, share } = thumbs[index];
     const kept = percent(block.kept / block.total);
     const current = index === state.block;
-    share.textContent = kept;
+    share.textContent = shown.waiting ? "–" : kept;
     button.setAttribute("aria-label", `${block.name}: ${kept} of its windows kept`);
     button.setAttribute("aria-pressed", String(current));
     button.tabIndex = current ? 0 : -1;

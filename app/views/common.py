@@ -10,7 +10,7 @@ import numpy as np
 from app.records import Photo, Result
 from sparsevit.tasks.segments import SegmentsTask
 from sparsevit.tasks.semantic import SemanticTask
-from sparsevit.transforms import resize_image
+from sparsevit.transforms import Size, resize_image
 
 LONG_SIDE = 1600  # pixels a photo is sent to the page at
 _QUALITY = 88
@@ -24,11 +24,11 @@ def name_block(result: Result, index: int) -> str:
     return f"Stage {block.stage + 1} · block {block.block + 1}{kind}"
 
 
-def display_photo(result: Result, long_side: int = LONG_SIDE) -> np.ndarray:
-    """(h, w, 3) uint8 RGB, the photo at display size, in the shape the network saw."""
-    height, width = result.analysis.prepared.input_size
+def display_photo(photo: Photo, size: Size, long_side: int = LONG_SIDE) -> np.ndarray:
+    """(h, w, 3) uint8 RGB, a photo at display size, in the shape (img_h, img_w) a network saw."""
+    height, width = size
     scale = long_side / max(height, width)
-    return resize_image(result.photo.pixels, (round(height * scale), round(width * scale)))
+    return resize_image(photo.pixels, (round(height * scale), round(width * scale)))
 
 
 def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
@@ -51,7 +51,7 @@ def encode_png(values: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 
-def photo_key(photo: Photo, size: tuple[int, int]) -> str:
+def photo_key(photo: Photo, size: Size) -> str:
     """Stands for a photo in the shape (img_h, img_w) a network saw it in."""
     return f"{photo.key}-{size[0]}x{size[1]}"
 

@@ -43,7 +43,7 @@ def describe_segments(result: Result, task: SegmentsTask) -> dict[str, Any]:
     """
     analysis = result.analysis
     dense, sparse = analysis.prepared.dense, analysis.sparse
-    photo = display_photo(result, _LONG_SIDE)
+    photo = display_photo(result.photo, analysis.prepared.input_size, _LONG_SIDE)
     matches = match_segments(dense, sparse)
     numbers = [_number_segments(side) for side in (dense, sparse)]
     partners = [
@@ -95,7 +95,7 @@ def describe_features(result: Result, task: FeaturesTask) -> dict[str, Any]:
     """
     analysis = result.analysis
     dense, sparse = analysis.prepared.dense, analysis.sparse
-    photo = display_photo(result, _LONG_SIDE)
+    photo = display_photo(result.photo, analysis.prepared.input_size, _LONG_SIDE)
     stages = range(len(dense.maps))
     alone = [[replace(side, maps=side.maps[i : i + 1]) for side in (dense, sparse)] for i in stages]
     return {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
-from app.records import Result
+from app.records import Opening, Result
 from sparsevit.latency import LatencyReport
 
 _AGREEMENT = {
@@ -27,6 +28,16 @@ def show_fed(result: Result) -> str:
     return (
         f'<p class="sv-note">Photo {photo_h} × {photo_w} → network <b>{height} × {width}</b> '
         f"= {tokens} tokens = {first.total} windows of {window}</p>{note}"
+    )
+
+
+def announce_fed(opening: Opening) -> str:
+    """The same before the first result is there."""
+    photo_h, photo_w = opening.photo.pixels.shape[:2]
+    height, width = opening.size
+    return (
+        f'<p class="sv-note">Photo {photo_h} × {photo_w} → network <b>{height} × {width}</b>; '
+        "its tokens and windows follow with the first result</p>"
     )
 
 
@@ -56,22 +67,38 @@ def show_headline(result: Result, runs: int) -> str:
     kept, total = analysis.windows
     cost = analysis.cost
     height, width = analysis.prepared.input_size
-    facts = [
-        ("Latency", timing),
-        ("Windows", f"<b>{kept}</b> of {total} computed ({kept / total:.0%})"),
-        (
-            "Arithmetic",
-            f"<b>{cost.sparse_gmacs:.2f}</b> of {cost.dense_gmacs:.2f} GMACs "
-            f"({cost.mac_ratio:.0%})",
-        ),
-        ("Machine", f"{escape(analysis.device)} · {analysis.dtype} · {height} × {width}"),
-    ]
-    lines = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in facts)
+    facts = {
+        "Latency": timing,
+        "Windows": f"<b>{kept}</b> of {total} computed ({kept / total:.0%})",
+        "Arithmetic": f"<b>{cost.sparse_gmacs:.2f}</b> of {cost.dense_gmacs:.2f} GMACs "
+        f"({cost.mac_ratio:.0%})",
+        "Machine": f"{escape(analysis.device)} · {analysis.dtype} · {height} × {width}",
+    }
+    return _lay_out((big, words), (agreement, _AGREEMENT[result.task.name]), facts)
+
+
+def announce_headline(opening: Opening) -> str:
+    """What stands in the place of the two numbers while the first result is computed."""
+    height, width = opening.size
+    facts = {
+        "Latency": "timed next",
+        "Windows": "being chosen…",
+        "Arithmetic": "–",
+        "Machine": f"{escape(opening.device)} · {opening.dtype} · {height} × {width}",
+    }
+    big = ('<span class="sv-wait">starting…</span>', "the first result appears here by itself")
+    return _lay_out(big, ("–", _AGREEMENT[opening.task.name]), facts)
+
+
+def _lay_out(speed: tuple[str, str], agreement: tuple[str, str], facts: Mapping[str, str]) -> str:
+    """HTML of the two numbers, each with what it means, and the facts by name."""
+    lines = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in facts.items())
     return (
         '<section class="sv-headline" aria-label="Result">'
-        f'<div class="sv-big" id="sv-speedup"><strong>{big}</strong><span>{words}</span></div>'
-        f'<div class="sv-big" id="sv-agreement"><strong>{agreement}</strong>'
-        f"<span>agreement: {_AGREEMENT[result.task.name]}</span></div>"
+        f'<div class="sv-big" id="sv-speedup"><strong>{speed[0]}</strong>'
+        f"<span>{speed[1]}</span></div>"
+        f'<div class="sv-big" id="sv-agreement"><strong>{agreement[0]}</strong>'
+        f"<span>agreement: {agreement[1]}</span></div>"
         f'<dl class="sv-facts">{lines}</dl></section>'
     )
 

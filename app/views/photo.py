@@ -8,18 +8,24 @@ from html import escape
 
 import numpy as np
 
-from app.records import Result
+from app.records import Photo, Result
 from app.views.common import display_photo, encode_jpeg, photo_key, shrink
+from sparsevit.transforms import Size
 
 _THUMB_SIDE = 176  # pixels
 
 
 def make_photo(result: Result) -> str:
     """JSON for ``static/photo.js``: ``{"key", "width", "height", "uri"}``."""
-    picture = display_photo(result)
+    return describe_photo(result.photo, result.analysis.prepared.input_size)
+
+
+def describe_photo(photo: Photo, size: Size) -> str:
+    """The same for a photo in the shape (img_h, img_w) that a network sees."""
+    picture = display_photo(photo, size)
     return json.dumps(
         {
-            "key": photo_key(result.photo, result.analysis.prepared.input_size),
+            "key": photo_key(photo, size),
             "width": picture.shape[1],
             "height": picture.shape[0],
             "uri": encode_jpeg(picture),

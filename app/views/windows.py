@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from app.engine import Result
+from app.records import Opening, Result
 from app.views.common import name_block, photo_key
 from sparsevit.scoring import rank_windows
 from sparsevit.trace import BlockTrace
@@ -48,6 +48,29 @@ def make_windows(result: Result) -> str:
         },
         separators=(",", ":"),
     )
+
+
+def announce_windows(opening: Opening) -> str:
+    """The same before the first result is there: each block as one window over the whole photo.
+
+    What stands for a block's choice is no choice yet, so ``"waiting": true`` says to name none.
+    """
+    whole: dict[str, Any] = {"rows": 1, "cols": 1, "kept": 1, "total": 1, "keep": "1"}
+    whole |= {"scores": [None], "ranks": [1], "low": 0, "high": 0, "sparsity": 0}
+    whole |= {"row_spans": [[[0, 1]]], "col_spans": [[[0, 1]]]}
+    blocks = [
+        {
+            "name": f"Stage {stage + 1} · block {block + 1}",
+            "stage": stage + 1,
+            "block": block + 1,
+            "shifted": False,
+            **whole,
+        }
+        for stage, depth in enumerate(opening.depths)
+        for block in range(depth)
+    ]
+    known = {"key": photo_key(opening.photo, opening.size), "size": opening.size, "linked": True}
+    return json.dumps(known | {"blocks": blocks, "waiting": True})
 
 
 def find_spans(tokens: int, window: int, shift: int, pad_first: bool) -> list[Spans]:

@@ -7,6 +7,7 @@ an engine on the CPU, each such process has an engine of its own on the GPU, and
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -15,9 +16,9 @@ import spaces  # before torch, which it patches
 
 from app.config import Config, parse_args
 from app.engine import Engine
+from app.launch import serve
 from app.newest import Superseded
 from app.records import Photo, Result, Settings
-from app.ui import build_demo, launch_options
 from sparsevit.latency import LatencyReport
 from sparsevit.schedule import ScheduleError
 from sparsevit.tradeoff import SizeComparison
@@ -42,11 +43,18 @@ class ZeroEngine(Engine):
         super().__init__(replace(config, device="cpu"))
         self._gpu_config = config
 
-    def start(self) -> None:
+    def analyze_first(self) -> None:
         """Compute the first result on the CPU: a GPU is lent to visitors only."""
-        on_cpu = Engine(self.config)
-        on_cpu.start()
-        self.examples, self._first = on_cpu.examples, on_cpu.first
+        self._on_cpu = Engine(self.config)
+        self._on_cpu.examples = self.examples  # the page compares photos by identity
+        self._on_cpu._first = self._first  # for which pages wait
+        self._on_cpu.analyze_first()
+
+    def time_first(self) -> None:
+        """Time it there."""
+        self._on_cpu.time_first()
+        self._set_first(self._on_cpu.first)
+        del self._on_cpu  # and its network
 
     def analyze(
         self, photo: Photo, settings: Settings, is_current: Callable[[], bool] = _always
@@ -121,9 +129,4 @@ def _move(result: Result, device: str) -> Result:
 
 
 if __name__ == "__main__":
-    engine = ZeroEngine(parse_args())
-    engine.start()
-    demo = build_demo(engine).queue(max_size=engine.config.max_queue)
-    demo.launch(
-        server_name=engine.config.host, server_port=engine.config.port, **launch_options(engine)
-    )
+    sys.exit(serve(ZeroEngine(parse_args())))
