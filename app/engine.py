@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +28,7 @@ from sparsevit.analysis import PreparedImage, analyze, prepare_image
 from sparsevit.dense import make_runs
 from sparsevit.latency import describe_device, find_dense_form, refine_latency
 from sparsevit.memory import is_out_of_memory, peak_extra_mb
-from sparsevit.patch import sparsify
+from sparsevit.patch import set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import SearchProgress, SearchSettings
 from sparsevit.steps import BlockSteps, trace_block
@@ -198,13 +199,9 @@ class Engine:
         note = ""
         while True:
             try:
-                with self._run_lock:
-                    if not is_current():
-                        raise Superseded
-                    sparsify(loaded.module, 0.0, rescore=not settings.linked)
-                    with stop_when_stale(loaded.module, is_current):
-                        prepared = self._prepare(loaded, photo, settings.short_side)
-                        analysis = analyze(loaded, prepared, schedule)
+                with self._hold(loaded, settings.linked, is_current):
+                    prepared = self._prepare(loaded, photo, settings.short_side)
+                    analysis = analyze(loaded, prepared, schedule)
                 dense_ms = self._dense_ms.get((loaded.name, prepared.images.shape))
                 guess_ms = None if dense_ms is None else (dense_ms, analysis.forward_ms)
                 return Result(
@@ -277,10 +274,9 @@ class Engine:
         height, width = pixels.shape[:2]
         size = choose_size(height, width, settings.short_side, loaded.multiple)
         images = to_tensor(resize_image(pixels, size), loaded.mean, loaded.std)
-        with self._run_lock:
+        with self._hold(loaded, settings.linked):
             if not is_current():
                 raise Superseded
-            sparsify(loaded.module, 0.0, rescore=not settings.linked)
             images = images.to(loaded.device, loaded.dtype)
             form = self._find_dense_form(loaded, images)
             return time_frame(loaded, pixels, settings, images, form, order, warmup)
@@ -290,8 +286,7 @@ class Engine:
         loaded = self._get_model(result.settings.model)
         form = self._choose_dense_form(loaded, result)
         schedules = {"sparse": result.settings.schedule}
-        with self._run_lock, torch.inference_mode():
-            sparsify(loaded.module, 0.0, rescore=not result.settings.linked)
+        with self._hold(loaded, result.settings.linked), torch.inference_mode():
             runs = make_runs(loaded.module, result.analysis.prepared.images, schedules)
             dense, sparse = (peak_extra_mb(runs[key], loaded.device) for key in (form, "sparse"))
         return replace(result, peak_mb=(dense, sparse))
@@ -346,8 +341,7 @@ class Engine:
         """The real tensors of block ``index`` of a result, for the tab that explains."""
         loaded = self._get_model(result.settings.model)
         block = result.analysis.blocks[index]
-        with self._run_lock:
-            sparsify(loaded.module, 0.0, rescore=not result.settings.linked)
+        with self._hold(loaded, result.settings.linked):
             prepared, schedule = result.analysis.prepared, result.settings.schedule
             return trace_block(loaded, prepared, schedule, block.stage, block.block)
 
@@ -365,18 +359,35 @@ class Engine:
     ) -> Iterator[Outcome]:
         """Go through steps that run a network, with the lock held for one step at a time."""
         while True:
-            with self._run_lock:
-                if not is_current():
-                    return
-                sparsify(loaded.module, 0.0, rescore=not linked)
-                try:
-                    with stop_when_stale(loaded.module, is_current):
-                        outcome = next(steps, None)
-                except Superseded:
-                    return
+            try:
+                with self._hold(loaded, linked, is_current):
+                    outcome = next(steps, None)
+            except Superseded:
+                return
             if outcome is None:
                 return
             yield outcome
+
+    @contextmanager
+    def _hold(
+        self, loaded: LoadedModel, linked: bool, is_current: Callable[[], bool] = always
+    ) -> Iterator[None]:
+        """Nobody else runs a network inside the ``with`` block, which finds and leaves it dense.
+
+        Args:
+            loaded: the network.
+            linked: see :class:`app.records.Settings`.
+            is_current: asked before and between the stages; False raises Superseded.
+        """
+        with self._run_lock:
+            if not is_current():
+                raise Superseded
+            sparsify(loaded.module, 0.0, rescore=not linked)
+            try:
+                with stop_when_stale(loaded.module, is_current):
+                    yield
+            finally:
+                set_sparsity(loaded.module, 0.0)
 
     def _choose_dense_form(self, loaded: LoadedModel, result: Result) -> str:
         """The fastest dense form of this network at this size, found out once."""

@@ -5,9 +5,11 @@ import json
 import gradio as gr
 import pytest
 from app_support import schedule, write_photo
+from view_support import check_windows, find_yellow
 
 from app.api import Api
 from app.panel import list_presets, make_panel, read_panel
+from sparsevit.vis import compute_map
 
 
 def test_the_panel_says_grids_windows_and_schedule(engine):
@@ -60,3 +62,16 @@ def test_the_endpoints_for_programs_answer(page, tmp_path):
         api.draw_windows(photo, "small", 0, "0.5", 3, "x")
     with pytest.raises(gr.Error, match="block must be 0 to 9"):
         api.draw_windows(photo, "small", 0, "0.5", 10, "pruned")
+
+
+def test_each_view_of_the_windows_is_what_its_name_says(page, tmp_path):
+    photo, api = str(write_photo(tmp_path / "good.png", 0)), Api(page.engine)
+    analysis = page.engine.first.analysis
+    views = ("pruned", "scores", "compute")
+    pictures = {view: api.draw_windows(photo, "small", 0, "0.5", 0, view) for view in views}
+    block, image = analysis.blocks[0], analysis.prepared.image
+    check_windows(pictures["pruned"], pictures["scores"], block, image)
+    computed = compute_map(analysis.blocks, image.shape[:2])
+    yellow = find_yellow(pictures["compute"].astype(float))
+    most, least = (yellow[computed == end].mean() for end in (computed.max(), computed.min()))
+    assert most > least + 20

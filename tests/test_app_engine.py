@@ -23,6 +23,7 @@ from app.records import Settings, fit_schedule
 from app.views.headline import show_headline
 from sparsevit.dense import DENSE_FORMS
 from sparsevit.schedule import ScheduleError, SparsitySchedule
+from sparsevit.stage import runs_as_host
 from sparsevit.transforms import ImageError
 from sparsevit.zoo import ModelError
 
@@ -213,6 +214,37 @@ def test_networks_run_one_at_a_time_and_results_do_not_mix(engine, monkeypatch):
     for value, result in results.items():
         assert result.settings.schedule == schedule(value)
         assert result.analysis.blocks[0].kept == max(1, round(128 * (1 - value) - 0.499))
+
+
+def test_no_ones_schedule_reaches_the_run_of_another(engine):
+    photo, module, ran = engine.first.photo, engine._get_model("small").module, []
+
+    def note(module, _):
+        ran.append("dense" if runs_as_host() or module.sparsity.is_dense else module.sparsity)
+
+    def list_runs():
+        assert module.sparsity.is_dense  # whoever comes next finds it so
+        runs, ran[:] = ran[:], []
+        return runs
+
+    mine = engine.analyze(photo, _settings(0.6))
+    measuring = engine.measure(mine, 2)
+    next(measuring)
+    with module.register_forward_pre_hook(note):
+        engine.analyze(photo, replace(_settings(0.2), short_side=128))
+        assert list_runs() == ["dense", schedule(0.2)]
+        next(measuring)
+        assert list_runs() == ["dense", schedule(0.6)]
+        engine.run_frame(photo.pixels, _settings(0.3), ("dense", "sparse"))
+        assert list_runs()[-2:] == ["dense", schedule(0.3)]
+        engine.measure_memory(mine)
+        assert list_runs() == ["dense", schedule(0.6)]
+        engine.trace_block(mine, 0)
+        assert list_runs() == [schedule(0.6)]
+        *_, _ = engine.compare_sizes(mine, 1)
+        assert set(list_runs()) == {"dense", schedule(0.6)}
+        engine.analyze(photo, _settings(0.6))
+        assert list_runs() == [schedule(0.6)]
 
 
 def test_names_what_is_wrong(engine, tmp_path):

@@ -8,11 +8,12 @@ import pytest
 from app_support import schedule
 from browser_support import expect_no_clipping, wait_two_frames
 from playwright.sync_api import expect
-from view_support import serve_view
+from view_support import find_yellow, read_windows, serve_view
 
 from app.records import Settings
 from app.views.photo import make_photo
 from app.views.windows import make_windows
+from sparsevit.vis import compute_map
 from sparsevit.windows import map_tokens_to_windows
 
 # Blue less red at the centre of every token of a grid over the picture of 512 x 256.
@@ -27,6 +28,18 @@ BLUENESS = """([rows, columns]) => {
     const pixel = 4 * (y * width + at(width, 512, (j + 0.5) / columns));
     return data[pixel + 2] - data[pixel];
   }));
+}"""
+
+# The pixels (h, w, 4) of the stage as a list, and the colours at the two ends of the legend.
+PIXELS = """() => {
+  const { width, height } = document.querySelector(".sv-win-stage canvas");
+  const context = document.querySelector(".sv-win-stage canvas").getContext("2d");
+  const ramp = getComputedStyle(document.querySelector(".sv-win-ramp")).backgroundImage;
+  const ends = ramp.match(/rgb[(][^)]*[)]/g).map((colour) => colour.match(/\\d+/g).map(Number));
+  const scale = Math.min(width / 512, height / 256);
+  const [w, h] = [512 * scale, 256 * scale].map(Math.floor);
+  const { data } = context.getImageData((width - w) / 2, (height - h) / 2, w, h);
+  return { size: [h, w, 4], data: Array.from(data), low: ends[0], high: ends[ends.length - 1] };
 }"""
 
 pytestmark = pytest.mark.ui
@@ -140,6 +153,30 @@ def test_views_and_blocks_switch_at_once(page, results):
     page.get_by_role("button", name="Next block").click()
     expect(page.locator(".sv-win-name")).to_contain_text("Stage 2 · block 1")
     expect(page.get_by_role("radio", name="Compute map")).to_be_checked()
+
+
+def test_the_colours_mean_what_the_legend_says(page, results):
+    def read_pixels(view):
+        page.get_by_role("radio", name=view).check()
+        wait_two_frames(page)
+        read = page.evaluate(PIXELS)
+        low, high = (find_yellow(np.array(read[end], float)) for end in ("low", "high"))
+        assert low < -20
+        assert high > 150
+        return np.array(read["data"], np.uint8).reshape(read["size"])[..., :3]
+
+    blocks = results[0].analysis.blocks
+    expect(page.locator(".sv-win-ends")).to_have_count(0)
+    scores = blocks[0].scores[0].flatten().numpy()
+    yellow = find_yellow(read_windows(read_pixels("Scores"), blocks[0]))
+    expect(page.locator(".sv-win-ends")).to_have_text(re.compile("low.*high"))
+    assert yellow[scores.argmax()] > 50
+    assert yellow[scores.argmin()] < 0
+    pixels = read_pixels("Compute map")
+    expect(page.locator(".sv-win-ends")).to_have_text("0 blocksall 10")
+    computed, yellow = compute_map(blocks, pixels.shape[:2]), find_yellow(pixels.astype(float))
+    most, least = (yellow[computed == end].mean() for end in (computed.max(), computed.min()))
+    assert most > least + 20
 
 
 def test_a_pinned_place_is_followed_through_all_blocks_and_values(page, results):

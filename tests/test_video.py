@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from app_support import schedule
 from gradio_client import Client, handle_file
+from timm.models.swin_transformer import SwinTransformerBlock
 
 from app import tabs_video
 from app.newest import Superseded
@@ -198,6 +199,24 @@ def test_dense_and_sparse_take_turns_in_going_first(engine, settings, monkeypatc
         *(("dense", "sparse", 1), *middle),
         *(("sparse", "dense", 0), ("dense", "sparse", 0)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("form", "calls"),
+    [("host", [True] * 10), ("host default", [False] * 10), ("sparsevit", [])],
+)
+def test_dense_frames_run_in_the_form_that_was_found(engine, settings, monkeypatch, form, calls):
+    forward, fused = SwinTransformerBlock.forward, []
+
+    def note(self, x):
+        fused.append(self.attn.fused_attn)
+        return forward(self, x)
+
+    monkeypatch.setattr(SwinTransformerBlock, "forward", note)  # the host's own
+    monkeypatch.setattr(engine, "_find_dense_form", lambda *_: form)
+    pixels = np.zeros((128, 192, 3), np.uint8)
+    engine.run_frame(pixels, settings, ("dense", "sparse"))
+    assert fused == calls
 
 
 def test_a_frame_nobody_wants_is_not_run(engine, settings, tmp_path):

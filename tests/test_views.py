@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pytest
 from app_support import schedule
+from view_support import check_windows
 
 from app.records import make_try
 from app.views.chart import Mark, draw_chart
@@ -21,6 +22,7 @@ from sparsevit.latency import LatencyReport, LatencyStats
 from sparsevit.schedule import ScheduleError
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tradeoff import SizeComparison, SizePoint
+from sparsevit.transforms import load_image
 
 
 @pytest.fixture
@@ -148,6 +150,26 @@ def test_the_zip_holds_every_mask_and_the_numbers(result, tmp_path):
     for block in result.analysis.blocks:
         assert f"stage{block.stage + 1}_block{block.block + 1}_windows.png" in names
     assert {"again.py", "dense.png", "sparse.png", "compute_map.png"} <= names
+
+
+def test_the_pictures_in_the_zip_are_what_their_names_say(result, tmp_path):
+    image, colours = result.analysis.prepared.image, np.array(result.task.palette, float)
+    road, sky = (np.full(image.shape[:2], index, np.uint8) for index in (0, 10))
+    prepared = replace(result.analysis.prepared, dense=road)
+    analysis = replace(result.analysis, prepared=prepared, sparse=sky)
+    with zipfile.ZipFile(write_zip(replace(result, analysis=analysis), tmp_path)) as archive:
+        pictures = {
+            name.removesuffix(".png"): load_image(archive.read(name))
+            for name in archive.namelist()
+            if name.endswith(".png")
+        }
+    for block in analysis.blocks[:3]:
+        stem = f"stage{block.stage + 1}_block{block.block + 1}"
+        check_windows(pictures[f"{stem}_windows"], pictures[f"{stem}_scores"], block, image)
+    differ = pictures["dense"].mean((0, 1)) - pictures["sparse"].mean((0, 1))
+    assert differ @ (colours[0] - colours[10]) > 0.9 * np.linalg.norm(differ) * np.linalg.norm(
+        colours[0] - colours[10]
+    )
 
 
 def test_an_address_brings_the_settings_back(result):

@@ -4,9 +4,45 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import gradio as gr
+import numpy as np
 
 from app.components import STATIC_FOLDER, add_view
 from app.theme import build_theme
+from sparsevit.trace import BlockTrace
+from sparsevit.windows import map_tokens_to_windows
+
+
+def read_windows(picture: np.ndarray, block: BlockTrace) -> np.ndarray:
+    """(nW, 3) mean colour of a picture (h, w, 3) at the middle of the tokens of each window."""
+    height, width = block.grid.grid
+    rows = ((np.arange(height) + 0.5) * picture.shape[0] / height).astype(int)
+    columns = ((np.arange(width) + 0.5) * picture.shape[1] / width).astype(int)
+    colours, owner = picture[rows][:, columns].astype(float), map_tokens_to_windows(block.grid)
+    return np.stack([colours[owner.numpy() == window].mean(0) for window in range(block.total)])
+
+
+def find_yellow(colours: np.ndarray) -> np.ndarray:
+    """How yellow colours (..., 3) are; negative where they are blue."""
+    return colours[..., :2].mean(-1) - colours[..., 2]
+
+
+def check_windows(
+    pruned: np.ndarray, scores: np.ndarray, block: BlockTrace, image: np.ndarray
+) -> None:
+    """Two pictures of a block: pruned windows dark and bluish; high scores yellow, low ones blue.
+
+    Args:
+        pruned, scores: (h, w, 3) uint8 RGB.
+        block: what they show.
+        image: (h, w, 3) uint8 RGB, the photo beneath.
+    """
+    kept = block.keep_mask[0].flatten().numpy()
+    light = read_windows(pruned, block).mean(1) / read_windows(image, block).mean(1)
+    assert light[kept].min() > 0.8
+    assert light[~kept].max() < 0.8
+    yellow, score = find_yellow(read_windows(scores, block)), block.scores[0].flatten().numpy()
+    assert yellow[score.argmax()] > 50
+    assert yellow[score.argmin()] < 0
 
 
 @contextmanager
