@@ -51,7 +51,8 @@ class Api:
 
         Returns:
             Windows kept by every block, agreement with dense, GMACs, latency and speed-up, as
-            ``result.json`` of the command line.
+            ``result.json`` of the command line; "doubt" says why the speed-up is not worth quoting,
+            and is null if it is: "other_load" is what other programs took of the CPUs.
         """
         try:
             result = self._run(photo, model, short_side, sparsity)
@@ -121,8 +122,9 @@ class Api:
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
 
         Returns:
-            ``{"sparse": point, "dense": [point, ...], "device"}``; a point has size, latency_ms and
-            agreement with the dense network at the largest size.
+            ``{"sparse": point, "dense": [point, ...], "device", "doubt"}``; a point has size,
+            latency_ms and agreement with the dense network at the largest size. "doubt" says why
+            the latencies are not worth quoting, and is null if they are.
         """
         try:
             result = self._run(photo, model, short_side, sparsity)
@@ -133,6 +135,7 @@ class Api:
             "sparse": _describe_point(comparison.sparse),
             "dense": [_describe_point(point) for point in comparison.dense],
             "device": result.analysis.device,
+            "doubt": comparison.doubt,
         }
 
     def search(
@@ -153,7 +156,8 @@ class Api:
         Returns:
             As ``frontier.json`` of the command line: "schedule" is the best within the budget,
             "points" are those that nothing tried beats, each with schedule, accuracy (agreement
-            with dense), predicted_ms and latency_ms; dense_ms, device, size and dtype.
+            with dense), predicted_ms and latency_ms; dense_ms, device, size and dtype; "doubt" as
+            of the endpoint analyze.
         """
         try:
             settings = self.read_settings(model, short_side, "0")

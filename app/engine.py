@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -24,9 +25,17 @@ from app.newest import Superseded, always, stop_when_stale
 from app.records import FrameResult, Opening, Photo, Result, Settings, fit_schedule
 from app.search import search_photo
 from app.turns import TurnLock
-from sparsevit.analysis import PreparedImage, analyze, prepare_image
+from sparsevit.analysis import Analysis, PreparedImage, analyze, prepare_image
 from sparsevit.dense import make_runs
-from sparsevit.latency import describe_device, find_dense_form, refine_latency
+from sparsevit.latency import (
+    MAX_OTHER_LOAD,
+    LatencyStats,
+    LoadMeter,
+    describe_device,
+    explain_doubt,
+    find_dense_form,
+    refine_latency,
+)
 from sparsevit.memory import is_out_of_memory, peak_extra_mb
 from sparsevit.patch import set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
@@ -47,6 +56,7 @@ from sparsevit.zoo import (
 
 _log = logging.getLogger(__name__)
 
+_LOOK_S = 0.25  # long enough to see whether the machine is quiet
 _SMALLEST_SIDE = 256  # pixels; below it no smaller size is tried when memory runs out
 
 Outcome = TypeVar("Outcome")
@@ -201,9 +211,10 @@ class Engine:
             try:
                 with self._hold(loaded, settings.linked, is_current):
                     prepared = self._prepare(loaded, photo, settings.short_side)
-                    analysis = analyze(loaded, prepared, schedule)
-                dense_ms = self._dense_ms.get((loaded.name, prepared.images.shape))
-                guess_ms = None if dense_ms is None else (dense_ms, analysis.forward_ms)
+                    meter = LoadMeter(loaded.device)
+                    with meter:
+                        analysis = analyze(loaded, prepared, schedule)
+                guess_ms = self._guess_ms(analysis, meter.other_load)
                 return Result(
                     *(photo, settings, analysis, loaded.task, loaded.depths),
                     note=note,
@@ -242,8 +253,17 @@ class Engine:
         rounds = refine_latency(loaded.module, images, schedule, runs, form, warmup)
         linked = result.settings.linked
         for report in self._take_turns(loaded, linked, rounds, is_current):
-            self._dense_ms[loaded.name, images.shape] = report.dense.median_ms
-            yield replace(result, analysis=replace(result.analysis, latency=report))
+            measured = replace(result, analysis=replace(result.analysis, latency=report))
+            if measured.doubt is None:
+                self._dense_ms[loaded.name, images.shape] = report.dense.median_ms
+            yield measured
+
+    def is_quiet(self) -> bool:
+        """Whether other programs leave the machine alone at this moment, so that timing pays."""
+        meter = LoadMeter(self.config.device)
+        with meter:
+            time.sleep(_LOOK_S)
+        return meter.other_load is None or meter.other_load <= MAX_OTHER_LOAD
 
     def run_frame(
         self,
@@ -252,6 +272,7 @@ class Engine:
         order: Sequence[str],
         warmup: int = 0,
         is_current: Callable[[], bool] = always,
+        meter: LoadMeter | None = None,
     ) -> FrameResult:
         """Run one frame of a video and time it; nothing of it is kept.
 
@@ -261,6 +282,7 @@ class Engine:
             order: "sparse" and perhaps "dense", in the order they run.
             warmup: untimed runs of each before.
             is_current: asked once it is this frame's turn; False abandons it.
+            meter: of the frames before, to go on with.
 
         Raises:
             Superseded: the frame is not wanted any more.
@@ -279,7 +301,8 @@ class Engine:
                 raise Superseded
             images = images.to(loaded.device, loaded.dtype)
             form = self._find_dense_form(loaded, images)
-            return time_frame(loaded, pixels, settings, images, form, order, warmup)
+            meter = meter or LoadMeter(loaded.device)
+            return time_frame(loaded, pixels, settings, images, form, order, warmup, meter)
 
     def measure_memory(self, result: Result) -> Result:
         """The result with the memory a dense and a sparse forward need at their worst moment."""
@@ -388,6 +411,15 @@ class Engine:
                     yield
             finally:
                 set_sparsity(loaded.module, 0.0)
+
+    def _guess_ms(self, analysis: Analysis, other_load: float | None) -> tuple[float, float] | None:
+        """See :class:`app.records.Result`."""
+        dense_ms = self._dense_ms.get((analysis.model, analysis.prepared.images.shape))
+        if dense_ms is None:
+            return None
+        pair = (dense_ms, analysis.forward_ms)
+        stats = (LatencyStats((ms,)) for ms in pair)
+        return None if explain_doubt(*stats, other_load, analysis.cost.mac_ratio) else pair
 
     def _choose_dense_form(self, loaded: LoadedModel, result: Result) -> str:
         """The fastest dense form of this network at this size, found out once."""

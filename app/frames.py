@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.records import FrameResult, Settings
 from sparsevit.dense import as_dense
-from sparsevit.latency import describe_device, time_interleaved
+from sparsevit.latency import LoadMeter, describe_device, time_interleaved
 from sparsevit.patch import set_sparsity
 from sparsevit.trace import capture
 from sparsevit.zoo import LoadedModel
@@ -25,6 +25,7 @@ def time_frame(
     dense_form: str,
     order: Sequence[str],
     warmup: int,
+    meter: LoadMeter,
 ) -> FrameResult:
     """Run one frame and time it.
 
@@ -36,6 +37,7 @@ def time_frame(
         dense_form: the fastest, from :func:`sparsevit.latency.find_dense_form`.
         order: "sparse" and perhaps "dense", in the order they run.
         warmup: untimed runs of each before.
+        meter: of this and the frames before it.
     """
     size = (images.shape[-2], images.shape[-1])
     outputs: dict[str, Any] = {}
@@ -51,7 +53,8 @@ def time_frame(
 
     runs = {"dense": run_dense, "sparse": run_sparse}
     with torch.inference_mode():
-        stats = time_interleaved({name: runs[name] for name in order}, 1, loaded.device, warmup)
+        with meter:
+            stats = time_interleaved({name: runs[name] for name in order}, 1, loaded.device, warmup)
         predictions = {name: loaded.task.interpret(outputs[name], size) for name in order}
     dense_ms = agreement = None
     if "dense" in order:
@@ -70,6 +73,8 @@ def time_frame(
         sparse_ms=stats["sparse"].median_ms,
         dense_ms=dense_ms,
         agreement=agreement,
+        other_load=meter.other_load,
+        mac_ratio=loaded.find_mac_ratio(size, settings.schedule),
         device=describe_device(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
     )

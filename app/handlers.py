@@ -32,7 +32,7 @@ from app.screen import (
     draw_tab,
 )
 from app.search import find_shipped, list_curves, place_frontier
-from app.session import TABS, Session, Visitors
+from app.session import MOST_RETRIES, TABS, Session, Visitors
 from app.views.latency import show_latency
 from app.views.takeaway import names_state, read_query, write_zip
 from app.views.tradeoff import show_sizes
@@ -136,9 +136,37 @@ class Handlers:
         """Measure the current result's latency anew, with more runs."""
         result = self._result(session)
         session.result = replace(result, analysis=replace(result.analysis, latency=None))
+        session.retries = 0
         runs = self._engine.config.more_runs
         yield draw_numbers(session, session.result, runs)
         yield from self._measure(session, runs)
+
+    def retry(self, session: Session) -> Iterator[Changes]:
+        """Time a doubtful result anew if the machine is quiet now; the page asks at intervals."""
+        moment, result = session.moment, self._result(session)
+        if result.doubt is None or session.retries >= MOST_RETRIES:
+            yield {"retry": gr.update(active=False)}
+            return
+        session.retries += 1
+        runs = self._engine.config.first_runs
+        try:
+            if self._engine.is_quiet():
+                for measured in self._engine.measure(
+                    result, runs, lambda: session.moment == moment
+                ):
+                    result = measured
+        except Exception as error:
+            self.tell(error)
+        if session.moment != moment:
+            return
+        if result.doubt is None:
+            session.result = result
+            session.note_try(result)
+            yield draw_numbers(session, result, runs) | {"retry": gr.update(active=False)}
+            yield from self._complete(session)
+        elif session.retries >= MOST_RETRIES:
+            shown = draw_numbers(session, self._result(session), 0)
+            yield shown | {"retry": gr.update(active=False)}
 
     def measure_memory(self, session: Session) -> Iterator[Changes]:
         """Measure the memory of the current result, once it is timed."""
@@ -322,7 +350,8 @@ class Handlers:
     def _measure(self, session: Session, runs: int) -> Iterator[Changes]:
         moment, result = session.moment, self._result(session)
         latency = result.analysis.latency
-        if latency is not None and len(latency.sparse.samples_ms) >= runs:
+        is_enough = latency is not None and len(latency.sparse.samples_ms) >= runs
+        if is_enough and result.doubt is None:
             return
         try:
             for measured in self._engine.measure(result, runs, lambda: session.moment == moment):
@@ -336,6 +365,15 @@ class Handlers:
             if session.moment == moment:
                 yield draw_numbers(session, self._result(session), 0)
             return
+        if session.moment != moment:
+            return
+        if self._result(session).doubt is not None:
+            yield {"retry": gr.update(active=True)}
+        else:
+            yield from self._complete(session)
+
+    def _complete(self, session: Session) -> Iterator[Changes]:
+        """What follows once the current result is timed."""
         if session.tab == "latency":
             yield from self.measure_memory(session)
         yield from self.place_frontier(session)

@@ -102,7 +102,8 @@ class Result:
         peak_mb: memory of the tensors of one forward at its worst moment, dense and sparse, in
             units of 1e6 bytes; None until measured.
         guess_ms: (dense, sparse) latency known before anything is measured: dense of an earlier
-            measurement at this size, sparse of the one forward just made; None at a new size.
+            measurement at this size, sparse of the one forward just made; None at a new size, and
+            where it is not worth quoting.
     """
 
     photo: Photo
@@ -113,6 +114,12 @@ class Result:
     note: str = ""
     peak_mb: tuple[float, float] | None = None
     guess_ms: tuple[float, float] | None = None
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the measured speed-up is not worth quoting; None if it is, or nothing is measured."""
+        latency = self.analysis.latency
+        return None if latency is None else latency.explain_doubt(self.analysis.cost.mac_ratio)
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,9 @@ class FrameResult:
             is never flattered.
         dense_ms: latency of the dense forward on the same frame; None where it did not run.
         agreement: of sparse with dense, in [0, 1]; None where dense did not run.
+        other_load: share of the CPUs that other programs used, this and the frames before it; see
+            :class:`sparsevit.latency.LoadMeter`.
+        mac_ratio: multiply-accumulates, sparse over dense.
         device, dtype: what it ran on.
     """
 
@@ -144,6 +154,8 @@ class FrameResult:
     sparse_ms: float
     dense_ms: float | None
     agreement: float | None
+    other_load: float | None
+    mac_ratio: float
     device: str
     dtype: str
 
@@ -169,6 +181,7 @@ class Try:
         agreement: with dense, in [0, 1].
         dense_ms, sparse_ms: medians.
         device: what it ran on.
+        doubt: why these latencies are not worth quoting; None if they are.
     """
 
     photo: Photo
@@ -178,6 +191,7 @@ class Try:
     dense_ms: float
     sparse_ms: float
     device: str
+    doubt: str | None = None
 
     def is_like(self, result: Result) -> bool:
         """True for the same photo, network and size, so that both belong on one plot."""
@@ -205,4 +219,5 @@ def make_try(result: Result) -> Try:
         dense_ms=latency.dense.median_ms,
         sparse_ms=latency.sparse.median_ms,
         device=latency.device,
+        doubt=result.doubt,
     )

@@ -13,7 +13,7 @@ from app.engine import Engine
 from app.panel import announce_panel, make_panel
 from app.records import Result
 from app.search import list_curves
-from app.session import Session
+from app.session import MOST_RETRIES, Session
 from app.views.common import photo_key
 from app.views.frontier import show_search
 from app.views.headline import announce_fed, announce_headline, show_fed, show_headline
@@ -51,6 +51,7 @@ OUTPUTS = (
     "snippet",
     "address",
     "zip",
+    "retry",
 )
 
 #: What the menu of resolutions sends for the photo's own.
@@ -193,7 +194,8 @@ def draw_numbers(session: Session, result: Result, runs: int) -> Changes:
         result: with what is known so far.
         runs: timed runs there will be; 0 if timing failed.
     """
-    changes: Changes = {"headline": show_headline(result, runs)}
+    will_retry = session.retries < MOST_RETRIES
+    changes: Changes = {"headline": show_headline(result, runs, will_retry)}
     if session.tab == "latency":
         changes["latency"] = show_latency(result, runs)
     if session.tab == "tradeoff":

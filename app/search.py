@@ -276,6 +276,7 @@ def _list_found(found: Frontier, result: Result) -> list[Try]:
             dense_ms=found.dense_ms,
             sparse_ms=point.best_known_ms,
             device=found.device,
+            doubt=found.doubt,
         )
         for point in found.points
     ]

@@ -21,6 +21,9 @@ from sparsevit.tradeoff import SizeComparison
 #: Ids of the tabs, in order.
 TABS = ("windows", "outputs", "latency", "tradeoff", "search", "learn", "video", "takeaway")
 
+#: How often a doubtful result is looked at again, to time it when the machine is quiet.
+MOST_RETRIES = 60
+
 _MOST_TRIES = 60
 _MOST_PHOTOS = 4  # whose pixels the history holds
 
@@ -38,6 +41,7 @@ class Session:
         learn_block: the block that the tab Learn explains; None for the first that prunes.
         requests: ticket of the latest request; a run that is not the latest is dropped.
         results: number of results shown so far.
+        retries: how often the current result, being doubtful, has been looked at again.
         history: settings tried, oldest first.
         comparison: sparse against dense at lower resolutions, of the current result.
         search: the latest search for sparsities; another takes its place.
@@ -53,6 +57,7 @@ class Session:
     learn_block: int | None = None
     requests: int = 0
     results: int = 0
+    retries: int = 0
     history: list[Try] = field(default_factory=list)
     comparison: SizeComparison | None = None
     search: PhotoSearch | None = None
@@ -87,6 +92,7 @@ class Session:
         """Put another result on the screen."""
         self.results += 1
         self.result = result
+        self.retries = 0
         self.comparison = None
         self.placed = [entry for entry in self.placed if entry.is_like(result)]
 

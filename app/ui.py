@@ -20,6 +20,8 @@ from app.wiring import wire_api, wire_looks, wire_runs, wire_search
 
 TITLE = "SparseViT: window pruning"
 
+_RETRY_S = 5.0  # between two looks whether the machine is quiet
+
 _MOST_STATES = 1000  # of gradio's own sessions; what weighs in them is bounded by Visitors
 
 #: Names in :data:`app.screen.OUTPUTS` of the elements that show the first result.
@@ -154,6 +156,7 @@ def _add_results(engine: Engine, shown: Changes, controls: dict[str, Any]) -> di
     parts["headline"] = add_figure(shown["headline"], "sv-headline")
     parts["picture"] = add_view("photo", shown["picture"], visible="hidden")
     parts["place"] = add_view("place", None, visible="hidden")
+    parts["retry"] = gr.Timer(_RETRY_S, active=False)
     parts["visit"] = gr.Textbox(visible="hidden", elem_id="sv-visit")
     with gr.Tabs(elem_id="sv-tabs", overflow_behavior="wrap") as tabs:
         parts["tabs"] = tabs

@@ -15,6 +15,7 @@ from app.engine import Engine
 from app.newest import Superseded
 from app.records import FrameResult, Settings
 from sparsevit.data.video import MAX_FRAMES, describe_clip, read_frames
+from sparsevit.latency import LatencyStats, LoadMeter, explain_doubt
 from sparsevit.transforms import Size, choose_size, resize_image
 
 #: One of so many frames runs dense as well.
@@ -99,6 +100,7 @@ class FrameRunner:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._frames = 0  # since the settings changed
+        self._meter = LoadMeter(engine.config.device)
         self._latest: tuple[Settings, Size] | None = None
 
     def run(
@@ -119,6 +121,7 @@ class FrameRunner:
         size = choose_size(pixels.shape[0], pixels.shape[1], settings.short_side)
         if self._latest != (settings, size):
             self._frames = 0  # so that the first frame compares
+            self._meter = LoadMeter(self._engine.config.device)
         is_cold = self._latest is None or (settings.model, size) != (
             self._latest[0].model,
             self._latest[1],
@@ -127,7 +130,9 @@ class FrameRunner:
         if self._frames % DENSE_EVERY == 0:
             is_dense_first = self._frames // DENSE_EVERY % 2 == 0
             order = ("dense", "sparse") if is_dense_first else ("sparse", "dense")
-        result = self._engine.run_frame(pixels, settings, order, int(is_cold), is_current)
+        result = self._engine.run_frame(
+            pixels, settings, order, int(is_cold), is_current, self._meter
+        )
         self._latest = (settings, size)
         self._frames += 1
         return result
@@ -185,7 +190,8 @@ class Tally:
 
         Returns:
             ``frames``, ``compared`` (frames that ran dense too), ``median_ms`` and ``fps`` (each
-            with "dense" and "sparse"), ``speedup``, ``windows`` ("kept" of the median frame,
+            with "dense" and "sparse"), ``speedup``, ``other_load`` and ``doubt`` (why these are not
+            worth quoting; None if they are), ``windows`` ("kept" of the median frame,
             "total"), ``sparse_ms`` and ``agreement`` of every frame (None where dense did not
             run), ``mean_agreement``, ``model``, ``schedule``, ``input_size``, ``device``,
             ``dtype``; only ``frames`` when there is none.
@@ -195,6 +201,7 @@ class Tally:
         last = self._frames[-1]
         pairs = [(f.dense_ms, f.sparse_ms) for f in self._frames if f.dense_ms is not None]
         dense, sparse = (float(np.median(side)) for side in zip(*pairs, strict=True))
+        stats = (LatencyStats(tuple(side)) for side in zip(*pairs, strict=True))
         agreement = [f.agreement for f in self._frames]
         return {
             "frames": len(self._frames),
@@ -202,6 +209,8 @@ class Tally:
             "median_ms": {"dense": dense, "sparse": sparse},
             "fps": {"dense": 1e3 / dense, "sparse": 1e3 / sparse},
             "speedup": dense / sparse,
+            "other_load": last.other_load,
+            "doubt": explain_doubt(*stats, last.other_load, last.mac_ratio),
             "windows": {
                 "kept": int(np.median([f.windows[0] for f in self._frames])),
                 "total": last.windows[1],

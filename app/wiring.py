@@ -29,7 +29,7 @@ _HIDDEN: dict[str, Any] = {"api_visibility": "undocumented"}
 _NAME_VISIT = """(session) => [session, (sessionStorage.sparsevit ??= Array.from(
   crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("-"))]"""
 
-_NUMBERS = ("headline", "latency", "history", "search", "json")
+_NUMBERS = ("headline", "latency", "history", "search", "json", "retry")
 _SEARCH = ("search", "search_start", "search_stop", "search_apply", "search_file")
 _DRAWN = (
     *("windows", "outputs", "latency", "history", "sizes", "learn"),
@@ -115,6 +115,11 @@ def wire_runs(
     follow(entered, "_linked")
     demo.unload(leave)
     parts["again"].click(api_name="measure_again", **again)
+    parts["retry"].tick(
+        _spread_all(handlers.retry, _NUMBERS),
+        api_name="retry",
+        **_describe_measuring(session, parts) | {"trigger_mode": "once"},
+    )
     parts["compare"].click(
         _spread_all(handlers.compare_sizes, ("sizes",)),
         session,

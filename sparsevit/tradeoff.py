@@ -11,7 +11,7 @@ import torch
 
 from sparsevit.analysis import PreparedImage, prepare_image
 from sparsevit.dense import make_runs
-from sparsevit.latency import LatencyStats, time_interleaved
+from sparsevit.latency import LatencyStats, LoadMeter, find_doubt, time_interleaved
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.transforms import Size
@@ -46,12 +46,14 @@ class SizeComparison:
         sparse: the schedule at the largest size.
         dense: without pruning, at the largest size and at lower ones, largest first.
         done, total: steps.
+        doubt: why the latencies are not worth quoting; None if they are, or nothing is timed.
     """
 
     sparse: SizePoint
     dense: tuple[SizePoint, ...]
     done: int
     total: int
+    doubt: str | None = None
 
 
 def compare_sizes(
@@ -97,16 +99,19 @@ def compare_sizes(
     for number, picture in enumerate(pictures):
         runs[str(number)] = make_runs(loaded.module, picture.images, {})[dense_form]
     samples: dict[str, list[float]] = {name: [] for name in runs}
+    meter = LoadMeter(loaded.device)
+    ratios = {"sparse": loaded.find_mac_ratio(largest, schedule)}
     for number in range(rounds):
         before = get_sparsity(loaded.module)
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), meter:
                 stats = time_interleaved(runs, 1, loaded.device, warmup=int(number == 0))
         finally:
             set_sparsity(loaded.module, before)
         for name in runs:
             samples[name] += stats[name].samples_ms
-        medians = {name: LatencyStats(tuple(values)).median_ms for name, values in samples.items()}
+        known = {name: LatencyStats(tuple(values)) for name, values in samples.items()}
+        medians = {name: stats.median_ms for name, stats in known.items()}
         result = replace(
             result,
             sparse=replace(result.sparse, latency_ms=medians["sparse"]),
@@ -115,6 +120,7 @@ def compare_sizes(
                 for index, point in enumerate(result.dense)
             ),
             done=result.done + 1,
+            doubt=find_doubt(known, "0", meter.other_load, ratios),
         )
         yield result
 

@@ -24,6 +24,8 @@ class FakeEngine:
         self.config = replace(real.config, first_runs=1)
         self.examples = real.examples
         self.first = real.first
+        self.latency = real.first.analysis.latency
+        self.quiet = True
         self.error = None
         self.calls = []
         self.searches = []
@@ -53,8 +55,10 @@ class FakeEngine:
         for _ in range(runs):
             if not is_current():
                 return
-            latency = self.first.analysis.latency
-            yield replace(result, analysis=replace(result.analysis, latency=latency))
+            yield replace(result, analysis=replace(result.analysis, latency=self.latency))
+
+    def is_quiet(self):
+        return self.quiet
 
     def measure_memory(self, result):
         return replace(result, peak_mb=(80.0, 20.0))

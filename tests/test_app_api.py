@@ -1,6 +1,7 @@
 """What the sliders and programs send, and what they get back."""
 
 import json
+from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -62,6 +63,17 @@ def test_the_endpoints_for_programs_answer(page, tmp_path):
         api.draw_windows(photo, "small", 0, "0.5", 3, "x")
     with pytest.raises(gr.Error, match="block must be 0 to 9"):
         api.draw_windows(photo, "small", 0, "0.5", 10, "pruned")
+
+
+def test_programs_are_told_that_the_machine_was_busy(page, tmp_path, doubt_load):
+    photo, api = str(write_photo(tmp_path / "good.png", 0)), Api(page.engine)
+    page.engine.latency = replace(page.engine.latency, other_load=0.38)
+    data = api.analyze(photo, "small", 0, "0.5")
+    assert data["other_load"] == 0.38
+    assert "other programs used 38 %" in data["doubt"]
+    page.engine.latency = replace(page.engine.latency, other_load=0.01)
+    assert api.analyze(photo, "small", 0, "0.5")["doubt"] is None
+    assert api.compare_sizes(photo, "small", 0, "0.5")["doubt"] is None
 
 
 def test_each_view_of_the_windows_is_what_its_name_says(page, tmp_path):

@@ -134,6 +134,37 @@ def test_the_newest_of_many_moves_wins(page):
     expect(handle).to_have_value("48")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_busy_machine_is_named_until_it_is_quiet(open_page, monkeypatch, doubt_load, width):
+    def set_load(load):
+        def leave(meter, *_):
+            meter.other_load = load
+
+        monkeypatch.setattr("sparsevit.latency.LoadMeter.__exit__", leave)
+
+    set_load(0.0)
+    page = open_page(width, query="?__theme=dark")
+    expect_measured(page)
+    expect(page.locator("#sv-headline")).to_contain_text("medians of 2")
+    parts = [page.locator(name) for name in ("#sv-headline", ".sv-win-stage")]
+    before = [part.bounding_box() for part in parts]
+    set_load(0.38)
+    slider(page, "Sparsity of stage 1").focus()
+    page.keyboard.press("ArrowLeft")
+    headline = page.locator("#sv-headline")
+    expect(headline).to_contain_text("timed again when quiet")
+    expect(page.locator("#sv-speedup strong")).to_have_text("machine busy")
+    assert [part.bounding_box() for part in parts] == before
+    open_tab(page, "Latency")
+    expect(page.locator("#sv-latency")).to_contain_text(
+        "This machine is busy: other programs used 38 %"
+    )
+    expect_no_clipping(page)
+    set_load(0.0)
+    expect_measured(page)
+    expect(page.locator("#sv-latency")).to_contain_text("Speed-up")
+
+
 def test_presets_set_all_sliders(page):
     page.get_by_role("button", name="Dense", exact=True).click()
     expect(page.locator("#sv-agreement strong")).to_have_text("100.0 %")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -306,13 +307,33 @@ def test_measuring_ends_within_a_round_when_it_is_superseded(engine):
     assert len(asked) == 4
 
 
-def test_a_first_estimate_needs_a_dense_timing_of_the_same_size(engine):
+def test_a_dense_timing_of_a_busy_machine_is_no_estimate(engine):
+    settings = replace(engine.first.settings, short_side=96)
+    result = engine.analyze(engine.first.photo, settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sparsevit.latency.explain_doubt", lambda *_: "this machine is busy")
+        list(engine.measure(result, 1))
+    assert engine.analyze(engine.first.photo, settings).guess_ms is None
+
+
+@pytest.mark.parametrize(("load", "is_quiet"), [(None, True), (0.01, True), (0.5, False)])
+def test_sees_whether_others_use_the_machine(engine, monkeypatch, load, is_quiet):
+    class Meter(nullcontext):
+        other_load = load
+
+    monkeypatch.setattr(engine_module, "LoadMeter", Meter)
+    assert engine.is_quiet() == is_quiet
+
+
+def test_a_first_estimate_needs_a_dense_timing_of_the_same_size(engine, monkeypatch):
     settings = replace(engine.first.settings, short_side=128)
     new = engine.analyze(engine.first.photo, settings)
     assert new.guess_ms is None
     assert "measuring…" in show_headline(new, 5)
     (measured,) = engine.measure(new, 1)
     known = engine.analyze(engine.first.photo, settings)
+    monkeypatch.setattr("app.engine.explain_doubt", lambda *_: "this machine is busy")
+    assert engine.analyze(engine.first.photo, settings).guess_ms is None
     assert known.guess_ms == (measured.analysis.latency.dense.median_ms, known.analysis.forward_ms)
     headline = show_headline(replace(known, guess_ms=(90.0, 50.0)), 5)
     assert "≈ 1.8×" in headline

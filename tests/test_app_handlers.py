@@ -14,7 +14,7 @@ from page_support import Page
 from app.panel import read_panel
 from app.records import Settings
 from app.screen import OUTPUTS
-from app.session import TABS
+from app.session import MOST_RETRIES, TABS
 from app.views.takeaway import make_address
 from sparsevit.schedule import ScheduleError
 from sparsevit.segmenter import CheckpointError
@@ -32,6 +32,69 @@ def test_a_moved_slider_shows_masks_and_agreement_before_the_latency(page):
     assert "measuring…" not in last["headline"]
     assert "×" in last["headline"]
     assert page.messages == []
+
+
+def measure_all(page, handler):
+    """The changes of a handler that goes on, together."""
+    changes = {}
+    for more in handler(page.session):
+        changes |= more
+    return changes
+
+
+def test_a_busy_machine_is_named_in_place_of_a_number_until_it_is_quiet(page, doubt_load):
+    sound, engine, handlers = page.engine.latency, page.engine, page.handlers
+    engine.latency = replace(sound, other_load=0.38)
+    page.run()
+    changes = measure_all(page, handlers.measure)
+    assert "machine busy" in changes["headline"]
+    assert "other programs used 38 % of its CPUs" in changes["headline"]
+    assert "×" not in changes["headline"].partition("sv-agreement")[0]
+    assert changes["retry"]["active"] is True
+    assert page.session.history[-1].doubt is not None
+    engine.quiet = False
+    assert measure_all(page, handlers.retry) == {}
+    engine.quiet = True
+    assert measure_all(page, handlers.retry) == {}  # timed, and busy again
+    engine.latency = replace(sound, other_load=0.01)
+    changes = measure_all(page, handlers.retry)
+    assert "machine busy" not in changes["headline"]
+    assert "×" in changes["headline"].partition("sv-agreement")[0]
+    assert changes["retry"]["active"] is False
+    (known,) = page.session.history
+    assert known.doubt is None
+    assert measure_all(page, handlers.retry) == {"retry": changes["retry"]}
+
+
+def test_a_busy_machine_is_looked_at_again_only_so_often(page, doubt_load):
+    page.engine.latency = replace(page.engine.latency, other_load=0.38)
+    page.engine.config = replace(page.engine.config, more_runs=1)
+    page.run()
+    list(page.handlers.measure(page.session))
+    page.engine.quiet = False
+    looks = [measure_all(page, page.handlers.retry) for _ in range(MOST_RETRIES)]
+    assert not any(looks[:-1])
+    assert "“Measure again” later" in looks[-1]["headline"]
+    assert looks[-1]["retry"]["active"] is False
+    changes = measure_all(page, page.handlers.measure_again)
+    assert "timed again when quiet" in changes["headline"]
+    assert changes["retry"]["active"] is True
+
+
+def test_a_second_look_at_an_older_result_changes_nothing(page, doubt_load):
+    sound = page.engine.latency
+    page.engine.latency = replace(sound, other_load=0.38)
+    page.run()
+    list(page.handlers.measure(page.session))
+
+    def measure(result, runs, is_current):
+        page.set_sparsities([[0.2], [0.2], [0.3, 0.4], [0.0]])
+        yield replace(result, analysis=replace(result.analysis, latency=sound))
+
+    page.engine.measure = measure
+    assert measure_all(page, page.handlers.retry) == {}
+    assert page.session.result.settings.schedule == schedule([[0.2], [0.2], [0.3, 0.4], [0.0]])
+    assert page.session.result.analysis.latency is None
 
 
 def test_every_change_names_a_component(page):

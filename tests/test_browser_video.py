@@ -47,6 +47,18 @@ def open_page(new_page, url):
     return open_it
 
 
+def test_a_busy_machine_is_named_in_place_of_a_speed_up(open_page, monkeypatch):
+    busy = "this machine is busy: other programs used 38 % of its CPUs"
+    monkeypatch.setattr("app.video.explain_doubt", lambda *_: busy)
+    page = open_page()
+    page.get_by_role("button", name="Start").click()
+    speedup = page.locator(".sv-vid-numbers div", has_text="Speed-up")
+    expect(speedup).to_have_text("Speed-up–this machine is busy")
+    expect(page.locator(".sv-video > .sv-note")).to_contain_text("other programs used 38 %")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("status").first).to_contain_text("(this machine is busy)")
+
+
 def windows(page):
     return page.locator(".sv-vid-pictures canvas").first
 

@@ -1,7 +1,9 @@
 """Clips: read frame by frame, run through a network, and every number that is said of them."""
 
 import json
+import re
 import struct
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +22,7 @@ from app.session import Session
 from app.tabs_video import VideoHandlers, VideoSession, add_video_tab
 from app.video import DENSE_EVERY, FrameRunner, Tally, make_example, run_clip
 from app.views.common import encode_jpeg
+from app.views.video import make_done
 from sparsevit.analysis import analyze, prepare_image
 from sparsevit.data import video as video_module
 from sparsevit.data.video import VideoError, describe_clip, read_frames
@@ -182,9 +185,9 @@ def test_dense_and_sparse_take_turns_in_going_first(engine, settings, monkeypatc
     orders = []
     run_frame = engine.run_frame
 
-    def note(pixels, settings, order, warmup, is_current):
+    def note(pixels, settings, order, warmup, *rest):
         orders.append((*order, warmup))
-        return run_frame(pixels, settings, order, warmup, is_current)
+        return run_frame(pixels, settings, order, warmup, *rest)
 
     monkeypatch.setattr(engine, "run_frame", note)
     runner = FrameRunner(engine)
@@ -229,7 +232,7 @@ def test_a_frame_nobody_wants_is_not_run(engine, settings, tmp_path):
     assert len(list(results)) == 2
 
 
-def make_result(sparse_ms, dense_ms=None, agreement=None, kept=4, side=128):
+def make_result(sparse_ms, dense_ms=None, agreement=None, kept=4, side=128, other_load=None):
     return FrameResult(
         pixels=np.zeros((8, 8, 3), np.uint8),
         settings=Settings("small", schedule(0.5), short_side=side),
@@ -241,9 +244,41 @@ def make_result(sparse_ms, dense_ms=None, agreement=None, kept=4, side=128):
         sparse_ms=sparse_ms,
         dense_ms=dense_ms,
         agreement=agreement,
+        other_load=other_load,
+        mac_ratio=0.5,
         device="a machine",
         dtype="float32",
     )
+
+
+def test_the_tally_says_when_its_numbers_are_not_worth_quoting(home, monkeypatch):
+    monkeypatch.setattr("sparsevit.latency.MAX_OTHER_LOAD", 0.05)
+    monkeypatch.setattr("sparsevit.latency.MAX_BEYOND_IDEAL", 1.15)
+    for frame, reason in (
+        (make_result(60, 100, 0.9, other_load=0.01), None),
+        (make_result(60, 100, 0.9, other_load=0.38), "other programs used 38 % of its CPUs"),
+        (make_result(25, 100, 0.9), r"4.00x beats what the arithmetic allows \(2.00x\)"),
+    ):
+        tally = Tally()
+        tally.add(frame)
+        doubt = tally.summarize()["doubt"]
+        assert (doubt and re.search(reason, doubt)) if reason else doubt is None
+        assert json.loads(make_done(1, tally))["stats"]["doubt"] == doubt
+
+
+def test_every_frame_of_a_run_adds_to_the_load_of_others(engine, settings, monkeypatch):
+    class Meter(nullcontext):
+        other_load = 0.0
+
+        def __exit__(self, *_):
+            self.other_load += 0.1
+
+    monkeypatch.setattr("app.video.LoadMeter", lambda device: Meter())
+    runner, pixels = FrameRunner(engine), np.zeros((128, 192, 3), np.uint8)
+    loads = [runner.run(pixels, settings).other_load for _ in range(2)]
+    other = Settings("small", schedule(0.3), short_side=128)
+    loads.append(runner.run(pixels, other).other_load)  # of other sparsities: anew
+    assert loads == pytest.approx([0.1, 0.2, 0.1])
 
 
 def test_the_tally_compares_only_frames_that_ran_both_ways():

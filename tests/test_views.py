@@ -14,6 +14,7 @@ from view_support import check_windows
 
 from app.records import make_try
 from app.views.chart import Mark, draw_chart
+from app.views.frontier import show_search
 from app.views.headline import show_fed, show_headline
 from app.views.latency import show_latency
 from app.views.takeaway import make_address, make_json, make_snippet, read_query, write_zip
@@ -88,6 +89,46 @@ def test_the_history_offers_every_setting_and_plots_those_of_this_photo(result):
     assert rows[0][1] == "80 %"
     assert rows[2][4:6] == ["50 ms", "2.00×"]
     assert "appears here" in show_history(replace(result, photo=replace(result.photo, key="x")), [])
+
+
+BUSY = "this machine is busy: other programs used 38 % of its CPUs"
+
+
+def test_what_a_busy_machine_timed_is_nowhere_quoted(result, doubt_load):
+    latency = replace(result.analysis.latency, other_load=0.38)
+    doubtful = replace(result, analysis=replace(result.analysis, latency=latency))
+    assert doubtful.doubt == BUSY
+    headline = show_headline(doubtful, 2)
+    assert "2.00×" not in headline
+    assert "other programs used 38 % of its CPUs" in headline
+    assert "disturbed" in headline
+    html = show_latency(doubtful, 2)
+    assert "<b>This machine is busy</b>: other programs used 38 %" in html
+    assert "2.00×" not in html
+    assert "Speed-up" not in html
+    assert [row[4] for row in read_table(html, "Where the time goes")] == ["–"] * 6
+    assert "2.00×" in show_latency(result, 2)
+
+    sound = replace(result, settings=replace(result.settings, schedule=schedule(0.8)))
+    html = show_history(doubtful, [make_try(sound), make_try(doubtful)])
+    svg = ElementTree.fromstring(re.search(r"<svg.*?</svg>", html)[0])
+    hollow = [m.get("data-index") for m in svg if "doubtful" in m.get("class", "")]
+    assert hollow == ["1"]
+    assert [row[5] for row in read_table(html, "Everything tried")] == ["busy", "2.00×"]
+    assert "Hollow" in html
+    assert "Hollow" not in show_history(sound, [make_try(sound)])
+
+    assert "The sliders now, timed while this machine was busy" in show_search(None, doubtful)
+    assert "busy" not in show_search(None, sound)
+
+
+def test_sizes_timed_on_a_busy_machine_are_not_compared(result):
+    dense = (SizePoint((512, 1024), None, 1.0, 100.0), SizePoint((320, 640), None, 0.8, 40.0))
+    sparse = SizePoint((512, 1024), None, 0.9, 50.0)
+    html = show_sizes(result, SizeComparison(sparse, dense, 5, 5, doubt=BUSY))
+    assert "<b>This machine is busy</b>: other programs used 38 %" in html
+    assert "here pruning keeps" not in html
+    assert html.count("doubtful") == 3
 
 
 def test_points_lie_where_the_axes_say():

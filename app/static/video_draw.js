@@ -47,11 +47,13 @@ function describeStats(stats, pageRate) {
     };
   }
   const { kept, total } = stats.windows;
-  const rate = (name) => [formatRate(stats.fps[name]), `frames/s (${formatMs(stats.median_ms[name])} a frame)`];
+  const { doubt } = stats;
+  const rate = (name) =>
+    [formatRate(stats.fps[name]), `frames/s (${formatMs(stats.median_ms[name])} a frame)${doubt ? ", disturbed" : ""}`];
   return {
     dense: rate("dense"),
     sparse: rate("sparse"),
-    speedup: [`${stats.speedup.toFixed(2)}×`, "sparse against dense"],
+    speedup: doubt ? ["–", "this machine is busy"] : [`${stats.speedup.toFixed(2)}×`, "sparse against dense"],
     windows: [percent(kept / total), `${kept} of ${total}, all blocks`],
     agreement: [percent(stats.mean_agreement, 1), `with dense, mean of ${plural(stats.compared, "frame")}`],
     page,
@@ -63,7 +65,8 @@ function describeMeasuring(stats) {
     return "Frames a second are those of the network alone, dense and sparse timed in turn on the same frames. " +
       "Move the sparsity sliders while it runs: the next frames use them.";
   }
-  return `Frames a second of the network alone: 1000 / median latency of ${plural(stats.compared, "frame")} on which ` +
+  const doubt = stats.doubt ? `${stats.doubt[0].toUpperCase()}${stats.doubt.slice(1)}. ` : "";
+  return `${doubt}Frames a second of the network alone: 1000 / median latency of ${plural(stats.compared, "frame")} on which ` +
     `dense and sparse ran in turn, batch 1; reading and drawing are not included. ${stats.model} · ` +
     `${stats.input_size.join(" × ")} px · ${stats.dtype} · ${stats.device}`;
 }
@@ -72,7 +75,7 @@ function summarize(stats) {
   if (!stats) return "nothing was measured.";
   const { kept, total } = stats.windows;
   return `${plural(stats.frames, "frame")} with these settings, dense ${formatRate(stats.fps.dense)} and sparse ` +
-    `${formatRate(stats.fps.sparse)} frames/s (${stats.speedup.toFixed(2)}×), ${percent(kept / total)} of the ` +
+    `${formatRate(stats.fps.sparse)} frames/s (${stats.doubt ? "this machine is busy" : `${stats.speedup.toFixed(2)}×`}), ${percent(kept / total)} of the ` +
     `windows kept, ${percent(stats.mean_agreement, 1)} agreement.`;
 }
 

@@ -25,6 +25,7 @@ class Mark:
         index: what pressing it selects; None for a point that cannot be pressed.
         label: written beside it.
         current: ringed.
+        doubtful: hollow, as its x is not worth quoting.
     """
 
     x: float
@@ -34,6 +35,7 @@ class Mark:
     index: int | None = None
     label: str = ""
     current: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,9 @@ def _draw_mark(mark: Mark, x: float, y: float) -> str:
         return f'<g class="sv-mark tried" aria-hidden="true"><title>{words}</title>{shape}</g>'
     if mark.index is not None:
         role = f'role="button" tabindex="0" data-index="{mark.index}"'
+    kind = f"{mark.kind} doubtful" if mark.doubtful else mark.kind
     return (
-        f'<g class="sv-mark {mark.kind}" {role} aria-label="{words}"><title>{words}</title>'
+        f'<g class="sv-mark {kind}" {role} aria-label="{words}"><title>{words}</title>'
         f"{ring}{shape}{label}</g>"
     )
 

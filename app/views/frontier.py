@@ -7,6 +7,7 @@ from html import escape
 from app.records import Result
 from app.search import PhotoSearch
 from app.views.chart import Limit, Mark, draw_chart
+from app.views.common import say_doubt
 from app.views.tradeoff import describe_schedule
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import FrontierPoint, SearchProgress
@@ -94,6 +95,8 @@ def _show_best(search: PhotoSearch) -> str:
     if best is None or share is None or dense_ms is None:
         return ""
     how = "predicted" if best.latency_ms is None else "measured"
+    if search.found is not None and search.found.doubt is not None:
+        how += " while this machine was busy"
     budget_ms = search.progress.budget_ms if search.progress is not None else None
     if budget_ms is not None:
         head = f"Best within {budget_ms / dense_ms:.2f}× of dense ({budget_ms:.0f} ms)"
@@ -138,7 +141,8 @@ def _show_plot(search: PhotoSearch | None, result: Result) -> str:
     if latency is not None and not any(mark.current for mark in frontier):
         words = f"the sliders now: {describe_schedule(result.settings.schedule)}"
         agreement = 100 * result.analysis.agreement["agreement"]
-        marks.append(Mark(1 / latency.speedup, agreement, "sparse", words, current=True))
+        place = (1 / latency.speedup, agreement, "sparse", words)
+        marks.append(Mark(*place, current=True, doubtful=result.doubt is not None))
     chart = draw_chart(
         marks,
         f"latency of one forward, share of dense ({dense_ms:.0f} ms)",
@@ -159,10 +163,14 @@ def _show_caption(search: PhotoSearch | None, result: Result) -> str:
             "press a point to use it.",
         ]
     if search is None or search.is_of(result):
-        words.append(f"{_KEY.format('sparse')} The sliders now.")
+        kind = "sparse" if result.doubt is None else "doubtful"
+        busy = "" if result.doubt is None else ", timed while this machine was busy"
+        words.append(f"{_KEY.format(kind)} The sliders now{busy}.")
     found = search.found if search is not None else None
     if found is not None:
         words.append("The frontier's medians were measured in turn with dense.")
+    if found is not None and found.doubt is not None:
+        words.append(f"{say_doubt(found.doubt)}, so they are not worth quoting; search again.")
     if found is not None and found.predictor_error_percent is not None:
         words.append(f"Median error of the predictions {found.predictor_error_percent:.1f} %.")
     height, width = search.size if search is not None else result.analysis.prepared.input_size
@@ -186,6 +194,7 @@ def _mark_points(
             kind=kind,
             words=_describe_point(point) + (" Press to use it." if is_kept else ""),
             index=numbers.get(point.schedule) if is_kept else None,
+            doubtful=is_kept and search.found is not None and search.found.doubt is not None,
             current=is_kept and point.schedule == now,
         )
 

@@ -41,12 +41,13 @@ def announce_fed(opening: Opening) -> str:
     )
 
 
-def show_headline(result: Result, runs: int) -> str:
+def show_headline(result: Result, runs: int, will_retry: bool = True) -> str:
     """The two big numbers and what stands behind them.
 
     Args:
         result: with or without latency.
         runs: timed runs there will be; 0 if timing failed.
+        will_retry: a doubtful result is timed again when the machine is quiet.
     """
     analysis = result.analysis
     latency = analysis.latency
@@ -60,6 +61,15 @@ def show_headline(result: Result, runs: int) -> str:
     elif latency is None:
         big, words = '<span class="sv-wait">measuring…</span>', "speed against dense"
         timing = f"timing dense and sparse in turn, {runs} runs each"
+    elif (doubt := result.doubt) is not None:
+        is_done = len(latency.sparse.samples_ms) >= runs
+        big = f'<span class="{"sv-busy" if is_done else "sv-wait"}">machine busy</span>'
+        words = escape(doubt.partition(": ")[2])  # "this machine is busy: " is said already
+        timing = f"{_list_medians(latency)}, disturbed; "
+        if not is_done:
+            timing += "measuring…"
+        else:
+            timing += "timed again when quiet" if will_retry else "“Measure again” later"
     else:
         big, words = f"{latency.speedup:.2f}×", _compare_speed(latency.speedup)
         timing = _describe_latency(latency, runs)
@@ -112,6 +122,9 @@ def _compare_speed(speedup: float) -> str:
 def _describe_latency(latency: LatencyReport, runs: int) -> str:
     count = len(latency.sparse.samples_ms)
     progress = f"medians of {count}" if count >= runs else f"medians of {count} of {runs} runs"
-    form = "host's code" if latency.dense_form == "host" else "our code"
-    dense = f"dense {latency.dense.median_ms:.0f} ms ({form})"
-    return f"<b>{latency.sparse.median_ms:.0f} ms</b>, {dense}, {progress}"
+    form = "our code" if latency.dense_form == "sparsevit" else "host's code"
+    return f"{_list_medians(latency)} ({form}), {progress}"
+
+
+def _list_medians(latency: LatencyReport) -> str:
+    return f"<b>{latency.sparse.median_ms:.0f} ms</b>, dense {latency.dense.median_ms:.0f} ms"

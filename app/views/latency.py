@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from app.records import Result
-from app.views.common import name_block
+from app.views.common import name_block, say_doubt
+from sparsevit.dense import DENSE_FORMS
 from sparsevit.latency import LatencyReport, LatencyStats
 
 
@@ -33,9 +34,6 @@ def _show_bars(result: Result, latency: LatencyReport) -> str:
     ratio = result.analysis.cost.mac_ratio
     widest = max(latency.dense.p90_ms, latency.sparse.p90_ms)
     ideal_ms = latency.dense.median_ms * ratio
-    low, high = latency.speedup_spread
-    measured = latency.sparse.median_ms / latency.dense.median_ms
-    form = "the host's own code" if latency.dense_form == "host" else "our blocks, every window"
     height, width = latency.image_size
     return (
         '<div class="sv-bars" role="img" aria-label="'
@@ -46,11 +44,26 @@ def _show_bars(result: Result, latency: LatencyReport) -> str:
         + f'<div class="sv-bar-row ideal"><span>Ideal</span><div><i style="--share: '
         f'{ideal_ms / widest:.4f}"></i></div><b>{ideal_ms:.0f} ms</b><small>if time followed the '
         "arithmetic</small></div></div>"
-        f'<p class="sv-note">Measured ratio <b>{measured:.2f}</b>, ideal (MACs) '
-        f"<b>{ratio:.2f}</b>. Speed-up {latency.speedup:.2f}×, of neighbouring "
-        f"runs {low:.2f} to {high:.2f} (p10 to p90). Medians of {len(latency.sparse.samples_ms)} "
-        f"interleaved runs at {height} × {width}, batch {latency.batch}, {latency.dtype}, on "
-        f"{escape(latency.device)}. Dense is the faster of two dense forms, here: {form}.</p>"
+        f'<p class="sv-note">{_compare(result, latency)} '
+        f"Medians of {len(latency.sparse.samples_ms)} interleaved runs at {height} × {width}, batch {latency.batch}, {latency.dtype}, on "
+        f"{escape(latency.device)}. Dense is the fastest of {len(DENSE_FORMS)} forms, here: "
+        f"{DENSE_FORMS[latency.dense_form]}.</p>"
+    )
+
+
+def _compare(result: Result, latency: LatencyReport) -> str:
+    """How much faster sparse is, or why that cannot be told."""
+    ratio = result.analysis.cost.mac_ratio
+    if (doubt := result.doubt) is not None:
+        return (
+            f"{say_doubt(doubt)}, so ratio and speed-up are left out. Ideal ratio (MACs) "
+            f"<b>{ratio:.2f}</b>."
+        )
+    measured = latency.sparse.median_ms / latency.dense.median_ms
+    low, high = latency.speedup_spread
+    return (
+        f"Measured ratio <b>{measured:.2f}</b>, ideal (MACs) <b>{ratio:.2f}</b>. Speed-up "
+        f"{latency.speedup:.2f}×, of neighbouring runs {low:.2f} to {high:.2f} (p10 to p90)."
     )
 
 
@@ -80,7 +93,8 @@ def _show_stages(result: Result, latency: LatencyReport) -> str:
         f'<i class="dense" style="--share: {d / widest:.4f}"></i>'
         f'<i class="sparse" style="--share: {s / widest:.4f}"></i>'
         f'<u style="--at: {d * ideal / widest:.4f}"></u></td>'
-        f"<td>{d:.0f} ms</td><td>{s:.0f} ms</td><td>{s / d:.2f}</td><td>{ideal:.2f}</td></tr>"
+        f"<td>{d:.0f} ms</td><td>{s:.0f} ms</td>"
+        f"<td>{'–' if result.doubt else f'{s / d:.2f}'}</td><td>{ideal:.2f}</td></tr>"
         for name, d, s, ideal in zip(names, dense, sparse, ideals, strict=True)
     )
     return (

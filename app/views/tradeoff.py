@@ -9,6 +9,7 @@ from html import escape
 from app.records import Result, Try
 from app.search import Curve
 from app.views.chart import Mark, draw_chart
+from app.views.common import say_doubt
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tradeoff import SizeComparison, SizePoint, find_equal_latency
 
@@ -30,8 +31,13 @@ def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve]
         _mark_try(entry, "sparse", index, current=entry.settings == result.settings)
         for index, entry in shown
     ]
-    latest = shown[-1][1]
-    dense = Mark(latest.dense_ms, 100.0, "dense", f"dense: {latest.dense_ms:.0f} ms", label="dense")
+    entries = [entry for _, entry in shown]
+    latest = ([entry for entry in entries if entry.doubt is None] or entries)[-1]
+    dense = Mark(
+        *(latest.dense_ms, 100.0, "dense", f"dense: {latest.dense_ms:.0f} ms"),
+        label="dense",
+        doubtful=latest.doubt is not None,
+    )
     lines: list[list[Mark]] = []
     number = 0
     for curve in curves:
@@ -56,7 +62,8 @@ def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve]
     return (
         f'<figure class="sv-figure">{chart}<figcaption>Each blue circle is a setting you tried on '
         f"this photo at <b>{height} × {width}</b>; press one to go back to it. Up and left is "
-        f"better. Measured on {escape(latest.device)}, {result.analysis.dtype}.{behind}"
+        f"better. Measured on {escape(latest.device)}, {result.analysis.dtype}."
+        f"{_explain_hollow([*marks, *(mark for line in lines for mark in line)])}{behind}"
         f"</figcaption></figure>{_show_tries(result, history)}"
     )
 
@@ -76,11 +83,12 @@ def show_sizes(result: Result, comparison: SizeComparison | None) -> str:
             f"{comparison.total} steps…</p>"
         )
     height, width = comparison.sparse.size
+    is_doubtful = comparison.doubt is not None
     line = [
-        _mark_size(point, "dense", f"{point.size[0]} × {point.size[1]}")
+        _mark_size(point, "dense", f"{point.size[0]} × {point.size[1]}", is_doubtful)
         for point in comparison.dense
     ]
-    sparse = _mark_size(comparison.sparse, "sparse", "this setting")
+    sparse = _mark_size(comparison.sparse, "sparse", "this setting", is_doubtful)
     chart = draw_chart(
         [*line, sparse],
         "latency of one forward, ms",
@@ -108,6 +116,11 @@ def describe_schedule(schedule: SparsitySchedule) -> str:
 
 def _judge(comparison: SizeComparison) -> str:
     """One sentence: which of the two does better in the same time."""
+    if comparison.doubt is not None:
+        return (
+            f"{say_doubt(comparison.doubt)}, so which keeps more in the same time cannot be told; "
+            "compare again when it is quiet."
+        )
     sparse, rival = comparison.sparse, find_equal_latency(comparison)
     agreement = f"{sparse.agreement:.1%}"
     if rival is None:
@@ -125,11 +138,21 @@ def _judge(comparison: SizeComparison) -> str:
     )
 
 
-def _mark_size(point: SizePoint, kind: str, label: str) -> Mark:
+def _explain_hollow(marks: Sequence[Mark]) -> str:
+    if not any(mark.doubtful for mark in marks):
+        return ""
+    return (
+        '<br><i class="sv-key doubtful"></i> Hollow: timed while this machine was busy, so its '
+        "latency is not worth quoting."
+    )
+
+
+def _mark_size(point: SizePoint, kind: str, label: str, doubtful: bool) -> Mark:
     assert point.latency_ms is not None
     words = f"{kind} at {point.size[0]} × {point.size[1]}: {point.latency_ms:.0f} ms, "
     words += f"agreement {point.agreement:.1%}"
-    return Mark(point.latency_ms, 100 * point.agreement, kind, words, label=label)
+    x, y = point.latency_ms, 100 * point.agreement
+    return Mark(x, y, kind, words, label=label, doubtful=doubtful)
 
 
 def _mark_try(entry: Try, kind: str, index: int, current: bool = False) -> Mark:
@@ -137,11 +160,19 @@ def _mark_try(entry: Try, kind: str, index: int, current: bool = False) -> Mark:
         x=entry.sparse_ms,
         y=100 * entry.agreement,
         kind=kind,
-        words=f"{describe_schedule(entry.settings.schedule)}: {entry.sparse_ms:.0f} ms, "
-        f"agreement {entry.agreement:.1%}. Press to {_VERBS[kind]} it.",
+        words=f"{describe_schedule(entry.settings.schedule)}: {entry.sparse_ms:.0f} ms"
+        f"{' (machine busy)' if entry.doubt else ''}, agreement {entry.agreement:.1%}. "
+        f"Press to {_VERBS[kind]} it.",
         index=index,
         current=current,
+        doubtful=entry.doubt is not None,
     )
+
+
+def _show_speedup(entry: Try) -> str:
+    if entry.doubt is None:
+        return f"{entry.dense_ms / entry.sparse_ms:.2f}×"
+    return f'<span title="{escape(entry.doubt)}">busy</span>'
 
 
 def _show_tries(result: Result, history: Sequence[Try]) -> str:
@@ -155,7 +186,7 @@ def _show_tries(result: Result, history: Sequence[Try]) -> str:
             f'<th scope="row">{escape(describe_schedule(entry.settings.schedule))}</th>'
             f'<td class="sv-name">{name}</td>'
             f"<td>{entry.size[0]} × {entry.size[1]}</td>"
-            f"<td>{entry.sparse_ms:.0f} ms</td><td>{entry.dense_ms / entry.sparse_ms:.2f}×</td>"
+            f"<td>{entry.sparse_ms:.0f} ms</td><td>{_show_speedup(entry)}</td>"
             f"<td>{entry.agreement:.1%}</td></tr>"
         )
     return (
