@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +19,7 @@ from torch import Tensor
 from app.config import Config
 from app.examples import read_examples, read_photo
 from app.frames import time_frame
+from app.networks import Networks
 from app.newest import Superseded, always, stop_when_stale
 from app.records import FrameResult, Opening, Photo, Result, Settings, fit_schedule
 from app.search import search_photo
@@ -43,18 +42,7 @@ from sparsevit.search import SearchProgress, SearchSettings
 from sparsevit.steps import BlockSteps, trace_block
 from sparsevit.tradeoff import SizeComparison, compare_sizes
 from sparsevit.transforms import ImageError, choose_size, resize_image, to_tensor
-from sparsevit.zoo import (
-    LoadedModel,
-    ModelError,
-    ModelInfo,
-    Tell,
-    download_model,
-    list_models,
-    load_model,
-    needs_download,
-)
-
-_log = logging.getLogger(__name__)
+from sparsevit.zoo import LoadedModel, ModelInfo
 
 _LOOK_S = 0.25  # long enough to see whether the machine is quiet
 _SMALLEST_SIDE = 256  # pixels; below it no smaller size is tried when memory runs out
@@ -63,15 +51,14 @@ Outcome = TypeVar("Outcome")
 
 
 class Engine:
-    """Networks by name, one lock around every run, and dense results kept for reuse.
+    """One lock around every run of a network, and dense results kept for reuse.
 
     Attributes:
         config: limits and defaults.
         examples: name -> the example pictures, never empty.
         opening: what is known of the first result without running the network.
         first: the result the page opens with; who asks before it is there waits for it.
-        follow_download: gives for a network's name what is told how far its download is; called
-            in the thread of whoever asked for the network.
+        networks: by name.
     """
 
     def __init__(self, config: Config) -> None:
@@ -79,16 +66,12 @@ class Engine:
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
         self.config = config
         self.examples = read_examples(config.assets)
-        self.follow_download: Callable[[str], Tell | None] = lambda name: None
+        self.networks = Networks(config)
         self._run_lock = TurnLock()
-        self._load_lock = threading.Lock()
-        self._download_lock = threading.Lock()
-        self._models: OrderedDict[str, LoadedModel] = OrderedDict()
         self._prepared: OrderedDict[tuple[str, str, int | None], PreparedImage] = OrderedDict()
         self._dense_forms: dict[tuple[str, torch.Size], str] = {}
         self._dense_ms: dict[tuple[str, torch.Size], float] = {}
         self._first: Future[Result] = Future()
-        self._infos: list[ModelInfo] | None = None
 
     @property
     def opening(self) -> Opening:
@@ -98,7 +81,7 @@ class Engine:
             ModelError: the network cannot be had.
         """
         config, photo = self.config, next(iter(self.examples.values()))
-        loaded = self._get_model(config.model)
+        loaded = self.networks.get(config.model)
         schedule = fit_schedule(SparsitySchedule.parse(config.sparsity), loaded.depths)
         settings = Settings(config.model, schedule, short_side=config.short_side)
         height, width = photo.pixels.shape[:2]
@@ -157,10 +140,7 @@ class Engine:
 
     def list_models(self) -> list[ModelInfo]:
         """Every network that has a name, those that work offline first."""
-        with self._load_lock:
-            if self._infos is None:
-                self._infos = list_models()
-            return self._infos
+        return self.networks.list_infos()
 
     def get_depths(self, name: str) -> tuple[int, ...]:
         """Blocks per stage of a network.
@@ -168,7 +148,7 @@ class Engine:
         Raises:
             ModelError: the network cannot be had.
         """
-        return self._get_model(name).depths
+        return self.networks.get(name).depths
 
     def read_photo(self, path: str | Path) -> Photo:
         """Read a picture; an example is known by its pixels, wherever the file lies.
@@ -200,7 +180,7 @@ class Engine:
             ScheduleError: linked, and a sparsity falls inside a stage.
             ImageError: memory runs out even at a small size.
         """
-        loaded = self._get_model(settings.model)
+        loaded = self.networks.get(settings.model)
         schedule = fit_schedule(settings.schedule, loaded.depths)
         if settings.linked:
             schedule.check_linked()
@@ -247,7 +227,7 @@ class Engine:
             is_current: asked before every round; False ends the measuring.
             warmup: untimed rounds before the first; the network has just run on this photo.
         """
-        loaded = self._get_model(result.settings.model)
+        loaded = self.networks.get(result.settings.model)
         images, schedule = result.analysis.prepared.images, result.settings.schedule
         form = self._choose_dense_form(loaded, result)
         rounds = refine_latency(loaded.module, images, schedule, runs, form, warmup)
@@ -289,7 +269,7 @@ class Engine:
             ModelError: the network cannot be had.
             ScheduleError: linked, and a sparsity falls inside a stage.
         """
-        loaded = self._get_model(settings.model)
+        loaded = self.networks.get(settings.model)
         settings = replace(settings, schedule=fit_schedule(settings.schedule, loaded.depths))
         if settings.linked:
             settings.schedule.check_linked()
@@ -306,7 +286,7 @@ class Engine:
 
     def measure_memory(self, result: Result) -> Result:
         """The result with the memory a dense and a sparse forward need at their worst moment."""
-        loaded = self._get_model(result.settings.model)
+        loaded = self.networks.get(result.settings.model)
         form = self._choose_dense_form(loaded, result)
         schedules = {"sparse": result.settings.schedule}
         with self._hold(loaded, result.settings.linked), torch.inference_mode():
@@ -318,7 +298,7 @@ class Engine:
         self, result: Result, rounds: int, is_current: Callable[[], bool] = always
     ) -> Iterator[SizeComparison]:
         """Hold the result against the dense network at lower resolutions of the same photo."""
-        loaded = self._get_model(result.settings.model)
+        loaded = self.networks.get(result.settings.model)
         steps = compare_sizes(
             loaded,
             result.photo.pixels,
@@ -353,7 +333,7 @@ class Engine:
             ModelError: the network cannot be had.
             SearchError: a budget that cannot be met.
         """
-        loaded = self._get_model(settings.model)
+        loaded = self.networks.get(settings.model)
         steps = search_photo(loaded, photo, settings, search, storage, folder)
         for progress in self._take_turns(loaded, True, steps):
             yield progress
@@ -362,7 +342,7 @@ class Engine:
 
     def trace_block(self, result: Result, index: int) -> BlockSteps:
         """The real tensors of block ``index`` of a result, for the tab that explains."""
-        loaded = self._get_model(result.settings.model)
+        loaded = self.networks.get(result.settings.model)
         block = result.analysis.blocks[index]
         with self._hold(loaded, result.settings.linked):
             prepared, schedule = result.analysis.prepared, result.settings.schedule
@@ -432,31 +412,6 @@ class Engine:
         if key not in self._dense_forms:
             self._dense_forms[key] = find_dense_form(loaded.module, images)
         return self._dense_forms[key]
-
-    def _get_model(self, name: str) -> LoadedModel:
-        own = self.config.checkpoint if name == self.config.model else None
-        if name not in self._models and own is None and needs_download(name):
-            self._download(name)
-        with self._load_lock:
-            if name not in self._models:
-                loaded = self._models[name] = load_model(name, self.config.device, own)
-                if loaded.note:
-                    _log.warning("%s", loaded.note)
-                while len(self._models) > self.config.kept_models:
-                    self._models.popitem(last=False)
-            self._models.move_to_end(name)
-            return self._models[name]
-
-    def _download(self, name: str) -> None:
-        """Fetch weights, which may take minutes: nobody waits for it but who asked for them."""
-        if not self._download_lock.acquire(blocking=False):
-            raise ModelError("Another network is being downloaded; choose this one again later.")
-        try:
-            download_model(name, self.follow_download(name))
-        finally:
-            self._download_lock.release()
-        with self._load_lock:
-            self._infos = None  # the list says what is here
 
     def _prepare(self, loaded: LoadedModel, photo: Photo, short_side: int | None) -> PreparedImage:
         key = (photo.key, loaded.name, short_side)

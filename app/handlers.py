@@ -201,6 +201,8 @@ class Handlers:
         shipped = find_shipped(result.settings.model)
         if shipped is None or session.tab != "tradeoff" or result.analysis.latency is None:
             return
+        if result.doubt is not None:
+            return  # what the machine is too busy for
         try:
             for placed in place_frontier(
                 self._engine, result, shipped, session.placed, lambda: session.moment == moment
@@ -369,8 +371,7 @@ class Handlers:
             return
         if self._result(session).doubt is not None:
             yield {"retry": gr.update(active=True)}
-        else:
-            yield from self._complete(session)
+        yield from self._complete(session)
 
     def _complete(self, session: Session) -> Iterator[Changes]:
         """What follows once the current result is timed."""

@@ -49,7 +49,7 @@ def build_demo(engine: Engine) -> gr.Blocks:
     """
     shown = draw_opening(engine)
     handlers = Handlers(engine)
-    engine.follow_download = follow_download
+    engine.networks.follow_download = follow_download
     options: dict[str, Any] = {"fill_width": True, "delete_cache": (3600, 3600)}
     with gr.Blocks(title=TITLE, analytics_enabled=False, **options) as demo:
         session = gr.State(Session())

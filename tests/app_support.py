@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app import engine as engine_module
+from app import networks
 from app.config import Config
 from app.engine import Engine
 from sparsevit import zoo
@@ -102,7 +102,7 @@ def offer_few_networks(home: Path) -> Iterator[None]:
     """The zoo has only the networks of :func:`write_home`, and a list as it is when complete."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
-        patch.setattr(engine_module, "list_models", lambda: INFOS)
+        patch.setattr(networks, "list_models", lambda: INFOS)
         yield
 
 

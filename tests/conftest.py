@@ -74,7 +74,7 @@ def engine(home):
     from app_support import INFOS, make_engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.engine.list_models", lambda: INFOS)
+        patch.setattr("app.networks.list_models", lambda: INFOS)
         yield make_engine(home)
 
 

@@ -38,7 +38,7 @@ def served(home):
 def server(served):
     """The page, which keeps no network from one test for the next."""
     yield served
-    served[1]._models.pop(SWIN, None)
+    served[1].networks._models.pop(SWIN, None)
 
 
 def _make_tiny_swin(architecture, **options):
@@ -56,7 +56,7 @@ def hub(engine, tmp_path, monkeypatch):
     save_file(weights, folder / "model.safetensors")
     with serve_hub(folder, SWIN, "a" * 40, tmp_path / "hub") as server:
         yield server
-    engine._models.pop(SWIN, None)
+    engine.networks._models.pop(SWIN, None)
 
 
 def list_asked(hub, method):
@@ -114,7 +114,9 @@ def test_a_download_that_stalls_is_one_sentence(tab, hub, monkeypatch):
 
 def test_a_download_that_stumbles_goes_on_where_it_was(engine, tab, hub, monkeypatch):
     told = []
-    monkeypatch.setattr(engine, "follow_download", lambda name: lambda *now: told.append(now))
+    monkeypatch.setattr(
+        engine.networks, "follow_download", lambda name: lambda *now: told.append(now)
+    )
     hub.mood = "stumbles"
     tab.run(model=SWIN)
     assert tab.session.result.settings.model == SWIN
@@ -153,7 +155,7 @@ def test_a_download_holds_nobody_up_and_says_how_far_it_is(server, hub, tmp_path
     assert not waiting.done()
     hub.goes_on.set()
     assert waiting.result(timeout=60)
-    assert engine._get_model(SWIN)
+    assert engine.networks.get(SWIN)
 
 
 @pytest.mark.ui

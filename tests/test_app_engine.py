@@ -19,6 +19,7 @@ from app import engine as engine_module
 from app import views as views_folder
 from app.config import parse_args
 from app.engine import Engine
+from app.networks import Networks
 from app.newest import Superseded
 from app.records import Settings, fit_schedule
 from app.views.headline import show_headline
@@ -26,7 +27,7 @@ from sparsevit.dense import DENSE_FORMS
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 from sparsevit.stage import runs_as_host
 from sparsevit.transforms import ImageError
-from sparsevit.zoo import ModelError
+from sparsevit.zoo import ModelError, load_model
 
 
 @pytest.fixture
@@ -52,10 +53,10 @@ def test_starts_with_a_measured_result(engine):
 
 
 def test_what_was_taken_of_a_checkpoint_is_logged_once(home, monkeypatch, caplog):
-    loaded = replace(engine_module.load_model("small"), note="Took state_dict_ema of w.pth.")
-    monkeypatch.setattr(engine_module, "load_model", lambda *args: loaded)
-    engine = Engine(make_config(home))
-    assert engine._get_model("small") is engine._get_model("small") is loaded
+    loaded = replace(load_model("small"), note="Took state_dict_ema of w.pth.")
+    monkeypatch.setattr("app.networks.load_model", lambda *args: loaded)
+    networks = Networks(make_config(home))
+    assert networks.get("small") is networks.get("small") is loaded
     assert [record.getMessage() for record in caplog.records] == [loaded.note]
 
 
@@ -138,10 +139,10 @@ def test_keeps_few_images_and_few_models(home, tmp_path):
     for photo in photos:
         engine.analyze(photo, _settings())
     assert [key[0] for key in engine._prepared] == [photo.key for photo in photos[1:]]
-    small = engine._get_model("small")
-    assert engine._get_model("small") is small
-    engine._get_model("other")
-    assert list(engine._models) == ["other"]
+    small = engine.networks.get("small")
+    assert engine.networks.get("small") is small
+    engine.networks.get("other")
+    assert list(engine.networks._models) == ["other"]
 
 
 def test_a_dense_schedule_agrees_fully_and_a_sparse_one_says_what_it_kept(engine):
@@ -218,7 +219,7 @@ def test_networks_run_one_at_a_time_and_results_do_not_mix(engine, monkeypatch):
 
 
 def test_no_ones_schedule_reaches_the_run_of_another(engine):
-    photo, module, ran = engine.first.photo, engine._get_model("small").module, []
+    photo, module, ran = engine.first.photo, engine.networks.get("small").module, []
 
     def note(module, _):
         ran.append("dense" if runs_as_host() or module.sparsity.is_dense else module.sparsity)

@@ -34,7 +34,7 @@ def _ask(engine, photo, model="small"):
 @pytest.fixture
 def break_network(engine):
     """Makes the network "small" fail in the middle of its ``at``-th forward from now on."""
-    module = engine._get_model("small").module
+    module = engine.networks.get("small").module
     *_, last_stage = (part for part in module.modules() if isinstance(part, PruningStage))
     hooks = []
 

@@ -63,8 +63,9 @@ def show_headline(result: Result, runs: int, will_retry: bool = True) -> str:
         timing = f"timing dense and sparse in turn, {runs} runs each"
     elif (doubt := result.doubt) is not None:
         is_done = len(latency.sparse.samples_ms) >= runs
-        big = f'<span class="{"sv-busy" if is_done else "sv-wait"}">machine busy</span>'
-        words = escape(doubt.partition(": ")[2])  # "this machine is busy: " is said already
+        big = f'<span class="sv-busy{"" if is_done else " sv-wait"}">machine busy</span>'
+        reason = doubt.partition(": ")[2]  # after "this machine is busy: ", which is said already
+        words = escape(reason).replace(" %", "&nbsp;%")
         timing = f"{_list_medians(latency)}, disturbed; "
         if not is_done:
             timing += "measuring…"
