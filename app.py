@@ -9,7 +9,6 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: n
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
-
 def main() -> int:
     """Parse the command line and serve until interrupted."""
     from app.config import parse_args

@@ -398,8 +398,9 @@ class Engine:
         if dense_ms is None:
             return None
         pair = (dense_ms, analysis.forward_ms)
-        stats = (LatencyStats((ms,)) for ms in pair)
-        return None if explain_doubt(*stats, other_load, analysis.cost.mac_ratio) else pair
+        dense, sparse = (LatencyStats((ms,)) for ms in pair)
+        doubt = explain_doubt(dense, sparse, other_load, analysis.cost.least_ratio)
+        return pair if doubt is None else None
 
     def _choose_dense_form(self, loaded: LoadedModel, result: Result) -> str:
         """The fastest dense form of this network at this size, found out once."""

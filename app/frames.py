@@ -74,7 +74,7 @@ def time_frame(
         dense_ms=dense_ms,
         agreement=agreement,
         other_load=meter.other_load,
-        mac_ratio=loaded.find_mac_ratio(size, settings.schedule),
+        least_ratio=loaded.find_least_ratio(size, settings.schedule),
         device=describe_device(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
     )

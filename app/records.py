@@ -119,7 +119,7 @@ class Result:
     def doubt(self) -> str | None:
         """Why the measured speed-up is not worth quoting; None if it is, or nothing is measured."""
         latency = self.analysis.latency
-        return None if latency is None else latency.explain_doubt(self.analysis.cost.mac_ratio)
+        return None if latency is None else latency.explain_doubt(self.analysis.cost.least_ratio)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class FrameResult:
         agreement: of sparse with dense, in [0, 1]; None where dense did not run.
         other_load: share of the CPUs that other programs used, this and the frames before it; see
             :class:`sparsevit.latency.LoadMeter`.
-        mac_ratio: multiply-accumulates, sparse over dense.
+        least_ratio: of multiply-accumulates, see :class:`sparsevit.cost.CostReport`.
         device, dtype: what it ran on.
     """
 
@@ -155,7 +155,7 @@ class FrameResult:
     dense_ms: float | None
     agreement: float | None
     other_load: float | None
-    mac_ratio: float
+    least_ratio: float
     device: str
     dtype: str
 

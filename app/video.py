@@ -200,8 +200,8 @@ class Tally:
             return {"frames": 0}
         last = self._frames[-1]
         pairs = [(f.dense_ms, f.sparse_ms) for f in self._frames if f.dense_ms is not None]
-        dense, sparse = (float(np.median(side)) for side in zip(*pairs, strict=True))
-        stats = (LatencyStats(tuple(side)) for side in zip(*pairs, strict=True))
+        stats = [LatencyStats(tuple(side)) for side in zip(*pairs, strict=True)]
+        dense, sparse = (side.median_ms for side in stats)
         agreement = [f.agreement for f in self._frames]
         return {
             "frames": len(self._frames),
@@ -210,7 +210,7 @@ class Tally:
             "fps": {"dense": 1e3 / dense, "sparse": 1e3 / sparse},
             "speedup": dense / sparse,
             "other_load": last.other_load,
-            "doubt": explain_doubt(*stats, last.other_load, last.mac_ratio),
+            "doubt": explain_doubt(stats[0], stats[1], last.other_load, last.least_ratio),
             "windows": {
                 "kept": int(np.median([f.windows[0] for f in self._frames])),
                 "total": last.windows[1],

@@ -100,7 +100,7 @@ def compare_sizes(
         runs[str(number)] = make_runs(loaded.module, picture.images, {})[dense_form]
     samples: dict[str, list[float]] = {name: [] for name in runs}
     meter = LoadMeter(loaded.device)
-    ratios = {"sparse": loaded.find_mac_ratio(largest, schedule)}
+    ratios = {"sparse": loaded.find_least_ratio(largest, schedule)}
     for number in range(rounds):
         before = get_sparsity(loaded.module)
         try:

@@ -245,7 +245,7 @@ def make_result(sparse_ms, dense_ms=None, agreement=None, kept=4, side=128, othe
         dense_ms=dense_ms,
         agreement=agreement,
         other_load=other_load,
-        mac_ratio=0.5,
+        least_ratio=0.5,
         device="a machine",
         dtype="float32",
     )
