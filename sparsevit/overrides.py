@@ -22,8 +22,11 @@ def change_class(module: nn.Module, new: type[nn.Module]) -> None:
     """Give a module another class, and what is bound to a method of the old one that of the new."""
     old = type(module)
     for name, value in list(vars(module).items()):
-        if _is_bound(value, module) and getattr(old, method := value.__name__, None) is _of(value):
-            vars(module)[name] = MethodType(getattr(new, method), module)
+        if not _is_bound(value, module):
+            continue
+        of_old, of_new = (getattr(cls, value.__name__, None) for cls in (old, new))
+        if of_new is not None and of_old is _of(value):
+            vars(module)[name] = MethodType(of_new, module)
     module.__class__ = new
 
 
