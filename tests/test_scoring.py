@@ -138,11 +138,14 @@ def test_unknown_scores_are_refused() -> None:
 
 def test_every_stage_draws_at_random_by_itself():
     """Stages whose grids are alike must not keep the same windows."""
-    grid, x = get_window_grid(12, 12, (2, 2), (0, 0)), torch.zeros(1, 12, 12, 3)
+    grid, x = get_window_grid(12, 12, (2, 2), (0, 0)), torch.zeros(2, 12, 12, 3)
 
     def draw(index: int, seed: int) -> list[float]:
         ranker = WindowRanker(StageSettings(index, (0.5,), "random", seed=seed))
-        return ranker.scores(x, grid).flatten().tolist()
+        scores = ranker.scores(x, grid)
+        assert scores.shape == (2, grid.num_windows)
+        assert not scores[0].equal(scores[1])
+        return scores.flatten().tolist()
 
     assert draw(0, 7) == draw(0, 7)
     different = [draw(index, seed) for index in range(4) for seed in (0, 10)]
