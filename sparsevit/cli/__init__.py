@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -31,6 +32,9 @@ cli = typer.Typer(
 def _main(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
+    # Before torch is loaded: threads that spin while they wait take the CPU from the one they wait
+    # for where other programs run, and gain nothing where none do.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if version:
         typer.echo(sparsevit.__version__)
         raise typer.Exit
