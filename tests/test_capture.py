@@ -8,7 +8,7 @@ from oracle import SCHEDULE, describe, infer, kept_of, make_dense, make_images, 
 from torch import Tensor
 
 import sparsevit
-from sparsevit.patch import host_form
+from sparsevit.patch import find_stages, host_form
 
 
 def expect_nothing(trace: sparsevit.Trace) -> None:
@@ -128,3 +128,19 @@ def test_host_form_is_the_host_itself(fused: bool) -> None:
     assert torch.equal(results[0], pruned)
     assert torch.equal(infer(model, images), pruned)
     assert describe(sparsevit.densify(model)) == describe(dense)
+
+
+def test_a_forward_that_ends_midway_shows_no_block_of_an_earlier_one() -> None:
+    model, images = sparsevit.sparsify(make_dense(), SCHEDULE), make_images()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("midway")
+
+    with sparsevit.capture(model) as trace:
+        infer(model, images)
+        assert len({block.stage for block in trace.blocks}) > 1
+        handle = find_stages(model)[1].register_forward_pre_hook(fail)
+        with pytest.raises(RuntimeError, match="midway"):
+            infer(model, images)
+        handle.remove()
+    assert {block.stage for block in trace.blocks} == {0}

@@ -19,7 +19,7 @@ from sparsevit.bench import run_bench
 from sparsevit.dense import DENSE_FORMS, as_dense, choose_dense, make_runs
 from sparsevit.end_to_end import time_photo
 from sparsevit.evaluation import add_latency, evaluate_sizes
-from sparsevit.latency import measure_latency
+from sparsevit.latency import WARMUP_RUNS, measure_latency, refine_latency
 from sparsevit.patch import set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import SearchSettings, search_steps
@@ -151,6 +151,14 @@ def test_all_quote_the_fastest_form_warm(user: Any, fastest: str, loaded, monkey
     assert dense_ms == pytest.approx(200)
     assert sparse_ms in (pytest.approx(100), None)
     assert set(ran) == {*DENSE_FORMS, "sparse"}
+
+
+def test_only_the_first_round_warms_up(loaded, monkeypatch):
+    _, ran = pace(monkeypatch, loaded.module, dict.fromkeys((*DENSE_FORMS, "sparse"), 1.0))
+    reports = list(refine_latency(loaded.module, torch.zeros(1, 3, 64, 96), 0.5, 3, "host"))
+    assert ran == ["host", "sparse"] * (WARMUP_RUNS + 3)
+    assert [report.dense.samples_ms for report in reports] == [(1000,) * n for n in (1, 2, 3)]
+    assert reports[0].image_size == (64, 96)
 
 
 @pytest.mark.parametrize("fastest", ["host", "sparsevit"])

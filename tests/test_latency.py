@@ -16,6 +16,7 @@ from sparsevit.dense import DENSE_FORMS
 from sparsevit.latency import (
     LatencyReport,
     LatencyStats,
+    describe_device,
     explain_doubt,
     find_dense_form,
     find_doubt,
@@ -177,6 +178,7 @@ def _make_report(
         ((200, 200, 200), (100, 100, 100), 0.05, 0.5, None),
         ((200, 200, 200), (100, 100, 100), 0.06, 0.5, "other programs used 6 % of its CPUs"),
         ((200,), (100,), 0.38, 0.5, "other programs used 38 % of its CPUs"),
+        ((200,), (100,), 0.99, 0.5, "other programs used 99 % of its CPUs"),
         # Speed-ups 2, 2, 3: the quartiles are 2 and 2.5.
         ((200, 200, 300), (100, 100, 100), 0.0, 0.1, None),
         (
@@ -345,3 +347,15 @@ def test_a_report_knows_the_load_of_all_its_rounds(model, monkeypatch):
         loads.append(report.other_load)
         assert len(entered) == len(loads)
     assert loads == [0.1, 0.2, 0.3]
+
+
+def test_a_cpu_is_called_by_its_name_and_threads(monkeypatch, tmp_path):
+    info = tmp_path / "cpuinfo"
+    monkeypatch.setattr(latency, "Path", lambda _: info)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert describe_device("cpu") == "CPU, 1 thread"
+    info.write_text("processor\t: 0\n")
+    assert describe_device("cpu") == "CPU, 1 thread"
+    info.write_text("processor\t: 0\nmodel name\t: A fine CPU\nmodel name\t: A fine CPU\n")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert describe_device(torch.device("cpu")) == "A fine CPU, 2 threads"
