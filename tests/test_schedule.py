@@ -147,6 +147,13 @@ def test_linked_schedules_never_fall_inside_a_stage() -> None:
         falling.check_linked()
     assert falling.link().stages == ((0.6,), (0.5, 0.5, 0.5))
     assert falling.link().check_linked() == falling.link()
+    assert SparsitySchedule(((0.2, 0.4, 0.3),)).link().stages == ((0.2, 0.4, 0.4),)
+
+
+def test_a_schedule_of_lists_is_the_schedule() -> None:
+    lists = SparsitySchedule([[0.5], [np.float32(0.25), 0]])  # type: ignore[arg-type, list-item]
+    assert lists == SparsitySchedule(((0.5,), (0.25, 0.0)))
+    assert hash(lists) == hash(SparsitySchedule(((0.5,), (0.25, 0.0))))
 
 
 @pytest.mark.parametrize(
