@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: nothing calls home
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see sparsevit/cli/__init__.py
 
 
 def main() -> int:
     """Parse the command line and serve until interrupted."""
-    from app.config import parse_args
+    began_s = time.monotonic()
+    try:
+        from app.config import parse_args
 
-    config = parse_args(announce=_announce)
-    from app.engine import Engine
-    from app.launch import serve
+        config = parse_args(announce=_announce)
+        from app.engine import Engine
+        from app.launch import serve
 
-    return serve(Engine(config))
+        return serve(Engine(config), began_s)
+    except KeyboardInterrupt:
+        return 130
 
 
 def _announce() -> None:

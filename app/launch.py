@@ -11,11 +11,12 @@ from sparsevit.transforms import ImageError
 from sparsevit.zoo import ModelError
 
 
-def serve(engine: Engine) -> int:
+def serve(engine: Engine, began_s: float) -> int:
     """Serve the page until interrupted. It opens at once, and its first result arrives in it.
 
     Args:
         engine: has not started.
+        began_s: when the program began, by ``time.monotonic``.
 
     Returns:
         The exit code: 2 if the network cannot be had, the address is taken, or the first photo
@@ -41,7 +42,6 @@ def serve(engine: Engine) -> int:
         return _give_up(f"Cannot listen on {where}; choose another --port or --host.")
     say(f"open {(public_url or url).rstrip('/')}")
     try:
-        began_s = time.monotonic()
         engine.analyze_first()
         show_first(demo, engine)
         say(f"first result after {time.monotonic() - began_s:.0f} s")

@@ -70,7 +70,7 @@ def test_says_what_it_does_before_anything_slow_is_imported():
 
 @pytest.mark.parametrize("changes", [{"model": "nonsense"}, {"checkpoint": "missing.safetensors"}])
 def test_a_network_that_cannot_be_had_ends_the_program(home, capsys, changes):
-    assert serve(Engine(make_config(home, **changes))) == 2
+    assert serve(Engine(make_config(home, **changes)), 0) == 2
     said = capsys.readouterr()
     assert "open http" not in said.out
     assert len(said.err.splitlines()) == 1
@@ -82,19 +82,26 @@ def test_a_port_that_is_taken_ends_the_program(home, capsys):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert serve(Engine(make_config(home, port=port))) == 2
+        assert serve(Engine(make_config(home, port=port)), 0) == 2
     said = capsys.readouterr()
     assert said.err == f"Cannot listen on 127.0.0.1:{port}; choose another --port or --host.\n"
 
 
-def test_a_first_photo_that_cannot_be_analysed_ends_the_program(starting, capsys, monkeypatch):
+def test_a_first_photo_that_cannot_be_analysed_ends_the_program(home, capsys, monkeypatch):
+    with socket.socket() as free, offer_few_networks(home):
+        free.bind(("127.0.0.1", 0))
+        starting = Engine(make_config(home, port=free.getsockname()[1]))
+
     def fail(*_):
         raise ImageError("The memory is too small.")
 
     monkeypatch.setattr(starting, "analyze", fail)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, offer_few_networks(home):
         waiting = pool.submit(lambda: starting.first)
-        assert serve(starting) == 2
+        try:
+            assert serve(starting, 0) == 2
+        finally:
+            starting._first.cancel()  # else a test that fails would wait for ever
         assert isinstance(waiting.exception(timeout=60), ImageError)
     assert capsys.readouterr().err == "The memory is too small.\n"
 

@@ -8,6 +8,7 @@ an engine on the CPU, each such process has an engine of its own on the GPU, and
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -129,4 +130,4 @@ def _move(result: Result, device: str) -> Result:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(ZeroEngine(parse_args())))
+    sys.exit(serve(ZeroEngine(parse_args()), time.monotonic()))
