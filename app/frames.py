@@ -11,7 +11,8 @@ from torch import Tensor
 
 from app.records import FrameResult, Settings
 from sparsevit.dense import as_dense
-from sparsevit.latency import LoadMeter, describe_device, time_interleaved
+from sparsevit.latency import describe_device, time_interleaved
+from sparsevit.load import LoadMeter
 from sparsevit.patch import set_sparsity
 from sparsevit.trace import capture
 from sparsevit.zoo import LoadedModel

@@ -139,8 +139,8 @@ class FrameResult:
         dense_ms: latency of the dense forward on the same frame; None where it did not run.
         agreement: of sparse with dense, in [0, 1]; None where dense did not run.
         other_load: share of the CPUs that other programs used, this and the frames before it; see
-            :class:`sparsevit.latency.LoadMeter`.
-        least_ratio: of multiply-accumulates, see :class:`sparsevit.cost.CostReport`.
+            :class:`sparsevit.load.LoadMeter`.
+        least_ratio: of the multiply-accumulates, see :class:`sparsevit.cost.CostReport`.
         device, dtype: what it ran on.
     """
 

@@ -15,7 +15,8 @@ from app.engine import Engine
 from app.newest import Superseded
 from app.records import FrameResult, Settings
 from sparsevit.data.video import MAX_FRAMES, describe_clip, read_frames
-from sparsevit.latency import LatencyStats, LoadMeter, explain_doubt
+from sparsevit.latency import LatencyStats, explain_doubt
+from sparsevit.load import LoadMeter
 from sparsevit.transforms import Size, choose_size, resize_image
 
 #: One of so many frames runs dense as well.
@@ -200,17 +201,16 @@ class Tally:
             return {"frames": 0}
         last = self._frames[-1]
         pairs = [(f.dense_ms, f.sparse_ms) for f in self._frames if f.dense_ms is not None]
-        stats = [LatencyStats(tuple(side)) for side in zip(*pairs, strict=True)]
-        dense, sparse = (side.median_ms for side in stats)
+        dense, sparse = (LatencyStats(tuple(side)) for side in zip(*pairs, strict=True))
         agreement = [f.agreement for f in self._frames]
         return {
             "frames": len(self._frames),
             "compared": len(pairs),
-            "median_ms": {"dense": dense, "sparse": sparse},
-            "fps": {"dense": 1e3 / dense, "sparse": 1e3 / sparse},
-            "speedup": dense / sparse,
+            "median_ms": {"dense": dense.median_ms, "sparse": sparse.median_ms},
+            "fps": {"dense": 1e3 / dense.median_ms, "sparse": 1e3 / sparse.median_ms},
+            "speedup": dense.median_ms / sparse.median_ms,
             "other_load": last.other_load,
-            "doubt": explain_doubt(stats[0], stats[1], last.other_load, last.least_ratio),
+            "doubt": explain_doubt(dense, sparse, last.other_load, last.least_ratio),
             "windows": {
                 "kept": int(np.median([f.windows[0] for f in self._frames])),
                 "total": last.windows[1],

@@ -11,7 +11,8 @@ import torch
 
 from sparsevit.analysis import PreparedImage, prepare_image
 from sparsevit.dense import make_runs
-from sparsevit.latency import LatencyStats, LoadMeter, find_doubt, time_interleaved
+from sparsevit.latency import LatencyStats, find_doubt, time_interleaved
+from sparsevit.load import LoadMeter
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.transforms import Size

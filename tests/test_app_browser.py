@@ -7,6 +7,7 @@ import pytest
 from app_support import serve, write_photo
 from axe_playwright_python.sync_playwright import Axe
 from browser_support import expect_no_clipping
+from latency_support import set_load
 from playwright.sync_api import expect
 
 # Of each tab what is there once it has its data.
@@ -136,19 +137,13 @@ def test_the_newest_of_many_moves_wins(page):
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_busy_machine_is_named_until_it_is_quiet(open_page, monkeypatch, doubt_load, width):
-    def set_load(load):
-        def leave(meter, *_):
-            meter.other_load = load
-
-        monkeypatch.setattr("sparsevit.latency.LoadMeter.__exit__", leave)
-
-    set_load(0.0)
+    set_load(monkeypatch, 0.0)
     page = open_page(width, query="?__theme=dark")
     expect_measured(page)
     expect(page.locator("#sv-headline")).to_contain_text("medians of 2")
     parts = [page.locator(name) for name in ("#sv-headline", ".sv-win-stage")]
     before = [part.bounding_box() for part in parts]
-    set_load(0.38)
+    set_load(monkeypatch, 0.38)
     slider(page, "Sparsity of stage 1").focus()
     page.keyboard.press("ArrowLeft")
     headline = page.locator("#sv-headline")
@@ -160,7 +155,7 @@ def test_a_busy_machine_is_named_until_it_is_quiet(open_page, monkeypatch, doubt
         "This machine is busy: other programs used 38 %"
     )
     expect_no_clipping(page)
-    set_load(0.0)
+    set_load(monkeypatch, 0.0)
     expect_measured(page)
     expect(page.locator("#sv-latency")).to_contain_text("Speed-up")
 

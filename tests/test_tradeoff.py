@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from latency_support import set_load
 
 from sparsevit.analysis import analyze, prepare_image
 from sparsevit.schedule import SparsitySchedule
@@ -34,6 +35,18 @@ def test_goes_through_every_size_and_then_the_rounds(steps):
     assert all(step.sparse.latency_ms is None for step in found[:3])
     last = found[-1]
     assert all(point.latency_ms > 0 for point in (last.sparse, *last.dense))
+
+
+def test_a_comparison_says_when_it_is_not_worth_quoting(home, doubt_load, monkeypatch):
+    loaded = load_model("small")
+    prepared = prepare_image(loaded, np.zeros((128, 256, 3), np.uint8), 128)
+    schedule = SparsitySchedule.parse(0.5, loaded.depths)
+    asked = (loaded, prepared.image, prepared, prepared.dense, schedule, "sparsevit", 1, (1, 0.5))
+    for load, reason in ((0.38, "other programs used 38 % of its CPUs"), (0.01, None)):
+        set_load(monkeypatch, load)
+        *before, last = compare_sizes(*asked)
+        assert all(step.doubt is None for step in before)  # nothing is timed yet
+        assert last.doubt == (reason and f"this machine is busy: {reason}")
 
 
 def test_every_prediction_is_held_against_dense_at_full_size(steps, home):

@@ -45,8 +45,8 @@ def _show_bars(result: Result, latency: LatencyReport) -> str:
         f'{ideal_ms / widest:.4f}"></i></div><b>{ideal_ms:.0f} ms</b><small>if time followed the '
         "arithmetic</small></div></div>"
         f'<p class="sv-note">{_compare(result, latency)} '
-        f"Medians of {len(latency.sparse.samples_ms)} interleaved runs at {height} × {width}, "
-        f"batch {latency.batch}, {latency.dtype}, on "
+        f"Medians of {len(latency.sparse.samples_ms)} interleaved runs at "
+        f"{height} × {width}, batch {latency.batch}, {latency.dtype}, on "
         f"{escape(latency.device)}. Dense is the fastest of {len(DENSE_FORMS)} forms, here: "
         f"{DENSE_FORMS[latency.dense_form]}.</p>"
     )
