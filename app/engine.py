@@ -29,12 +29,12 @@ from sparsevit.dense import make_runs
 from sparsevit.latency import (
     MAX_OTHER_LOAD,
     LatencyStats,
-    LoadMeter,
     describe_device,
     explain_doubt,
     find_dense_form,
     refine_latency,
 )
+from sparsevit.load import LoadMeter
 from sparsevit.memory import is_out_of_memory, peak_extra_mb
 from sparsevit.patch import set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
@@ -397,10 +397,10 @@ class Engine:
         dense_ms = self._dense_ms.get((analysis.model, analysis.prepared.images.shape))
         if dense_ms is None:
             return None
-        pair = (dense_ms, analysis.forward_ms)
-        dense, sparse = (LatencyStats((ms,)) for ms in pair)
-        doubt = explain_doubt(dense, sparse, other_load, analysis.cost.least_ratio)
-        return pair if doubt is None else None
+        dense, sparse = (LatencyStats((ms,)) for ms in (dense_ms, analysis.forward_ms))
+        if explain_doubt(dense, sparse, other_load, analysis.cost.least_ratio) is not None:
+            return None
+        return dense_ms, analysis.forward_ms
 
     def _choose_dense_form(self, loaded: LoadedModel, result: Result) -> str:
         """The fastest dense form of this network at this size, found out once."""
