@@ -140,7 +140,7 @@ class KnownJudge:
         if self._log is not None:
             with self._log.open("a") as file:
                 file.write(f"{schedule}\n")
-            time.sleep(random.random() / 100)
+            time.sleep(random.random() / 50)
         return know_accuracy(schedule) - self.pictures / 1e4
 
     def enlarge(self, times: int) -> KnownJudge:

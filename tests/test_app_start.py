@@ -27,7 +27,7 @@ ENTRY = Path(__file__).resolve().parent.parent / "app.py"
 # Runs app.py up to its first word and says which modules it had imported by then.
 FIRST_WORD = """
 import builtins, importlib.util, json, sys
-spec = importlib.util.spec_from_file_location("entry", sys.argv[1])
+spec = importlib.util.spec_from_file_location("entry", sys.argv.pop())
 entry = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(entry)
 say = builtins.print

@@ -25,6 +25,9 @@ def _run(*arguments: object):
     return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
+pytestmark = pytest.mark.usefixtures("doubt_load")
+
+
 @pytest.fixture
 def photo(home, tmp_path):
     return write_photo(tmp_path / "photo.png", 1, size=(64, 128))

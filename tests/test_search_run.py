@@ -286,7 +286,7 @@ def test_two_processes_share_the_work(tmp_path):
         everything = asked[0] + asked[1]
         searched = [text for text in everything if text != str(DENSE)]
         assert len(set(searched)) == len(searched) == trials - 1  # nothing twice, none too many
-        assert min(map(len, asked)) > trials / 10  # both had work
+        assert min(map(len, asked)) > 1  # both had work, beside dense
         results = [json.loads((tmp_path / f"{kind} {name} result").read_text()) for name in "ab"]
         assert results[0] == results[1]  # nothing lost
         start = "sqlite:///" if kind == "sqlite" else "journal:"

@@ -217,7 +217,7 @@ def test_windows_are_compared_with_both_where_latencies_meet(monkeypatch, merged
             replace(one, latency_ms=starts_ms.get(group, merged_from_ms) + groups[:i].count(group))
             for i, (one, group) in enumerate(zip(measured, groups, strict=True))
         ]
-        return timed, None
+        return timed, {}
 
     monkeypatch.setattr(tokens, "time_measured", give_latencies)
     found = tokens.compare_tokens(make_toy_subject())
