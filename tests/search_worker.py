@@ -1,8 +1,9 @@
-"""One worker of a search: ``python search_worker.py FOLDER NAME OTHERS TRIALS``."""
+"""Two workers of a search, each a process: ``python search_worker.py FOLDER TRIALS``."""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
 import time
 from pathlib import Path
@@ -36,4 +37,11 @@ def work(folder: Path, name: str, others: str, trials: int) -> None:
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    fork = multiprocessing.get_context("fork")  # what they import is imported once
+    folder, trials = Path(sys.argv[1]), int(sys.argv[2])
+    workers = [fork.Process(target=work, args=(folder, *names, trials)) for names in ("ab", "ba")]
+    for process in workers:
+        process.start()
+    for process in workers:
+        process.join()
+    sys.exit(any(process.exitcode for process in workers))

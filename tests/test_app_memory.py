@@ -16,7 +16,7 @@ from app.records import Photo, Result
 from app.session import Session
 from app.ui import build_demo, launch_options
 
-VISITORS, PHOTOS, MOVES = 3, 5, 2
+VISITORS, PHOTOS, MOVES = 2, 5, 2
 HISTORY_PHOTOS = 4  # as many as a session keeps for its history
 
 
@@ -45,7 +45,7 @@ def _list_uploads(folder):
     return [name for name in names if name.startswith(("visitor", "sparsevit"))]
 
 
-def test_thirty_analyses_leave_no_more_than_the_last_ones(page, engine, tmp_path):
+def test_twenty_analyses_leave_no_more_than_the_last_ones(page, engine, tmp_path):
     demo, url = page
     folder = tmp_path / "files"
 

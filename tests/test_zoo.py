@@ -128,7 +128,7 @@ def test_unknown_device_is_named(small):
     [
         (TIMM, {"img_size": (224, 256)}, (224, 256)),
         ("swinv2_tiny_window8_256", {"img_size": (96, 128)}, (96, 128)),
-        ("swinv2_cr_tiny_ns_224", {"img_size": (96, 128), "window_size": 7}, (96, 128)),
+        ("swinv2_cr_tiny_ns_224", {"img_size": (96, 128)}, (96, 128)),
         ("tiny_vit_5m_224", {}, (96, 128)),
         ("maxvit_rmlp_pico_rw_256", {}, (256, 256)),
     ],
