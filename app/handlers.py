@@ -82,6 +82,7 @@ class Handlers:
             query: of the address.
         """
         self._visitors.enter(key, session, visit, goes_on=names_state(query))
+        session.moves = 0  # a page that opens counts anew
         return self.open_link(session, query)
 
     def leave(self, key: str) -> None:
@@ -116,6 +117,9 @@ class Handlers:
         moves = None
         try:
             schedule, linked, moves = read_panel(panel)
+            if moves < session.moves:
+                raise Superseded  # sent before a move whose own request overtook it
+            session.moves = moves
             photo = self._read_photo(session, photo_path)
             name = self._check_model(session, model)
             settings = Settings(name, schedule, linked, short_side or None)

@@ -42,6 +42,7 @@ class Session:
         requests: ticket of the latest request; a run that is not the latest is dropped.
         results: number of results shown so far.
         retries: how often the current result, being doubtful, has been looked at again.
+        moves: of the sliders that a request has told of.
         history: settings tried, oldest first.
         comparison: sparse against dense at lower resolutions, of the current result.
         search: the latest search for sparsities; another takes its place.
@@ -58,6 +59,7 @@ class Session:
     requests: int = 0
     results: int = 0
     retries: int = 0
+    moves: int = 0
     history: list[Try] = field(default_factory=list)
     comparison: SizeComparison | None = None
     search: PhotoSearch | None = None

@@ -118,6 +118,23 @@ def test_only_the_open_tab_is_drawn(page):
         assert set(page.run()) == drawn | {"headline", "fed", "place"}
 
 
+def test_a_request_overtaken_by_a_later_move_changes_nothing(page):
+    def move(moves, stages):
+        return json.dumps(json.loads(page.controls["panel"]) | {"moves": moves, "stages": stages})
+
+    stages = json.loads(page.controls["panel"])["stages"]
+    for stage in stages:
+        stage["sparsities"] = [0.1] * len(stage["sparsities"])
+    newer, older = move(2, stages), move(1, json.loads(page.controls["panel"])["stages"])
+    page.run(panel=newer)
+    result = page.session.result
+    assert page.run(panel=older) == {}
+    assert page.session.result is result
+    assert "headline" in page.run(panel=newer, short_side=512)  # sent after the last move
+    page.handlers.enter(page.session, "tab", "key", {})  # another page counts from 0
+    assert "headline" in page.run(panel=older)
+
+
 def test_the_photo_is_sent_once_for_each_picture(page, tmp_path):
     assert "picture" not in page.set_sparsities([[0.2], [0.2], [0.3, 0.4], [0.0]])
     photo = str(write_photo(tmp_path / "mine.png", 2))

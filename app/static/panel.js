@@ -161,11 +161,12 @@ onValue((value) => {
     value.stages.map((stage) => stage.sparsities.length).join();
   if (late && fits) {
     value.stages.forEach((stage, i) => (stage.sparsities = state.stages[i].sparsities));
-    state = { ...value, linked: state.linked, moves };
-    props.value = JSON.stringify(state); // a run that waits for its turn reads it
+    state = { ...value, linked: state.linked };
   } else {
     state = value;
   }
+  state.moves = moves;
+  props.value = JSON.stringify(state); // a run that waits for its turn reads it
   if (layout !== built) build(); // else what has the focus keeps it
   built = layout;
   refresh();
