@@ -1,5 +1,7 @@
 """The tab of pruned windows in a real browser: what is drawn, and what mouse and keys do."""
 
+import base64
+import io
 import json
 import re
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from app_support import schedule
 from browser_support import expect_no_clipping, wait_two_frames
+from PIL import Image
 from playwright.sync_api import expect
 from view_support import find_yellow, read_windows, serve_view
 
@@ -30,16 +33,17 @@ BLUENESS = """([rows, columns]) => {
   }));
 }"""
 
-# The pixels (h, w, 4) of the stage as a list, and the colours at the two ends of the legend.
+# The picture on the stage as PNG, in base64, and the colours at the two ends of the legend.
 PIXELS = """() => {
-  const { width, height } = document.querySelector(".sv-win-stage canvas");
-  const context = document.querySelector(".sv-win-stage canvas").getContext("2d");
+  const canvas = document.querySelector(".sv-win-stage canvas");
+  const { width, height } = canvas;
   const ramp = getComputedStyle(document.querySelector(".sv-win-ramp")).backgroundImage;
   const ends = ramp.match(/rgb[(][^)]*[)]/g).map((colour) => colour.match(/\\d+/g).map(Number));
   const scale = Math.min(width / 512, height / 256);
   const [w, h] = [512 * scale, 256 * scale].map(Math.floor);
-  const { data } = context.getImageData((width - w) / 2, (height - h) / 2, w, h);
-  return { size: [h, w, 4], data: Array.from(data), low: ends[0], high: ends[ends.length - 1] };
+  const copy = Object.assign(document.createElement("canvas"), { width: w, height: h });
+  copy.getContext("2d").drawImage(canvas, (width - w) / 2, (height - h) / 2, w, h, 0, 0, w, h);
+  return { png: copy.toDataURL().split(",")[1], low: ends[0], high: ends[ends.length - 1] };
 }"""
 
 pytestmark = pytest.mark.ui
@@ -163,7 +167,8 @@ def test_the_colours_mean_what_the_legend_says(page, results):
         low, high = (find_yellow(np.array(read[end], float)) for end in ("low", "high"))
         assert low < -20
         assert high > 150
-        return np.array(read["data"], np.uint8).reshape(read["size"])[..., :3]
+        with Image.open(io.BytesIO(base64.b64decode(read["png"]))) as image:
+            return np.array(image.convert("RGB"))
 
     blocks = results[0].analysis.blocks
     expect(page.locator(".sv-win-ends")).to_have_count(0)
