@@ -23,7 +23,7 @@ from sparsevit.scoring import (
     token_magnitudes,
     window_scores,
 )
-from sparsevit.trace import active_traces
+from sparsevit.trace import active_traces, read_context
 from sparsevit.windows import WindowGrid
 
 _as_host: ContextVar[bool] = ContextVar("sparsevit_as_host", default=False)
@@ -41,7 +41,7 @@ def run_as_host() -> Iterator[None]:
 
 def runs_as_host() -> bool:
     """True inside :func:`run_as_host`."""
-    return _as_host.get()
+    return read_context(_as_host, False)
 
 
 @dataclass(frozen=True)

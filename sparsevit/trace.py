@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -122,6 +123,17 @@ class Trace:
 
 _active_traces: ContextVar[tuple[Trace, ...]] = ContextVar("sparsevit_traces", default=())
 
+_COMPILER_READS_CONTEXT = torch.__version__ >= "2.14"  # tried: 2.11 does not, 2.14 does
+
+Value = TypeVar("Value")
+
+
+def read_context(variable: ContextVar[Value], default: Value) -> Value:
+    """The value of a context variable; its default in code that an older PyTorch compiles."""
+    if torch.compiler.is_compiling() and not _COMPILER_READS_CONTEXT:
+        return default
+    return variable.get()
+
 
 @contextmanager
 def capture(model: nn.Module) -> Iterator[Trace]:
@@ -153,4 +165,5 @@ def capture(model: nn.Module) -> Iterator[Trace]:
 
 def active_traces(stage_module: object) -> list[Trace]:
     """The traces that want to hear of ``stage_module``; empty outside :func:`capture`."""
-    return [trace for trace in _active_traces.get() if trace.wants(stage_module)]
+    traces = read_context(_active_traces, ())
+    return [trace for trace in traces if trace.wants(stage_module)]

@@ -184,7 +184,7 @@ def test_colours_vary_but_hold_together() -> None:
         crop, _ = random_crop(sample, (64, 64), (1.0, 1.0), VOID, np.random.default_rng(seed))
         inner = crop[10:-10, 10:-10].astype(float)
         rows = np.abs(np.diff(inner.mean((0, 2)))).sum()
-        assert rows == pytest.approx(np.ptp(inner.mean((0, 2))), rel=0.2)  # monotonic
+        assert rows == pytest.approx(np.ptp(inner.mean((0, 2))), rel=0.25)  # monotonic
         levels.append(inner.mean())
         tints.append(inner[..., 0].mean() / inner[..., 2].mean())
     assert np.ptp(levels) > 50

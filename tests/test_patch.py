@@ -151,9 +151,10 @@ def test_a_forward_that_raises_leaves_the_model_usable(
             patch.setattr(victim, "forward", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 model(images[:1])
-        assert torch.equal(model(images), expected)
+        # Not to the bit: where memory begins may change the order of a sum.
+        torch.testing.assert_close(model(images), expected)
         assert kept_of(trace) == kept
-    assert torch.equal(infer(sparsevit.densify(model), images), infer(make_dense(), images))
+    torch.testing.assert_close(infer(sparsevit.densify(model), images), infer(make_dense(), images))
 
 
 def through_file(model: Any) -> Any:
