@@ -150,3 +150,15 @@ def test_every_stage_draws_at_random_by_itself():
     assert draw(0, 7) == draw(0, 7)
     different = [draw(index, seed) for index in range(4) for seed in (0, 10)]
     assert len({tuple(scores) for scores in different}) == 8
+
+
+def test_a_ranker_that_starts_anew_forgets_the_ranking_before() -> None:
+    grid = get_window_grid(4, 4, (2, 2), (0, 0))
+    rising = (
+        torch.arange(1.0, 5).view(1, 2, 1, 2, 1, 1).expand(1, 2, 2, 2, 2, 3).reshape(1, 4, 4, 3)
+    )
+    ranker = WindowRanker(StageSettings(0, (0.5,)))
+    assert ranker.keep_idx(rising, grid, 2).tolist() == [[3, 2]]
+    assert ranker.keep_idx(-1 / rising, grid, 2).tolist() == [[3, 2]]  # one ranking for a stage
+    ranker.restart()
+    assert ranker.keep_idx(-1 / rising, grid, 2).tolist() == [[0, 1]]
