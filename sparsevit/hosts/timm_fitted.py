@@ -169,7 +169,7 @@ def _resample(old: Size, new: Size, device: str) -> tuple[Tensor, Tensor, Tensor
         (N, N) int64 entry of a pair of tokens in the new table; (entries, n) int64 entries of the
         old table that each is made of; their shares.
     """
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         # timm's interpolation indexes in ways that torch has warnings for.
         warnings.filterwarnings("ignore", module=r"timm\.layers\.interpolate")
         index = swin_transformer.get_relative_position_index(*new)

@@ -80,9 +80,8 @@ def reuse_stages(model: nn.Module, cache: PrefixCache, picture: Hashable) -> Ite
         run = module.forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
-            tells_pixels = level == 0 and getattr(
-                module, "forwards", None
-            )  # each time, to the stages
+            # Each time, to the stages: the patch embedding, where a score needs the pictures.
+            tells_pixels = level == 0 and getattr(module, "forwards", None) is not None
             if torch.is_grad_enabled() or runs_as_host() or tells_pixels:
                 return run(*args, **kwargs)
             key = (picture, *(stage.pruning for stage in stages[:level]))
