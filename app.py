@@ -18,8 +18,8 @@ def main() -> int:
         from app.config import parse_args
 
         config = parse_args(announce=_announce)
-        from app.engine import Engine
-        from app.launch import serve
+        from app.engine.engine import Engine
+        from app.page.launch import serve
 
         return serve(Engine(config), began_s)
     except KeyboardInterrupt:

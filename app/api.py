@@ -9,15 +9,15 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from app.engine import Engine
-from app.errors import explain
-from app.records import Photo, Result, Settings
-from app.search import make_storage, read_search
+from app.engine.engine import Engine
+from app.engine.errors import explain
+from app.engine.records import Photo, Result, Settings
+from app.engine.search import make_storage, read_search
+from sparsevit.data.reader import ImageError
+from sparsevit.draw.masks import draw_compute_map, draw_pruned_windows, draw_score_map
+from sparsevit.inspect.sizes import SizePoint
+from sparsevit.networks import ModelError
 from sparsevit.schedule import ScheduleError, SparsitySchedule
-from sparsevit.tradeoff import SizePoint
-from sparsevit.transforms import ImageError
-from sparsevit.vis import draw_compute_map, draw_pruned_windows, draw_score_map
-from sparsevit.zoo import ModelError
 
 
 class Api:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from sparsevit.zoo import DEFAULT_MODEL, default_device
+from sparsevit.networks import DEFAULT_MODEL, default_device
 
 ASSETS_FOLDER = Path(__file__).resolve().parent.parent / "assets"
 
@@ -32,7 +32,7 @@ class Config:
     Attributes:
         host, port: where it listens.
         device: "cpu", "cuda", ...
-        model: network shown first; a name of :func:`sparsevit.zoo.list_models` or a file of ours.
+        model: network shown first; a name of ``sparsevit models`` or a file of ours.
         checkpoint: weights for ``model`` when that is a timm architecture.
         share: open a public tunnel through Gradio's servers.
         short_side: first resolution, pixels of the shorter side.

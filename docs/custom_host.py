@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import sparsevit
+from sparsevit.core.pruning import BlockPlan, run_block
+from sparsevit.core.stage import PruningStage, runs_as_host
+from sparsevit.core.windows import Size, WindowGrid, get_window_grid
 from sparsevit.hosts.base import Host, SparseBlock
-from sparsevit.pruning import BlockPlan, run_block
-from sparsevit.stage import PruningStage, runs_as_host
-from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 # ---------------------------------------------------------------- the network
 

@@ -8,17 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sparsevit.patch import (
-        UnsupportedModelError,
-        densify,
-        get_depths,
-        is_sparse,
-        register_host,
-        sparsify,
-    )
+    from sparsevit.core.scoring import SCORES
+    from sparsevit.core.trace import BlockTrace, Trace, capture
+    from sparsevit.hosts.registry import UnsupportedModelError, register_host
+    from sparsevit.patch import densify, get_depths, is_sparse, sparsify
     from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, num_keep
-    from sparsevit.scoring import SCORES
-    from sparsevit.trace import BlockTrace, Trace, capture
 
 __version__ = "0.1.0"
 
@@ -40,7 +34,7 @@ __all__ = [
 ]
 
 #: Where the names are, the quickest to import first.
-_HOMES = ("schedule", "scoring", "trace", "patch")
+_HOMES = ("schedule", "core.scoring", "core.trace", "hosts.registry", "patch")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cache
-from importlib import import_module
 from typing import Any, TypeVar, cast
 
 from torch import nn
 
-from sparsevit.forwards import Forwards
-from sparsevit.hosts import (
-    timm_maxvit,
-    timm_sam,
-    timm_swin,
-    timm_swinv2,
-    timm_swinv2_cr,
-    timm_tiny_vit,
-)
-from sparsevit.hosts.base import Host
-from sparsevit.overrides import change_class, list_callers, refuse_stray_sparsity
+from sparsevit.core.forwards import Forwards
+from sparsevit.core.overrides import change_class, list_callers, refuse_stray_sparsity
+from sparsevit.core.scoring import SCORES, Score
+from sparsevit.core.stage import PruningStage, StageSettings, run_as_host
+from sparsevit.hosts.registry import HOST_CLASS, find_host, find_host_class, refuse_model
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.scoring import SCORES, Score
-from sparsevit.stage import PruningStage, StageSettings, run_as_host
 
 Model = TypeVar("Model", bound=nn.Module)
-
-#: A host library's module -> the adapter of its networks, imported once that module is.
-_ADAPTERS = {
-    "transformers.models.swin.modeling_swin": "sparsevit.hosts.hf_swin",
-    "transformers.models.swinv2.modeling_swinv2": "sparsevit.hosts.hf_swinv2",
-    "transformers.models.maskformer.modeling_maskformer_swin": (
-        "sparsevit.hosts.hf_maskformer_swin"
-    ),
-}
-
-_TIMM_HOSTS: list[Host] = [
-    module.HOST
-    for module in (timm_swin, timm_swinv2, timm_swinv2_cr, timm_tiny_vit, timm_sam, timm_maxvit)
-]
-_registered: list[Host] = []
-
-
-class UnsupportedModelError(TypeError):
-    """The network has no blocks that a host adapter knows."""
 
 
 class SparseModel:
@@ -69,7 +40,7 @@ class SparseModel:
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         # The class is made at run time, so a pickle names the host's class and makes it again.
         reduced = super().__reduce_ex__(protocol)
-        return (_rebuild_sparse_model, (type(self).__bases__[1],), *reduced[2:])
+        return (_rebuild_sparse_model, (find_host_class(type(self)),), *reduced[2:])
 
 
 def sparsify(
@@ -103,12 +74,12 @@ def sparsify(
     """
     if score is not None and score not in SCORES:
         raise ValueError(f"Unknown score {score!r}; scores are {', '.join(SCORES)}.")
-    host = _find_host(model)
+    host = find_host(model)
     modules = host.find_swappable(model)
     unknown = host.find_unknown(modules)
     if unknown:
         name = type(unknown[0]).__name__
-        raise _refuse(
+        raise refuse_model(
             model,
             f"its {name} is not the host's own, or has a forward of its own, as from a patch or "
             "a compiler; sparsify first, then change it",
@@ -128,44 +99,6 @@ def sparsify(
         cls: Any = type(model)
         model.__class__ = _make_sparse_model_class(cls)
     return model
-
-
-def register_host(host: Host) -> None:
-    """Teach :func:`sparsify` another family of networks; see ``docs/custom_host.md``.
-
-    Args:
-        host: where the family's stages, blocks and branches are.
-    """
-    if host not in _registered:
-        _registered.append(host)
-
-
-def _list_hosts() -> list[Host]:
-    """The hosts whose networks can exist: those of libraries that are imported."""
-    adapters = [import_module(name) for module, name in _ADAPTERS.items() if module in sys.modules]
-    return [*_TIMM_HOSTS, *(adapter.HOST for adapter in adapters), *_registered]
-
-
-def _find_host(model: nn.Module) -> Host:
-    """The host of the one backbone inside a network, sparsified or not."""
-    found = [
-        host
-        for host in _list_hosts()
-        for _ in host.find_starts([m for m in model.modules() if host.is_stage(m)])
-    ]
-    if len(found) > 1:
-        raise _refuse(model, f"it has {len(found)} backbones; sparsify one of them")
-    if not found:
-        raise _refuse(model, "it has no supported blocks")
-    return found[0]
-
-
-def _refuse(model: nn.Module, reason: str) -> UnsupportedModelError:
-    name, supported = (
-        _host_class(type(model)).__name__,
-        ", ".join(host.name for host in _list_hosts()),
-    )
-    return UnsupportedModelError(f"Cannot sparsify {name}: {reason}. Supported: {supported}.")
 
 
 def _settle(
@@ -206,7 +139,7 @@ def densify(model: Model) -> Model:
         The same object.
     """
     for module in model.modules():
-        change_class(module, _host_class(type(module)))
+        change_class(module, find_host_class(type(module)))
         for name in ("pruning", "forwards", "saves_memory", "_bias_cache"):
             module.__dict__.pop(name, None)
     return model
@@ -262,13 +195,13 @@ def _find_some_stages(model: nn.Module) -> list[Any]:
 
 def list_blocks(model: nn.Module) -> list[list[Any]]:
     """The blocks that can be pruned of every stage of a sparsified model, in network order."""
-    host = _find_host(model)
+    host = find_host(model)
     return [host.list_blocks(stage) for stage in find_stages(model)]
 
 
 def list_dense(model: nn.Module) -> list[nn.Module]:
     """The modules inside the stages of a sparsified model that run on every token."""
-    host = _find_host(model)
+    host = find_host(model)
     return [module for stage in find_stages(model) for module in host.list_dense(stage)]
 
 
@@ -279,7 +212,7 @@ def get_depths(model: nn.Module) -> tuple[int, ...]:
 
 def get_token_grids(model: nn.Module, image_size: tuple[int, int]) -> list[tuple[int, int]]:
     """(H, W) tokens of every stage of a sparsified model for (img_h, img_w) pixels."""
-    return _find_host(model).find_token_grids(model, image_size)
+    return find_host(model).find_token_grids(model, image_size)
 
 
 def settle_size(model: nn.Module, image_size: tuple[int, int]) -> None:
@@ -291,7 +224,7 @@ def settle_size(model: nn.Module, image_size: tuple[int, int]) -> None:
         model: a sparsified model, changed for good.
         image_size: (img_h, img_w) pixels.
     """
-    _find_host(model).settle_size(model, image_size)
+    find_host(model).settle_size(model, image_size)
 
 
 @contextmanager
@@ -308,22 +241,12 @@ def host_form(model: nn.Module, fused: bool = True) -> Iterator[None]:
 
 def use_fused_attention(model: nn.Module, fused: bool) -> AbstractContextManager[None]:
     """Make the host's own attention fused, or not, inside a ``with`` block, where it has both."""
-    return _find_host(model).use_fused_attention(model, fused)
-
-
-def _host_class(cls: type) -> type:
-    if SparseModel in cls.__bases__:
-        cls = cls.__bases__[1]
-    for host in _list_hosts():
-        for old, new in host.sparse_classes.items():
-            if cls is new:
-                return old
-    return cls
+    return find_host(model).use_fused_attention(model, fused)
 
 
 @cache
 def _make_sparse_model_class(host_class: type) -> type:
-    return type(f"Sparse{host_class.__name__}", (SparseModel, host_class), {})
+    return type(f"Sparse{host_class.__name__}", (SparseModel, host_class), {HOST_CLASS: host_class})
 
 
 def _rebuild_sparse_model(host_class: type) -> Any:

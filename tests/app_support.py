@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from app import networks
 from app.config import Config
-from app.engine import Engine
-from sparsevit import zoo
+from app.engine.engine import Engine
+from sparsevit import networks
 from sparsevit.data.streets import CLASS_NAMES, PALETTE
+from sparsevit.networks import ModelInfo
+from sparsevit.networks.segmenter import Segmenter, SegmenterConfig, save_segmenter
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import (
     Frontier,
@@ -26,8 +27,6 @@ from sparsevit.search import (
 )
 from sparsevit.search.frontier import find_winner
 from sparsevit.search.run import FRONTIER_FILE
-from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
-from sparsevit.zoo import ModelInfo
 
 DEPTHS = (2, 2, 4, 2)
 
@@ -101,7 +100,7 @@ def serve(home: Path) -> Iterator[tuple[str, Engine]]:
 def offer_few_networks(home: Path) -> Iterator[None]:
     """The zoo has only the networks of :func:`write_home`, and a list as it is when complete."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", home)
+        patch.setattr(networks, "CHECKPOINT_FOLDER", home)
         patch.setattr(networks, "list_models", lambda: INFOS)
         yield
 
@@ -109,7 +108,7 @@ def offer_few_networks(home: Path) -> Iterator[None]:
 @contextmanager
 def serve_engine(engine: Engine) -> Iterator[tuple[str, Any]]:
     """The whole page of an engine, which may not have started: (address, gr.Blocks)."""
-    from app.ui import build_demo, launch_options
+    from app.page.ui import build_demo, launch_options
 
     demo = build_demo(engine).queue(max_size=engine.config.max_queue)
     _, url, _ = demo.launch(

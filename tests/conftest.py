@@ -56,16 +56,18 @@ def home(tmp_path_factory):
 
     folder = write_home(tmp_path_factory.mktemp("home"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparsevit.zoo.CHECKPOINT_FOLDER", folder)
+        patch.setattr("sparsevit.networks.CHECKPOINT_FOLDER", folder)
         for limit in ("MAX_OTHER_LOAD", "MAX_SPREAD", "MAX_BEYOND_IDEAL"):
-            patch.setattr(f"sparsevit.latency.{limit}", math.inf)  # whatever else runs beside us
+            patch.setattr(
+                f"sparsevit.measure.latency.{limit}", math.inf
+            )  # whatever else runs beside us
         yield folder
 
 
 @pytest.fixture
 def doubt_load(monkeypatch):
     """The load of other programs counts, as it does outside tests."""
-    monkeypatch.setattr("sparsevit.latency.MAX_OTHER_LOAD", 0.05)
+    monkeypatch.setattr("sparsevit.measure.latency.MAX_OTHER_LOAD", 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def engine(home):
     from app_support import INFOS, make_engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.networks.list_models", lambda: INFOS)
+        patch.setattr("app.engine.models.list_models", lambda: INFOS)
         yield make_engine(home)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from sparsevit.data.segment_map import Segment, SegmentMap
 from sparsevit.tasks.palette import choose_palette
-from sparsevit.tasks.segments import Segment, SegmentMap, SegmentsTask
+from sparsevit.tasks.segments import SegmentsTask
 
 NAMES = ("sky", "road", "car")
 PANOPTIC = SegmentsTask(NAMES, choose_palette(NAMES), "panoptic", lambda output, size: output)

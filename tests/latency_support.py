@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import pytest
 from torch import nn
 
-from sparsevit import latency, load
+from sparsevit.core.stage import runs_as_host
+from sparsevit.measure import latency, load
 from sparsevit.patch import get_sparsity
-from sparsevit.stage import runs_as_host
 
 #: The first runs of each form take so many times as long.
 COLD, COLD_RUNS = 100, 2

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from app_support import DEPTHS, INFOS, search_slowly
 
-from app.handlers import Handlers
-from app.newest import Superseded
-from app.panel import make_panel
-from app.session import Session
-from sparsevit.tradeoff import SizeComparison, SizePoint
-from sparsevit.transforms import load_image
+from app.engine.newest import Superseded
+from app.page.handlers import Handlers
+from app.page.panel import make_panel
+from app.page.session import Session
+from sparsevit.data.reader import load_image
+from sparsevit.inspect.sizes import SizeComparison, SizePoint
 
 
 class FakeEngine:

@@ -15,13 +15,13 @@ import torch
 from training_support import MODEL, PALETTE
 
 from sparsevit import SparsitySchedule, sparsify
-from sparsevit.latency import LatencyStats
+from sparsevit.measure.latency import LatencyStats
+from sparsevit.networks import LoadedModel
+from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_sparsity
 from sparsevit.schedule import ADAPTATION_CHOICES, num_pairs
 from sparsevit.search.predictor import LatencyPredictor, PredictorKey
-from sparsevit.segmenter import Segmenter
 from sparsevit.tasks.semantic import SemanticTask
-from sparsevit.zoo import LoadedModel
 
 DEPTHS = (2, 1, 4, 1)
 
@@ -105,7 +105,7 @@ def known_latency(monkeypatch: pytest.MonkeyPatch) -> None:
     """All timings of a search are made up, and the network is not run for them."""
     monkeypatch.setattr(make_loaded().module, "forward", lambda images: None)
     monkeypatch.setattr(LoadedModel, "count_fixed_macs", lambda loaded, size: 0)
-    monkeypatch.setattr("sparsevit.load._read_busy", lambda: None)
+    monkeypatch.setattr("sparsevit.measure.load._read_busy", lambda: None)
     monkeypatch.setattr("sparsevit.search.predictor.time_interleaved", fake_timer)
 
 

@@ -10,10 +10,10 @@ import torch
 
 from sparsevit import sparsify
 from sparsevit.data.labelled import Sample
-from sparsevit.segmenter import Segmenter, SegmenterConfig
+from sparsevit.networks import LoadedModel
+from sparsevit.networks.segmenter import Segmenter, SegmenterConfig
 from sparsevit.studies.subject import Subject, make_subject
 from sparsevit.tasks.semantic import SemanticTask
-from sparsevit.zoo import LoadedModel
 
 CONFIG = SegmenterConfig(
     class_names=("sky", "road", "car"),

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from latency_support import pace
 
-from sparsevit.analysis import analyze, measure, prepare_image
-from sparsevit.dense import DENSE_FORMS
+from sparsevit.inspect.photo import analyze, measure, prepare_image
+from sparsevit.measure.dense import DENSE_FORMS
+from sparsevit.networks import load_model
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import ScheduleError, SparsitySchedule
-from sparsevit.zoo import load_model
 
 
 def test_an_analysis_leaves_the_schedule(home, monkeypatch):

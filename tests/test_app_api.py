@@ -9,8 +9,8 @@ from app_support import schedule, write_photo
 from view_support import check_windows, find_yellow
 
 from app.api import Api
-from app.panel import list_presets, make_panel, read_panel
-from sparsevit.vis import compute_map
+from app.page.panel import list_presets, make_panel, read_panel
+from sparsevit.draw.masks import compute_map
 
 
 def test_the_panel_says_grids_windows_and_schedule(engine):

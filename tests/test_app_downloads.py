@@ -16,8 +16,8 @@ from playwright.sync_api import expect
 from safetensors.torch import save_file
 
 from app.api import Api
-from app.panel import make_panel
-from sparsevit import zoo
+from app.page.panel import make_panel
+from sparsevit import networks
 
 SWIN = "timm/swin_tiny_patch4_window7_224.ms_in1k"
 OTHER_SWIN = "timm/swin_small_patch4_window7_224.ms_in1k"
@@ -49,7 +49,7 @@ def _make_tiny_swin(architecture, **options):
 def hub(engine, tmp_path, monkeypatch):
     """A stand-in for the Hugging Face hub, and a network small enough to come from it."""
     monkeypatch.setattr(timm, "create_model", _make_tiny_swin)
-    monkeypatch.setattr(zoo.hub, "_TOLD_EVERY_S", 0.0)
+    monkeypatch.setattr(networks.hub, "_TOLD_EVERY_S", 0.0)
     folder = tmp_path / "weights"
     folder.mkdir()
     weights = _make_tiny_swin("", img_size=1024, strict_img_size=False).state_dict()
@@ -99,7 +99,7 @@ def test_a_download_that_fails_is_one_sentence_and_loses_nothing(
     assert tab.session.result.task.name == "classification"
     assert len(tab.messages) == 1
     hub.mood = 503  # kept on the disk from now on
-    assert zoo.load_model(SWIN).name == SWIN
+    assert networks.load_model(SWIN).name == SWIN
 
 
 def test_a_download_that_stalls_is_one_sentence(tab, hub, monkeypatch):

@@ -15,19 +15,18 @@ import torch
 from app_support import DEPTHS, make_config, make_engine, schedule, write_home, write_photo
 from PIL import Image
 
-from app import engine as engine_module
-from app import views as views_folder
 from app.config import parse_args
-from app.engine import Engine
-from app.networks import Networks
-from app.newest import Superseded
-from app.records import Settings, fit_schedule
-from app.views.headline import show_headline
-from sparsevit.dense import DENSE_FORMS
+from app.engine import engine as engine_module
+from app.engine.engine import Engine
+from app.engine.models import Networks
+from app.engine.newest import Superseded
+from app.engine.records import Settings, fit_schedule
+from app.page.headline import show_headline
+from sparsevit.core.stage import runs_as_host
+from sparsevit.data.reader import ImageError
+from sparsevit.measure.dense import DENSE_FORMS
+from sparsevit.networks import ModelError, load_model
 from sparsevit.schedule import ScheduleError, SparsitySchedule
-from sparsevit.stage import runs_as_host
-from sparsevit.transforms import ImageError
-from sparsevit.zoo import ModelError, load_model
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def test_starts_with_a_measured_result(engine):
 
 def test_what_was_taken_of_a_checkpoint_is_logged_once(home, monkeypatch, caplog):
     loaded = replace(load_model("small"), note="Took state_dict_ema of w.pth.")
-    monkeypatch.setattr("app.networks.load_model", lambda *args: loaded)
+    monkeypatch.setattr("app.engine.models.load_model", lambda *args: loaded)
     networks = Networks(make_config(home))
     assert networks.get("small") is networks.get("small") is loaded
     assert [record.getMessage() for record in caplog.records] == [loaded.note]
@@ -259,10 +258,11 @@ def test_names_what_is_wrong(engine, tmp_path):
 
 
 def test_the_engine_and_the_pictures_do_without_gradio():
-    files = Path(views_folder.__path__[0]).glob("*.py")
-    views = ", ".join(f"app.views.{file.stem}" for file in files)
-    code = f"import sys, app.engine, app.panel, {views}; print('gradio' in sys.modules)"
-    root = Path(engine_module.__file__).resolve().parent.parent
+    root = Path(engine_module.__file__).resolve().parents[2]
+    views = ", ".join(
+        f"app.tabs.{file.parent.name}.view" for file in root.glob("app/tabs/*/view.py")
+    )
+    code = f"import sys, app.engine.engine, app.page.panel, {views}; print('gradio' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120
     )
@@ -312,7 +312,7 @@ def test_a_dense_timing_of_a_busy_machine_is_no_estimate(engine):
     settings = replace(engine.first.settings, short_side=96)
     result = engine.analyze(engine.first.photo, settings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparsevit.latency.explain_doubt", lambda *_: "this machine is busy")
+        patch.setattr("sparsevit.measure.latency.explain_doubt", lambda *_: "this machine is busy")
         list(engine.measure(result, 1))
     assert engine.analyze(engine.first.photo, settings).guess_ms is None
 
@@ -333,7 +333,7 @@ def test_a_first_estimate_needs_a_dense_timing_of_the_same_size(engine, monkeypa
     assert "measuring…" in show_headline(new, 5)
     (measured,) = engine.measure(new, 1)
     known = engine.analyze(engine.first.photo, settings)
-    monkeypatch.setattr("app.engine.explain_doubt", lambda *_: "this machine is busy")
+    monkeypatch.setattr("app.engine.engine.explain_doubt", lambda *_: "this machine is busy")
     assert engine.analyze(engine.first.photo, settings).guess_ms is None
     assert known.guess_ms == (measured.analysis.latency.dense.median_ms, known.analysis.forward_ms)
     headline = show_headline(replace(known, guess_ms=(90.0, 50.0)), 5)

@@ -15,10 +15,10 @@ from app_support import make_config, serve, wait_until, write_photo
 from gradio_client import Client, handle_file
 from page_support import Tab
 
-from app import engine as engine_module
 from app.api import Api
-from app.panel import make_panel
-from sparsevit.stage import PruningStage
+from app.engine import engine as engine_module
+from app.page.panel import make_panel
+from sparsevit.core.stage import PruningStage
 
 
 @pytest.fixture

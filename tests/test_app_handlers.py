@@ -11,14 +11,14 @@ import torch
 from app_support import INFOS, schedule, write_photo
 from page_support import Page
 
-from app.panel import read_panel
-from app.records import Settings
-from app.screen import OUTPUTS
-from app.session import MOST_RETRIES, TABS
-from app.views.takeaway import make_address
+from app.engine.records import Settings
+from app.page.panel import read_panel
+from app.page.screen import OUTPUTS
+from app.page.session import MOST_RETRIES, TABS
+from app.tabs.takeaway.view import make_address
+from sparsevit.networks import ModelError
+from sparsevit.networks.segmenter import CheckpointError
 from sparsevit.schedule import ScheduleError
-from sparsevit.segmenter import CheckpointError
-from sparsevit.zoo import ModelError
 
 
 def test_a_moved_slider_shows_masks_and_agreement_before_the_latency(page):

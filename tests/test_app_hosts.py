@@ -12,17 +12,17 @@ from hub_support import serve_hub
 from huggingface_hub import constants
 from page_support import Page, Tab
 
-from app import handlers as handlers_module
-from app import tabs_search as tabs_module
 from app.api import Api
-from app.screen import list_choices
-from app.session import TABS
-from app.tabs_search import SearchHandlers
-from app.video import FrameRunner, Tally
-from app.views.headline import show_headline
-from app.views.video import make_frame
+from app.page import handlers as handlers_module
+from app.page.headline import show_headline
+from app.page.screen import list_choices
+from app.page.session import TABS
+from app.tabs.search import handlers as tabs_module
+from app.tabs.search.handlers import SearchHandlers
+from app.tabs.video.clip import FrameRunner, Tally
+from app.tabs.video.view import make_frame
+from sparsevit.networks import LoadedModel, hf_list
 from sparsevit.search.predictor import build_predictor
-from sparsevit.zoo import LoadedModel, hf_list
 
 LISTED = "hf/facebook/mask2former-swin-tiny-coco-panoptic"
 SOME = tuple({task: (name, make, task) for name, make, task in KINDS}.values())  # one a task

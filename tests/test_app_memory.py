@@ -11,10 +11,10 @@ import pytest
 from app_support import write_photo
 from gradio_client import Client, handle_file
 
-from app.panel import make_panel
-from app.records import Photo, Result
-from app.session import Session
-from app.ui import build_demo, launch_options
+from app.engine.records import Photo, Result
+from app.page.panel import make_panel
+from app.page.session import Session
+from app.page.ui import build_demo, launch_options
 
 VISITORS, PHOTOS, MOVES = 2, 5, 2
 HISTORY_PHOTOS = 4  # as many as a session keeps for its history

@@ -10,14 +10,14 @@ import torch
 from app_support import make_frontier, schedule, search_slowly, wait_until, write_photo
 from page_support import Page
 
-from app import tabs_search as tabs_module
 from app.api import Api
-from app.panel import make_panel, read_panel
-from app.records import Settings
-from app.search import begin_search, find_shipped, make_storage, read_search
-from app.session import Session
-from app.tabs_search import SearchHandlers
-from app.turns import TurnLock
+from app.engine.records import Settings
+from app.engine.search import begin_search, find_shipped, make_storage, read_search
+from app.engine.turns import TurnLock
+from app.page.panel import make_panel, read_panel
+from app.page.session import Session
+from app.tabs.search import handlers as tabs_module
+from app.tabs.search.handlers import SearchHandlers
 from sparsevit.search import SearchError, read_frontier
 
 
@@ -273,7 +273,7 @@ def test_a_page_that_is_loaded_again_can_resume_its_search(tab):
 @pytest.fixture
 def shipped(monkeypatch, tmp_path):
     """A frontier that ships with the network "small"."""
-    monkeypatch.setattr("sparsevit.zoo.CHECKPOINT_FOLDER", tmp_path)
+    monkeypatch.setattr("sparsevit.networks.CHECKPOINT_FOLDER", tmp_path)
     frontier = make_frontier(metric="mIoU", data="street scenes", size=(512, 1024))
     frontier.save(tmp_path / "small.frontier.json")
     return frontier

@@ -15,9 +15,9 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from app.api import Api
-from app.components import PictureOutput
-from app.panel import make_panel
-from sparsevit.transforms import load_image
+from app.page.components import PictureOutput
+from app.page.panel import make_panel
+from sparsevit.data.reader import load_image
 
 PROGRAMS = {
     "models",

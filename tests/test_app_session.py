@@ -9,9 +9,9 @@ import numpy as np
 from app_support import schedule, write_photo
 from page_support import Page
 
-from app import handlers as handlers_module
-from app.panel import read_panel
-from app.session import Session
+from app.page import handlers as handlers_module
+from app.page.panel import read_panel
+from app.page.session import Session
 from sparsevit.tasks.features import Features
 
 

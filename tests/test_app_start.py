@@ -15,12 +15,12 @@ from gradio_client import Client, handle_file
 from page_support import Page
 from playwright.sync_api import expect
 
-from app.engine import Engine
-from app.launch import serve
-from app.panel import announce_panel, is_waiting
-from app.session import Session
-from app.ui import show_first
-from sparsevit.transforms import ImageError
+from app.engine.engine import Engine
+from app.page.launch import serve
+from app.page.panel import announce_panel, is_waiting
+from app.page.session import Session
+from app.page.ui import show_first
+from sparsevit.data.reader import ImageError
 
 ENTRY = Path(__file__).resolve().parent.parent / "app.py"
 

@@ -9,15 +9,15 @@ import torch
 from app_support import write_photo
 from typer.testing import CliRunner
 
-from sparsevit import bench
-from sparsevit.bench import compare_reports, find_ops_ms, run_bench
 from sparsevit.cli import cli
-from sparsevit.end_to_end import STEPS, time_photo
-from sparsevit.latency import WARMUP_RUNS
+from sparsevit.data.reader import load_image
+from sparsevit.inspect.end_to_end import STEPS, time_photo
+from sparsevit.measure import bench
+from sparsevit.measure.bench import compare_reports, find_ops_ms, run_bench
+from sparsevit.measure.latency import WARMUP_RUNS
+from sparsevit.networks import load_model
 from sparsevit.patch import get_depths, get_sparsity, is_sparse, sparsify
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.transforms import load_image
-from sparsevit.zoo import load_model
 
 
 def _run(*arguments):

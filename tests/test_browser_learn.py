@@ -8,10 +8,10 @@ from browser_support import expect_no_clipping, wait_two_frames
 from playwright.sync_api import expect
 from view_support import serve_view
 
-from app.views.learn import make_learn
-from app.views.photo import make_photo
-from sparsevit import zoo
-from sparsevit.steps import trace_block
+from app.page.photo import make_photo
+from app.tabs.learn.view import make_learn
+from sparsevit import networks
+from sparsevit.inspect.block import trace_block
 
 TITLES = (
     "1. Cut the photo into windows",
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.ui
 @pytest.fixture(scope="module")
 def traced(engine):
     """The result, and the steps of its second and eighth block: a shifted one, and a late one."""
-    result, loaded = engine.first, zoo.load_model("small")
+    result, loaded = engine.first, networks.load_model("small")
     return result, [
         trace_block(loaded, result.analysis.prepared, schedule(0.6), stage, block)
         for stage, block in ((0, 1), (2, 3))

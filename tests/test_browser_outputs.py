@@ -11,14 +11,15 @@ from browser_support import expect_no_clipping
 from playwright.sync_api import expect
 from view_support import serve_view
 
-from app.records import Photo, Result, Settings, Truth
-from app.views.common import encode_jpeg
-from app.views.drawings import UNKNOWN
-from app.views.outputs import make_outputs
+from app.engine.records import Photo, Result, Settings, Truth
+from app.page.common import encode_jpeg
+from app.tabs.outputs.drawings import UNKNOWN
+from app.tabs.outputs.view import make_outputs
+from sparsevit.data.segment_map import Segment, SegmentMap
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import Features, FeaturesTask
-from sparsevit.tasks.segments import Segment, SegmentMap, SegmentsTask
+from sparsevit.tasks.segments import SegmentsTask
 from sparsevit.tasks.semantic import SemanticTask
 
 SKY, ROAD, CAR = range(3)

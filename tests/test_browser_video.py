@@ -11,10 +11,10 @@ from browser_support import expect_no_clipping
 from playwright.sync_api import expect
 from view_support import serve_demo
 
-from app.records import Settings
-from app.session import Session
-from app.tabs_video import add_video_tab
-from app.video import FrameRunner, make_example
+from app.engine.records import Settings
+from app.page.session import Session
+from app.tabs.video.clip import FrameRunner, make_example
+from app.tabs.video.handlers import add_video_tab
 
 DENSE = "Set dense"  # stands for a move of the page's sliders
 
@@ -49,7 +49,7 @@ def open_page(new_page, url):
 
 def test_a_busy_machine_is_named_in_place_of_a_speed_up(open_page, monkeypatch):
     busy = "this machine is busy: other programs used 38 % of its CPUs"
-    monkeypatch.setattr("app.video.explain_doubt", lambda *_: busy)
+    monkeypatch.setattr("app.tabs.video.clip.explain_doubt", lambda *_: busy)
     page = open_page()
     page.get_by_role("button", name="Start").click()
     speedup = page.locator(".sv-vid-numbers div", has_text="Speed-up")

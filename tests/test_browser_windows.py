@@ -13,11 +13,11 @@ from PIL import Image
 from playwright.sync_api import expect
 from view_support import find_yellow, read_windows, serve_view
 
-from app.records import Settings
-from app.views.photo import make_photo
-from app.views.windows import make_windows
-from sparsevit.vis import compute_map
-from sparsevit.windows import map_tokens_to_windows
+from app.engine.records import Settings
+from app.page.photo import make_photo
+from app.tabs.windows.view import make_windows
+from sparsevit.core.windows import map_tokens_to_windows
+from sparsevit.draw.masks import compute_map
 
 # Blue less red at the centre of every token of a grid over the picture of 512 x 256.
 BLUENESS = """([rows, columns]) => {

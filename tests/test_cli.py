@@ -9,17 +9,17 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from sparsevit import zoo
+from sparsevit import networks
 from sparsevit.cli import cli
 from sparsevit.cli.common import split_schedules
 from sparsevit.data.streets import CLASS_NAMES, PALETTE
-from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
+from sparsevit.networks.segmenter import Segmenter, SegmenterConfig, save_segmenter
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A folder with a photo, and a small checkpoint under the name "small"."""
-    monkeypatch.setattr(zoo, "CHECKPOINT_FOLDER", tmp_path)
+    monkeypatch.setattr(networks, "CHECKPOINT_FOLDER", tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("SPARSEVIT_DEVICE", "cpu")
     monkeypatch.chdir(tmp_path)
@@ -98,7 +98,7 @@ def test_running_out_of_memory_is_one_sentence(home, monkeypatch, error):
     def run_out(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("sparsevit.analysis.prepare_image", run_out)
+    monkeypatch.setattr("sparsevit.inspect.photo.prepare_image", run_out)
     result = _run_small("photo.png")
     assert result.exit_code == 2
     assert result.stderr.strip() == "Error: Out of memory; try a smaller --size or --batch."
@@ -108,7 +108,7 @@ def test_a_fault_of_ours_is_not_hidden(home, monkeypatch):
     def break_down(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("sparsevit.analysis.prepare_image", break_down)
+    monkeypatch.setattr("sparsevit.inspect.photo.prepare_image", break_down)
     assert isinstance(_run_small("photo.png").exception, KeyError)
 
 
@@ -190,7 +190,7 @@ def test_eval_s_split_and_name_follow_the_data(home, monkeypatch, spec, split, n
     def open_nothing(*arguments: object, **_: object) -> None:
         asked.append(arguments)
 
-    monkeypatch.setattr("sparsevit.data.sources.open_pictures", open_nothing)
+    monkeypatch.setattr("sparsevit.evaluation.sources.open_pictures", open_nothing)
     monkeypatch.setattr(
         "sparsevit.evaluation.evaluate_sizes",
         lambda *_, **options: [{"data": options["data_name"]}],

@@ -29,9 +29,9 @@ from hf_support import (
 from typer.testing import CliRunner
 
 from sparsevit.cli import cli
-from sparsevit.data.sources import open_pictures
 from sparsevit.evaluation import evaluate_sizes
-from sparsevit.zoo import load_model
+from sparsevit.evaluation.sources import open_pictures
+from sparsevit.networks import load_model
 
 #: Folders whose names say the task: how a network of masks is told what it is for.
 NETWORKS: dict[str, Any] = {

@@ -11,7 +11,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 
 import sparsevit
-from sparsevit.compiling import compile_rest
+from sparsevit.accel.compiling import compile_rest
 
 
 def test_the_rest_is_compiled_once_for_all_schedules() -> None:

@@ -21,7 +21,13 @@ from typer.testing import CliRunner
 
 import sparsevit
 from sparsevit.cli import cli
-from sparsevit.convert import ConvertError, Inert, SwinShape, convert_checkpoint, read_inert
+from sparsevit.networks.convert import (
+    ConvertError,
+    Inert,
+    SwinShape,
+    convert_checkpoint,
+    read_inert,
+)
 
 WINDOW, DEPTHS, HEADS, DIM = 4, (2, 2, 2), (1, 2, 4), 8
 

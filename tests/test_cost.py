@@ -9,7 +9,7 @@ from timm.models.swin_transformer import SwinTransformer
 
 import sparsevit
 from sparsevit import SparsitySchedule
-from sparsevit.cost import BlockCost, CostReport, count_fixed_macs, count_flops, count_macs
+from sparsevit.measure.cost import BlockCost, CostReport, count_fixed_macs, count_flops, count_macs
 from sparsevit.patch import host_form
 
 

@@ -12,9 +12,9 @@ from oracle import count_kept, list_windows, mask_tokens, rank, relative_error, 
 from torch import Tensor
 
 import sparsevit
-from sparsevit import patch
-from sparsevit.cost import count_fixed_macs, count_macs
-from sparsevit.latency import measure_latency
+from sparsevit.hosts import registry
+from sparsevit.measure.cost import count_fixed_macs, count_macs
+from sparsevit.measure.latency import measure_latency
 from sparsevit.schedule import SparsitySchedule
 
 SCHEDULE = ((0.5,), (0.2, 0.6))
@@ -24,7 +24,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "custom_host.py"
 @pytest.fixture(scope="module")
 def example() -> Any:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(patch, "_registered", [])
+        monkeypatch.setattr(registry, "_registered", [])
         spec = importlib.util.spec_from_file_location("custom_host", EXAMPLE)
         assert spec is not None
         assert spec.loader is not None
@@ -89,11 +89,11 @@ def test_everything_else_works_on_it(net: Any) -> None:
 def test_a_host_is_known_once_it_is_registered(
     example: ModuleType, net: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patch, "_registered", [])
+    monkeypatch.setattr(registry, "_registered", [])
     with pytest.raises(sparsevit.UnsupportedModelError, match="WindowNet"):
         sparsevit.sparsify(net)
     host = example.WindowNetHost()
     sparsevit.register_host(host)
     sparsevit.register_host(host)
     sparsevit.sparsify(net)
-    assert patch._registered == [host]
+    assert registry._registered == [host]

@@ -14,19 +14,20 @@ from search_support import DEPTHS, KnownJudge, make_predictor
 from studies_support import Pictures, load_toy, make_toy_subject
 from torch import nn
 
-from sparsevit import bench, end_to_end
-from sparsevit.bench import run_bench
-from sparsevit.dense import DENSE_FORMS, as_dense, choose_dense, make_runs
-from sparsevit.end_to_end import time_photo
 from sparsevit.evaluation import add_latency, evaluate_sizes
-from sparsevit.latency import WARMUP_RUNS, measure_latency, refine_latency
+from sparsevit.inspect import end_to_end
+from sparsevit.inspect.end_to_end import time_photo
+from sparsevit.measure import bench
+from sparsevit.measure.bench import run_bench
+from sparsevit.measure.dense import DENSE_FORMS, as_dense, choose_dense, make_runs
+from sparsevit.measure.latency import WARMUP_RUNS, measure_latency, refine_latency
+from sparsevit.networks import LoadedModel
 from sparsevit.patch import set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import SearchSettings, search_steps
 from sparsevit.search.predictor import build_predictor
 from sparsevit.studies.measure import score_variants, time_measured
 from sparsevit.studies.subject import make_dense, make_pruned
-from sparsevit.zoo import LoadedModel
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ import pytest
 from app_support import make_config, schedule, serve, write_home, write_photo
 from gradio_client import Client, handle_file
 
-import app.ui  # noqa: F401  (gradio must not meet the stand-in below)
-from app.panel import make_panel
-from app.records import Settings
-from sparsevit import zoo
+import app.page.ui  # noqa: F401  (gradio must not meet the stand-in below)
+from app.engine.records import Settings
+from app.page.panel import make_panel
+from sparsevit import networks
+from sparsevit.networks import ModelError
 from sparsevit.schedule import ScheduleError
-from sparsevit.zoo import ModelError
 
 DEPLOY = Path(__file__).resolve().parent.parent / "docs" / "deploy"
 
@@ -155,7 +155,7 @@ def _pickle(value):
 @pytest.fixture
 def zero(tmp_path, monkeypatch):
     home = write_home(tmp_path)
-    monkeypatch.setattr(zoo, "CHECKPOINT_FOLDER", home)
+    monkeypatch.setattr(networks, "CHECKPOINT_FOLDER", home)
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lambda duration: _lend))
     spec = importlib.util.spec_from_file_location("zero_gpu", DEPLOY / "zero_gpu.py")
     module = importlib.util.module_from_spec(spec)

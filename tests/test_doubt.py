@@ -11,11 +11,11 @@ from app_support import write_photo
 from latency_support import set_load
 from typer.testing import CliRunner
 
-from sparsevit.analysis import analyze, prepare_image
 from sparsevit.cli import cli
-from sparsevit.latency import LatencyReport, LatencyStats
-from sparsevit.report import print_result
-from sparsevit.zoo import load_model
+from sparsevit.cli.report import print_result
+from sparsevit.inspect.photo import analyze, prepare_image
+from sparsevit.measure.latency import LatencyReport, LatencyStats
+from sparsevit.networks import load_model
 
 BUSY = "this machine is busy: other programs used 38 % of its CPUs"
 WARNING = f"Warning: {BUSY}, so these latencies are not worth quoting."

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from sparsevit import is_sparse, sparsify
 from sparsevit.data.labelled import DataError, Sample
 from sparsevit.data.pictures import DataWarning
+from sparsevit.data.reader import resize_image
 from sparsevit.evaluation import (
     add_latency,
     evaluate,
@@ -24,10 +25,9 @@ from sparsevit.evaluation import (
     timing,
     wrap_segmenter,
 )
-from sparsevit.latency import LatencyStats
+from sparsevit.measure.latency import LatencyStats
+from sparsevit.networks.segmenter import Segmenter, SegmenterConfig
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.segmenter import Segmenter, SegmenterConfig
-from sparsevit.transforms import resize_image
 
 CLASSES = ("sky", "road", "car")
 VOID = 3

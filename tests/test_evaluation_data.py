@@ -27,7 +27,7 @@ from sparsevit.data.coco import InstanceFolder, PanopticFolder
 from sparsevit.data.labelled import DataError, LabelledFolder
 from sparsevit.data.photos import ClassFolder, PhotoFolder
 from sparsevit.data.pictures import DataWarning
-from sparsevit.data.sources import open_pictures
+from sparsevit.evaluation.sources import open_pictures
 from sparsevit.tasks import Task
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import FeaturesTask

@@ -10,6 +10,7 @@ from torchmetrics.functional.detection import panoptic_quality
 
 from sparsevit.data.coco import InstancePhoto, PanopticPhoto
 from sparsevit.data.photos import ClassPhoto, Photo
+from sparsevit.data.segment_map import SegmentMap
 from sparsevit.evaluation.scorers import (
     AgreementScorer,
     ClassificationScorer,
@@ -18,7 +19,6 @@ from sparsevit.evaluation.scorers import (
 )
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import Features, FeaturesTask
-from sparsevit.tasks.segments import SegmentMap
 
 IMAGE = np.zeros((1, 1, 3), np.uint8)
 

@@ -8,7 +8,7 @@ from oracle import make_dense, relative_error
 from torch import Tensor, nn
 
 import sparsevit
-from sparsevit.graphs import GraphedModel
+from sparsevit.accel.graphs import GraphedModel
 from sparsevit.patch import get_sparsity, set_sparsity
 
 

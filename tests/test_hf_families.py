@@ -20,10 +20,10 @@ from transformers.models.maskformer.modeling_maskformer_swin import (
 )
 
 import sparsevit
-from sparsevit.cost import count_fixed_macs, count_macs
-from sparsevit.dense import make_runs
+from sparsevit.core.pruning import BlockPlan, Workspace
+from sparsevit.measure.cost import count_fixed_macs, count_macs
+from sparsevit.measure.dense import make_runs
 from sparsevit.patch import get_token_grids, host_form
-from sparsevit.pruning import BlockPlan, Workspace
 from sparsevit.schedule import SparsitySchedule
 
 

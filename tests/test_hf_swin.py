@@ -24,8 +24,8 @@ from transformers import (
 )
 
 import sparsevit
-from sparsevit.cost import count_fixed_macs, count_macs
-from sparsevit.dense import make_runs
+from sparsevit.measure.cost import count_fixed_macs, count_macs
+from sparsevit.measure.dense import make_runs
 from sparsevit.patch import get_token_grids, host_form
 from sparsevit.schedule import SparsitySchedule
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from transformers import SwinConfig, SwinModel
 
 import sparsevit
-from sparsevit import pruning
+from sparsevit.core import pruning
+from sparsevit.core.stage import PruningStage
 from sparsevit.patch import get_token_grids, list_blocks
-from sparsevit.stage import PruningStage
 
 #: Of a block: modules that stay silent, those of the attention branch, and those of the MLP's.
 TIMM = (("attn", "attn.attn_drop"), ("attn.qkv", "attn.proj", "norm1"), ("mlp", "norm2"))

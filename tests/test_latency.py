@@ -11,9 +11,9 @@ from latency_support import FakeClock
 from timm.models.swin_transformer import SwinTransformer
 
 import sparsevit
-from sparsevit import latency, load
-from sparsevit.dense import DENSE_FORMS
-from sparsevit.latency import (
+from sparsevit.measure import latency, load
+from sparsevit.measure.dense import DENSE_FORMS
+from sparsevit.measure.latency import (
     LatencyReport,
     LatencyStats,
     describe_device,
@@ -24,8 +24,8 @@ from sparsevit.latency import (
     refine_latency,
     time_interleaved,
 )
-from sparsevit.load import LoadMeter
-from sparsevit.memory import peak_extra_mb
+from sparsevit.measure.load import LoadMeter
+from sparsevit.measure.memory import peak_extra_mb
 from sparsevit.patch import host_form
 
 

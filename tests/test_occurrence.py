@@ -18,13 +18,13 @@ from typer.testing import CliRunner
 from sparsevit.cli import cli
 from sparsevit.data.labelled import DataError, open_data
 from sparsevit.data.pictures import DataWarning
-from sparsevit.data.sources import open_pictures
 from sparsevit.evaluation import evaluate
-from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
+from sparsevit.evaluation.sources import open_pictures
+from sparsevit.networks import load_model
+from sparsevit.networks.segmenter import Segmenter, SegmenterConfig, save_segmenter
 from sparsevit.studies.measure import score_variants
 from sparsevit.studies.subject import make_subject
 from sparsevit.training import TrainConfig, TrainingError, train
-from sparsevit.zoo import load_model
 
 TWO = replace(MODEL, class_names=("rest", "crack"), palette=MODEL.palette[:2])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import sparsevit
-from sparsevit.bundle import find_bundled
+from sparsevit.package.bundle import find_bundled
 
 ROOT = Path(sparsevit.__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -33,7 +33,7 @@ def test_files_are_found_in_a_clone_and_in_a_package(tmp_path, monkeypatch, is_i
     package = tmp_path / "sparsevit"
     home = package / "_bundle" if is_installed else tmp_path
     (home / "checkpoints").mkdir(parents=True)
-    monkeypatch.setattr("sparsevit.bundle.files", lambda name: tmp_path / name)
+    monkeypatch.setattr("sparsevit.package.bundle.files", lambda name: tmp_path / name)
     assert find_bundled("checkpoints") == home / "checkpoints"
 
 

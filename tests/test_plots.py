@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sparsevit.plots import PlotError, draw_plot, plan_plot
+from sparsevit.draw.curves import PlotError, draw_plot, plan_plot
 
 DEVICE = {"device": "a chip", "dtype": "float32", "threads": 2, "batch": 1}
 

@@ -19,7 +19,7 @@ from oracle import (
 from torch import Tensor
 
 import sparsevit
-from sparsevit.scoring import token_magnitudes, window_scores
+from sparsevit.core.scoring import token_magnitudes, window_scores
 
 DEPTHS = (2, 2, 4, 2)
 UNIFORM = ((0.5,), (0.5,), (0.5, 0.5), (0.5,))

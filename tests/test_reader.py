@@ -23,8 +23,8 @@ from sparsevit.data.coco import InstanceFolder, PanopticFolder
 from sparsevit.data.labelled import DataError, LabelledFolder
 from sparsevit.data.photos import ClassFolder, PhotoFolder
 from sparsevit.data.pictures import DataWarning, list_pictures
+from sparsevit.data.reader import list_suffixes
 from sparsevit.training import train
-from sparsevit.transforms import list_suffixes
 
 ORIENTATION = 0x0112
 PHOTO = make_photo(64, 96)

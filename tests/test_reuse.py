@@ -11,8 +11,8 @@ from oracle import make_swin
 from timm_hosts_support import CASES, scramble
 
 import sparsevit
+from sparsevit.core.pruning import Workspace
 from sparsevit.hosts.base import SparseBlock
-from sparsevit.pruning import Workspace
 
 
 def _make_hf(kind: str) -> Any:

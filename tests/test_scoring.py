@@ -4,15 +4,15 @@ import pytest
 import torch
 from oracle import gradient_energy, list_windows, rank, score_windows
 
-from sparsevit.scoring import (
+from sparsevit.core.scoring import (
     SCORES,
     image_gradient_energy,
     rank_windows,
     token_magnitudes,
     window_scores,
 )
-from sparsevit.stage import StageSettings, WindowRanker
-from sparsevit.windows import get_window_grid
+from sparsevit.core.stage import StageSettings, WindowRanker
+from sparsevit.core.windows import get_window_grid
 
 GRIDS = [((4, 4), (2, 2), (0, 0)), ((5, 7), (2, 3), (1, 1)), ((16, 10), (7, 7), (3, 3))]
 

@@ -19,7 +19,7 @@ from search_support import (
 )
 
 from sparsevit import SparsitySchedule
-from sparsevit.latency import LatencyStats
+from sparsevit.measure.latency import LatencyStats
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import ADAPTATION_CHOICES, read_schedule
 from sparsevit.search import (

@@ -19,7 +19,9 @@ from transformers import SwinBackbone, SwinConfig
 
 from sparsevit import SparsitySchedule, sparsify
 from sparsevit.data.labelled import DataError
+from sparsevit.data.reader import ImageError
 from sparsevit.evaluation import evaluate
+from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import ScheduleError
 from sparsevit.search import (
@@ -27,8 +29,6 @@ from sparsevit.search import (
     LabelledJudge,
 )
 from sparsevit.search.prefix import PrefixCache, reuse_stages
-from sparsevit.segmenter import Segmenter
-from sparsevit.transforms import ImageError
 
 
 def parse(value: object) -> SparsitySchedule:

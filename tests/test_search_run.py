@@ -26,12 +26,12 @@ from typer.testing import CliRunner
 
 from sparsevit import SparsitySchedule
 from sparsevit.cli import cli
+from sparsevit.networks.segmenter import Segmenter, save_segmenter
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import read_schedule
 from sparsevit.search import SearchError, SearchSettings, read_frontier, search_steps
 from sparsevit.search import study as study_file
 from sparsevit.search.predictor import read_predictor
-from sparsevit.segmenter import Segmenter, save_segmenter
 from sparsevit.training import interrupts
 
 __all__ = ["known_latency"]

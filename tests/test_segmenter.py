@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sparsevit import densify, sparsify
-from sparsevit.segmenter import (
+from sparsevit.networks.segmenter import (
     CheckpointError,
     Segmenter,
     SegmenterConfig,

@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import (
 )
 
 import sparsevit
-from sparsevit import pruning
+from sparsevit.core import pruning
 from sparsevit.hosts import base, timm_base
 
 #: (img_h, img_w), B: nothing padded, padded at odd places, smaller than a window.

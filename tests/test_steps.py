@@ -6,9 +6,9 @@ import torch
 from oracle import count_kept, list_windows, make_dense, record_blocks
 
 import sparsevit
-from sparsevit.analysis import PreparedImage
-from sparsevit.steps import trace_block
-from sparsevit.zoo import LoadedModel
+from sparsevit.inspect.block import trace_block
+from sparsevit.inspect.photo import PreparedImage
+from sparsevit.networks import LoadedModel
 
 SCHEDULE = ((0.5,), (0.0,), (0.4, 0.7), (0.0,))
 STARTS_LATE = ((0.0,), (0.0,), (0.0, 0.6), (0.0,))

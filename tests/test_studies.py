@@ -14,11 +14,11 @@ from studies_support import CONFIG, Pictures, load_toy, make_toy_subject
 from sparsevit import sparsify
 from sparsevit.data.labelled import DataError
 from sparsevit.evaluation import evaluate, make_iou_metric, read_score
-from sparsevit.latency import LatencyStats
+from sparsevit.measure.latency import LatencyStats
+from sparsevit.networks.segmenter import save_segmenter
 from sparsevit.patch import get_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import Frontier, FrontierError, FrontierPoint
-from sparsevit.segmenter import save_segmenter
 from sparsevit.studies import measure
 from sparsevit.studies.adaptation import compare_adaptation
 from sparsevit.studies.compare import (

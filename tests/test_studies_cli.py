@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from sparsevit.cli import cli
 from sparsevit.data.streets import CLASS_NAMES, PALETTE
-from sparsevit.segmenter import save_segmenter
+from sparsevit.networks.segmenter import save_segmenter
 
 DATA = "streets:710000:2:96x128"
 

@@ -11,10 +11,12 @@ import torch.nn.functional as F
 from studies_support import load_toy, make_toy_subject
 from torch import Tensor
 
-from sparsevit import pruning
+from sparsevit.core import pruning
+from sparsevit.core.pruning import BlockPlan, Workspace
+from sparsevit.core.scoring import token_magnitudes
+from sparsevit.core.windows import get_window_grid
+from sparsevit.networks import LoadedModel
 from sparsevit.patch import find_stages, set_sparsity
-from sparsevit.pruning import BlockPlan, Workspace
-from sparsevit.scoring import token_magnitudes
 from sparsevit.studies import token_stage, tokens
 from sparsevit.studies.token_stage import (
     TokenStage,
@@ -24,8 +26,6 @@ from sparsevit.studies.token_stage import (
     run_merged,
     run_pruned,
 )
-from sparsevit.windows import get_window_grid
-from sparsevit.zoo import LoadedModel
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torchmetrics.functional.detection import panoptic_quality
 
+from sparsevit.data.segment_map import Segment, SegmentMap
 from sparsevit.tasks.features import Features, FeaturesTask
 from sparsevit.tasks.palette import choose_palette, vary_colour
-from sparsevit.tasks.segments import Segment, SegmentMap, SegmentsTask, match_segments
+from sparsevit.tasks.segments import SegmentsTask, match_segments
 
 NAMES = ("road", "car", "person")
 TASK = SegmentsTask(NAMES, choose_palette(NAMES), "panoptic", lambda output, size: output)

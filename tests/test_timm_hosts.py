@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import sparsevit
-from sparsevit import pruning
-from sparsevit.cost import count_fixed_macs, count_macs
+from sparsevit.core import pruning
 from sparsevit.hosts import base, timm_base
+from sparsevit.measure.cost import count_fixed_macs, count_macs
 from sparsevit.schedule import SparsitySchedule
 
 SIZES = [(name, size) for name, case in CASES.items() for size in case.sizes]

@@ -14,15 +14,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import sparsevit
-from sparsevit import bench
-from sparsevit.analysis import prepare_image
-from sparsevit.cost import count_flops, count_macs
-from sparsevit.graphs import GraphedModel
+from sparsevit.accel.graphs import GraphedModel
 from sparsevit.hosts import timm_fitted
+from sparsevit.inspect.block import trace_block
+from sparsevit.inspect.photo import prepare_image
+from sparsevit.measure import bench
+from sparsevit.measure.cost import count_flops, count_macs
+from sparsevit.networks import load_model, timm_networks
+from sparsevit.networks.timm_list import NETWORKS
 from sparsevit.patch import densify, host_form, list_blocks, use_fused_attention
-from sparsevit.steps import trace_block
-from sparsevit.zoo import load_model, timm_networks
-from sparsevit.zoo.timm_list import NETWORKS
 
 Size = tuple[int, int]
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from latency_support import set_load
 
-from sparsevit.analysis import analyze, prepare_image
+from sparsevit.data.reader import resize_image, to_tensor
+from sparsevit.inspect.photo import analyze, prepare_image
+from sparsevit.inspect.sizes import SizeComparison, SizePoint, compare_sizes, find_equal_latency
+from sparsevit.networks import load_model
+from sparsevit.networks.segmenter import load_segmenter
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.segmenter import load_segmenter
-from sparsevit.tradeoff import SizeComparison, SizePoint, compare_sizes, find_equal_latency
-from sparsevit.transforms import resize_image, to_tensor
-from sparsevit.zoo import load_model
 
 
 @pytest.fixture(scope="module")

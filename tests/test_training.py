@@ -16,7 +16,7 @@ from sparsevit import ScheduleError, SparsitySchedule, is_sparse
 from sparsevit.data.batches import Phase
 from sparsevit.data.labelled import DataError
 from sparsevit.evaluation import evaluate
-from sparsevit.segmenter import (
+from sparsevit.networks.segmenter import (
     Segmenter,
     load_segmenter,
     read_info,

@@ -15,7 +15,7 @@ import sparsevit.training
 from sparsevit.cli import cli
 from sparsevit.data.batches import Phase
 from sparsevit.data.labelled import LabelledFolder
-from sparsevit.segmenter import Segmenter, load_segmenter, read_config, save_segmenter
+from sparsevit.networks.segmenter import Segmenter, load_segmenter, read_config, save_segmenter
 from sparsevit.training import Progress, TrainConfig
 from sparsevit.training import train as real_train
 

@@ -10,7 +10,7 @@ import torch
 from training_support import CLASSES, MODEL, PALETTE, make_config
 
 from sparsevit.data.classes import STREET_CLASSES, ClassList
-from sparsevit.segmenter import (
+from sparsevit.networks.segmenter import (
     CheckpointError,
     Segmenter,
     load_segmenter,

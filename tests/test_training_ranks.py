@@ -13,7 +13,7 @@ import pytest
 import torch
 from training_support import make_config
 
-from sparsevit.segmenter import load_segmenter
+from sparsevit.networks.segmenter import load_segmenter
 from sparsevit.training import Trainer
 
 TESTS = Path(__file__).resolve().parent

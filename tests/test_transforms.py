@@ -16,8 +16,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from sparsevit import transforms
-from sparsevit.transforms import ImageError, choose_size, load_image, resize_image, to_tensor
+from sparsevit.data import reader
+from sparsevit.data.reader import ImageError, choose_size, load_image, resize_image, to_tensor
 
 ORIENTATION = 0x0112
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -301,7 +301,7 @@ def test_pil_alarms_about_size_never_leak(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_too_many_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(transforms, "MAX_IMAGE_BYTES", 1_000_000)
+    monkeypatch.setattr(reader, "MAX_IMAGE_BYTES", 1_000_000)
     path = tmp_path / "big.png"
     path.write_bytes(bytes(1_000_001))
     assert explain(path) == '"big.png" is too big; at most 1 MB are allowed.'
@@ -310,7 +310,7 @@ def test_too_many_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 def test_a_stream_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transforms, "MAX_IMAGE_BYTES", 1_000_000)
+    monkeypatch.setattr(reader, "MAX_IMAGE_BYTES", 1_000_000)
     with open("/dev/zero", "rb") as endless:
         assert '"zero" is too big' in explain(endless)
 
@@ -370,7 +370,7 @@ def test_random_bytes_never_raise_anything_else(data: bytes) -> None:
     assert result.shape[2] == 3
 
 
-SEEDS = {form: encode(make_photo(33, 40), form) for form in transforms._FORMATS if form != "AVIF"}
+SEEDS = {form: encode(make_photo(33, 40), form) for form in reader._FORMATS if form != "AVIF"}
 
 
 @settings(max_examples=250, deadline=None)

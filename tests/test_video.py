@@ -15,18 +15,18 @@ from app_support import schedule
 from gradio_client import Client, handle_file
 from timm.models.swin_transformer import SwinTransformerBlock
 
-from app import tabs_video
-from app.newest import Superseded
-from app.records import FrameResult, Settings
-from app.session import Session
-from app.tabs_video import VideoHandlers, VideoSession, add_video_tab
-from app.video import DENSE_EVERY, FrameRunner, Tally, make_example, run_clip
-from app.views.common import encode_jpeg
-from app.views.video import make_done
-from sparsevit.analysis import analyze, prepare_image
+from app.engine.newest import Superseded
+from app.engine.records import FrameResult, Settings
+from app.page.common import encode_jpeg
+from app.page.session import Session
+from app.tabs.video import handlers as tabs_video
+from app.tabs.video.clip import DENSE_EVERY, FrameRunner, Tally, make_example, run_clip
+from app.tabs.video.handlers import VideoHandlers, VideoSession, add_video_tab
+from app.tabs.video.view import make_done
 from sparsevit.data import video as video_module
 from sparsevit.data.video import VideoError, describe_clip, read_frames
-from sparsevit.zoo import load_model
+from sparsevit.inspect.photo import analyze, prepare_image
+from sparsevit.networks import load_model
 
 SIZE = (64, 96)  # (h, w) of the test clips
 
@@ -252,8 +252,8 @@ def make_result(sparse_ms, dense_ms=None, agreement=None, kept=4, side=128, othe
 
 
 def test_the_tally_says_when_its_numbers_are_not_worth_quoting(home, monkeypatch):
-    monkeypatch.setattr("sparsevit.latency.MAX_OTHER_LOAD", 0.05)
-    monkeypatch.setattr("sparsevit.latency.MAX_BEYOND_IDEAL", 1.15)
+    monkeypatch.setattr("sparsevit.measure.latency.MAX_OTHER_LOAD", 0.05)
+    monkeypatch.setattr("sparsevit.measure.latency.MAX_BEYOND_IDEAL", 1.15)
     for frame, reason in (
         (make_result(60, 100, 0.9, other_load=0.01), None),
         (make_result(60, 100, 0.9, other_load=0.38), "other programs used 38 % of its CPUs"),
@@ -273,7 +273,7 @@ def test_every_frame_of_a_run_adds_to_the_load_of_others(engine, settings, monke
         def __exit__(self, *_):
             self.other_load += 0.1
 
-    monkeypatch.setattr("app.video.LoadMeter", lambda device: Meter())
+    monkeypatch.setattr("app.tabs.video.clip.LoadMeter", lambda device: Meter())
     runner, pixels = FrameRunner(engine), np.zeros((128, 192, 3), np.uint8)
     loads = [runner.run(pixels, settings).other_load for _ in range(2)]
     other = Settings("small", schedule(0.3), short_side=128)

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from app_support import make_frontier, schedule
 
-from app.records import make_try
-from app.search import PhotoSearch, list_curves
-from app.views.chart import Limit, Mark, draw_chart
-from app.views.frontier import describe_step, show_search
-from app.views.tradeoff import show_history
-from sparsevit.latency import LatencyReport, LatencyStats
+from app.engine.records import make_try
+from app.engine.search import PhotoSearch, list_curves
+from app.page.chart import Limit, Mark, draw_chart
+from app.tabs.search.view import describe_step, show_search
+from app.tabs.tradeoff.view import show_history
+from sparsevit.measure.latency import LatencyReport, LatencyStats
 from sparsevit.search import FrontierPoint, SearchProgress, SearchSettings
 
 SLOW = FrontierPoint(schedule(0.2), 0.98, 90.0)

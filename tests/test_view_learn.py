@@ -10,16 +10,16 @@ import pytest
 from app_support import schedule
 from oracle import list_windows
 
-from app.views.common import photo_key
-from app.views.learn import choose_block, find_runs, make_learn
-from sparsevit import zoo
-from sparsevit.steps import trace_block
-from sparsevit.windows import get_window_grid
+from app.page.common import photo_key
+from app.tabs.learn.view import choose_block, find_runs, make_learn
+from sparsevit import networks
+from sparsevit.core.windows import get_window_grid
+from sparsevit.inspect.block import trace_block
 
 
 @pytest.fixture(scope="module")
 def loaded(engine):
-    return zoo.load_model("small")
+    return networks.load_model("small")
 
 
 def analyze(engine, value):

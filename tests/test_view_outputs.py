@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from app.records import Photo, Result, Settings, Truth
-from app.views.drawings import UNKNOWN
-from app.views.outputs import make_outputs
+from app.engine.records import Photo, Result, Settings, Truth
+from app.tabs.outputs.drawings import UNKNOWN
+from app.tabs.outputs.view import make_outputs
+from sparsevit.data.segment_map import Segment, SegmentMap
 from sparsevit.evaluation import make_iou_metric, read_score
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import Features, FeaturesTask
-from sparsevit.tasks.segments import Segment, SegmentMap, SegmentsTask
+from sparsevit.tasks.segments import SegmentsTask
 from sparsevit.tasks.semantic import SemanticTask
 
 NAMES = ("sky", "road", "car", "tree")

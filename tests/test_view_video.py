@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from app_support import schedule
 
-from app.records import Settings
-from app.video import Clip, FrameRunner, Tally, make_example
-from app.views.video import make_begun, make_done, make_frame, make_opening, make_problem
+from app.engine.records import Settings
+from app.tabs.video.clip import Clip, FrameRunner, Tally, make_example
+from app.tabs.video.view import make_begun, make_done, make_frame, make_opening, make_problem
 
 
 def decode(uri: str) -> np.ndarray:

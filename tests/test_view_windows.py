@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from app.views.common import photo_key
-from app.views.windows import find_spans, make_windows
-from sparsevit.windows import get_window_grid, map_tokens_to_windows
+from app.page.common import photo_key
+from app.tabs.windows.view import find_spans, make_windows
+from sparsevit.core.windows import get_window_grid, map_tokens_to_windows
 
 # (H, W), window, shift, pad_first
 GRIDS = [

@@ -12,18 +12,18 @@ import pytest
 from app_support import schedule
 from view_support import check_windows
 
-from app.records import make_try
-from app.views.chart import Mark, draw_chart
-from app.views.frontier import show_search
-from app.views.headline import show_fed, show_headline
-from app.views.latency import show_latency
-from app.views.takeaway import make_address, make_json, make_snippet, read_query, write_zip
-from app.views.tradeoff import describe_schedule, show_history, show_sizes
-from sparsevit.latency import LatencyReport, LatencyStats
+from app.engine.records import make_try
+from app.page.chart import Mark, draw_chart
+from app.page.headline import show_fed, show_headline
+from app.tabs.latency.view import show_latency
+from app.tabs.search.view import show_search
+from app.tabs.takeaway.view import make_address, make_json, make_snippet, read_query, write_zip
+from app.tabs.tradeoff.view import describe_schedule, show_history, show_sizes
+from sparsevit.data.reader import load_image
+from sparsevit.inspect.sizes import SizeComparison, SizePoint
+from sparsevit.measure.latency import LatencyReport, LatencyStats
 from sparsevit.schedule import ScheduleError
 from sparsevit.tasks.classification import ClassificationTask
-from sparsevit.tradeoff import SizeComparison, SizePoint
-from sparsevit.transforms import load_image
 
 
 @pytest.fixture

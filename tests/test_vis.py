@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sparsevit import vis
-from sparsevit.trace import BlockTrace
-from sparsevit.windows import get_window_grid
+from sparsevit.core.trace import BlockTrace
+from sparsevit.core.windows import get_window_grid
+from sparsevit.draw import masks
 
 # H, W, window, shift, pad_first
 GRIDS = [
@@ -118,7 +118,7 @@ def light(pixels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("grid", "size"), [((3, 5), (7, 11)), ((5, 3), (2, 2)), ((4, 4), (16, 8))])
 def test_upscale_is_the_token_under_the_pixel_centre(grid: tuple, size: tuple[int, int]) -> None:
     values = np.arange(grid[0] * grid[1]).reshape(grid)
-    result = vis.upscale_tokens(values, size)
+    result = masks.upscale_tokens(values, size)
     for y in range(size[0]):
         for x in range(size[1]):
             token = find_cell(y, size[0], grid[0]), find_cell(x, size[1], grid[1])
@@ -127,8 +127,8 @@ def test_upscale_is_the_token_under_the_pixel_centre(grid: tuple, size: tuple[in
 
 def test_upscale_keeps_dtype_channels_and_copies() -> None:
     values = np.zeros((3, 4, 3), dtype=np.float32)
-    assert vis.upscale_tokens(values, (9, 8)).shape == (9, 8, 3)
-    same = vis.upscale_tokens(values, (3, 4))
+    assert masks.upscale_tokens(values, (9, 8)).shape == (9, 8, 3)
+    same = masks.upscale_tokens(values, (3, 4))
     same[:] = 1
     assert same.dtype == np.float32
     assert not values.any()
@@ -139,7 +139,7 @@ def test_upscale_keeps_dtype_channels_and_copies() -> None:
 def test_upscale_by_a_whole_factor_repeats(count: int, factor: int) -> None:
     values = np.arange(count)[:, None]
     expected = values.repeat(factor, axis=0)
-    assert np.array_equal(vis.upscale_tokens(values, (count * factor, 1)), expected)
+    assert np.array_equal(masks.upscale_tokens(values, (count * factor, 1)), expected)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -147,7 +147,7 @@ def test_upscale_by_a_whole_factor_repeats(count: int, factor: int) -> None:
 def test_pruned_windows_are_darkened_and_no_others(grid: tuple, size: tuple[int, int]) -> None:
     block, photo = make_block(*grid), make_photo(size)
     for image_index in range(2):
-        picture = vis.draw_pruned_windows(photo, block, image_index)
+        picture = masks.draw_pruned_windows(photo, block, image_index)
         window = map_pixels(block, size)
         keep = block.keep_mask[image_index].flatten().numpy()[window]
         inside = ~find_changes(window)
@@ -163,14 +163,14 @@ def test_pruned_windows_lose_their_colour() -> None:
     block = make_block(keep_mask=torch.zeros((2, 2, 3), dtype=torch.bool))
     photo = np.zeros((56, 84, 3), dtype=np.uint8)
     photo[..., 0] = 255
-    picture = vis.draw_pruned_windows(photo, block)
+    picture = masks.draw_pruned_windows(photo, block)
     assert spread(picture)[10, 10] < 64
 
 
 def test_pruned_and_kept_differ_on_a_black_photo() -> None:
     keep = torch.zeros((1, 2, 3), dtype=torch.bool)
     keep[0, 0, 0] = True
-    picture = vis.draw_pruned_windows(np.zeros((56, 84, 3), np.uint8), make_block(keep_mask=keep))
+    picture = masks.draw_pruned_windows(np.zeros((56, 84, 3), np.uint8), make_block(keep_mask=keep))
     assert not picture[10, 10].any()
     assert picture[10, 40].any()
 
@@ -180,9 +180,9 @@ def test_every_window_edge_shows_on_any_plain_photo(level: int) -> None:
     keep = torch.ones((1, 2, 3), dtype=torch.bool)
     photo = np.full((140, 210, 3), level, dtype=np.uint8)
     block = make_block(keep_mask=keep)
-    changed = (vis.draw_pruned_windows(photo, block) != photo).any(axis=2)
+    changed = (masks.draw_pruned_windows(photo, block) != photo).any(axis=2)
     assert np.array_equal(changed, find_changes(map_pixels(block, photo.shape[:2])))
-    contrast = np.abs(vis.draw_pruned_windows(photo, block)[changed].astype(int) - level)
+    contrast = np.abs(masks.draw_pruned_windows(photo, block)[changed].astype(int) - level)
     assert contrast.min() > 25
 
 
@@ -191,7 +191,7 @@ def test_edges_are_thicker_on_large_pictures_and_fainter_on_small_ones() -> None
     block = make_block(keep_mask=keep)
 
     def draw(height: int) -> np.ndarray:
-        return vis.draw_pruned_windows(np.zeros((height, height, 3), np.uint8), block)[..., 0]
+        return masks.draw_pruned_windows(np.zeros((height, height, 3), np.uint8), block)[..., 0]
 
     assert (draw(2400)[0] > 0).sum() == 3 * (draw(600)[0] > 0).sum() == 6
     assert draw(20).max() < draw(600).max()
@@ -199,7 +199,7 @@ def test_edges_are_thicker_on_large_pictures_and_fainter_on_small_ones() -> None
 
 def test_score_map_rises_in_brightness_with_the_score() -> None:
     scores = torch.linspace(1, 2, 6).view(1, 2, 3)
-    picture = vis.draw_score_map(np.full((56, 84, 3), 128, np.uint8), make_block(scores=scores))
+    picture = masks.draw_score_map(np.full((56, 84, 3), 128, np.uint8), make_block(scores=scores))
     centres = light(picture[14::28, 14::28]).ravel()
     assert len(centres) == 6
     assert (np.diff(centres) > 5).all()
@@ -208,7 +208,7 @@ def test_score_map_rises_in_brightness_with_the_score() -> None:
 @pytest.mark.parametrize("grid", GRIDS)
 def test_score_map_has_one_colour_a_window(grid: tuple) -> None:
     block, size = make_block(*grid), (61, 97)
-    picture = vis.draw_score_map(np.full((*size, 3), 60, np.uint8), block, 1)
+    picture = masks.draw_score_map(np.full((*size, 3), 60, np.uint8), block, 1)
     window = map_pixels(block, size)
     for number in np.unique(window):
         assert (picture[window == number] == picture[window == number][0]).all()
@@ -217,7 +217,7 @@ def test_score_map_has_one_colour_a_window(grid: tuple) -> None:
 def test_one_odd_score_does_not_wash_out_the_rest() -> None:
     scores = torch.linspace(1, 2, 100).view(1, 10, 10).clone()
     scores[0, 0, 0] = 1e6
-    low, high = vis.get_score_range(make_block(70, 70, scores=scores))
+    low, high = masks.get_score_range(make_block(70, 70, scores=scores))
     assert 1 <= low < 1.1
     assert 1.9 < high < 3
 
@@ -232,14 +232,14 @@ def test_one_odd_score_does_not_wash_out_the_rest() -> None:
 )
 def test_scores_without_a_range_still_draw(values: list[float], expected: tuple) -> None:
     block = make_block(scores=torch.tensor(values).view(1, 2, 3))
-    assert vis.get_score_range(block) == expected
-    assert vis.draw_score_map(make_photo((28, 42)), block).shape == (28, 42, 3)
+    assert masks.get_score_range(block) == expected
+    assert masks.draw_score_map(make_photo((28, 42)), block).shape == (28, 42, 3)
 
 
 def test_few_different_scores_keep_their_ends() -> None:
     scores = torch.zeros((1, 10, 10))
     scores[0, 4, 4] = 5
-    assert vis.get_score_range(make_block(70, 70, scores=scores)) == (0, 5)
+    assert masks.get_score_range(make_block(70, 70, scores=scores)) == (0, 5)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -248,7 +248,7 @@ def test_compute_map_counts_blocks(size: tuple[int, int]) -> None:
     expected = np.zeros(size)
     for block in blocks:
         expected += block.keep_mask[1].flatten().numpy()[map_pixels(block, size)]
-    result = vis.compute_map(blocks, size, 1)
+    result = masks.compute_map(blocks, size, 1)
     assert result.dtype == np.float32
     assert np.allclose(result, expected / len(blocks), rtol=1e-6)
 
@@ -256,12 +256,12 @@ def test_compute_map_counts_blocks(size: tuple[int, int]) -> None:
 def test_compute_map_picture_uses_the_legend() -> None:
     keep = torch.tensor([[[True, False, True], [False, False, True]]])
     blocks = [make_block(keep_mask=keep), make_block(keep_mask=torch.ones_like(keep))]
-    legend = vis.compute_map_legend(blocks)
+    legend = masks.compute_map_legend(blocks)
     assert [count for count, _ in legend] == [0, 1, 2]
     assert light(np.array([colour for _, colour in legend])).tolist() == sorted(
         light(np.array([colour for _, colour in legend]))
     )
-    picture = vis.draw_compute_map(np.zeros((56, 84, 3), np.uint8), blocks)
+    picture = masks.draw_compute_map(np.zeros((56, 84, 3), np.uint8), blocks)
     for x, count in ((10, 2), (40, 1), (70, 2)):
         blended = np.array(legend[count][1]) * 0.65
         assert np.abs(picture[10, x] - blended).max() <= 1
@@ -269,15 +269,17 @@ def test_compute_map_picture_uses_the_legend() -> None:
 
 def test_compute_map_needs_blocks() -> None:
     with pytest.raises(ValueError, match="blocks"):
-        vis.compute_map([], (8, 8))
+        masks.compute_map([], (8, 8))
 
 
 def test_caption_counts_from_one() -> None:
     keep = torch.zeros((2, 2, 3), dtype=torch.bool)
     keep[1, 0, :2] = True
     block = make_block(shift=(3, 3), keep_mask=keep, stage=2, block=4)
-    assert vis.caption_block(block, 1) == "Stage 3, block 5, shifted, 2/6 windows"
-    assert vis.caption_block(make_block(keep_mask=keep)).startswith("Stage 1, block 1, plain, 0/6")
+    assert masks.caption_block(block, 1) == "Stage 3, block 5, shifted, 2/6 windows"
+    assert masks.caption_block(make_block(keep_mask=keep)).startswith(
+        "Stage 1, block 1, plain, 0/6"
+    )
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(1, 5), (2, 3), (5, 1), (9, 1)])
@@ -287,15 +289,15 @@ def test_filmstrip_holds_every_block_and_its_caption(
 ) -> None:
     blocks = [make_block(seed=seed, block=seed) for seed in range(5)]
     photo = make_photo((50, 100))
-    sheet = vis.make_filmstrip(photo, blocks, columns, thumb_width)
+    sheet = masks.make_filmstrip(photo, blocks, columns, thumb_width)
     columns = min(columns, 5)
     cell_width, cell_height = (sheet.shape[1] - 8) // columns, (sheet.shape[0] - 8) // rows
     assert cell_width == thumb_width + 8
-    thumb = vis.resize_image(photo, (thumb_width // 2, thumb_width))
+    thumb = masks.resize_image(photo, (thumb_width // 2, thumb_width))
     for number, block in enumerate(blocks):
         y, x = 8 + number // columns * cell_height, 8 + number % columns * cell_width
         picture = sheet[y : y + thumb_width // 2, x : x + thumb_width]
-        assert np.array_equal(picture, vis.draw_pruned_windows(thumb, block))
+        assert np.array_equal(picture, masks.draw_pruned_windows(thumb, block))
         caption = sheet[y + thumb_width // 2 : y + cell_height - 8, x : x + thumb_width]
         assert caption.max() > 180  # letters
         assert (caption[:, -1] == 24).all()  # and none cut off at the right
@@ -306,7 +308,7 @@ def test_filmstrip_holds_every_block_and_its_caption(
 def test_filmstrip_says_what_it_needs(bad: dict) -> None:
     arguments = {"image": make_photo((50, 100)), "blocks": [make_block()], **bad}
     with pytest.raises(ValueError, match="filmstrip needs"):
-        vis.make_filmstrip(**arguments)
+        masks.make_filmstrip(**arguments)
 
 
 def test_labels_tint_each_pixel_with_its_class() -> None:
@@ -314,7 +316,7 @@ def test_labels_tint_each_pixel_with_its_class() -> None:
     labels = np.arange(48, dtype=np.uint8).reshape(6, 8) % 4
     labels[0, 0] = 255
     palette = np.array([[0, 0, 0], [255, 0, 0], [0, 200, 10]], dtype=np.uint8)
-    picture = vis.draw_labels(photo, labels, palette, opacity=0.25)
+    picture = masks.draw_labels(photo, labels, palette, opacity=0.25)
     for y in range(6):
         for x in range(8):
             label = labels[y, x]
@@ -328,7 +330,7 @@ def test_labels_of_another_size_are_scaled(dtype: type) -> None:
     labels: np.ndarray = np.zeros((1, 2), dtype=dtype)
     labels[0, 1] = 1
     palette = np.array([[10, 20, 30], [40, 50, 60]], dtype=np.uint8)
-    picture = vis.draw_labels(make_photo((4, 6)), labels, palette, opacity=1)
+    picture = masks.draw_labels(make_photo((4, 6)), labels, palette, opacity=1)
     assert (picture[:, :3] == palette[0]).all()
     assert (picture[:, 3:] == palette[1]).all()
 
@@ -337,15 +339,15 @@ def test_difference_marks_exactly_what_differs() -> None:
     photo, dense = make_photo((9, 7)), np.zeros((9, 7), np.uint8)
     sparse = dense.copy()
     sparse[2, 3] = sparse[8, 6] = 4
-    picture = vis.draw_difference(photo, dense, sparse)
-    marked = (picture == vis.DIFFERENCE_COLOUR).all(axis=2)
+    picture = masks.draw_difference(photo, dense, sparse)
+    marked = (picture == masks.DIFFERENCE_COLOUR).all(axis=2)
     assert np.array_equal(marked, dense != sparse)
     assert (spread(picture[~marked]) == 0).all()
 
 
 def test_side_by_side_scales_the_right_one() -> None:
     left, right = make_photo((40, 30)), make_photo((80, 100))
-    picture = vis.side_by_side(left, right, gap=5)
+    picture = masks.side_by_side(left, right, gap=5)
     assert picture.shape == (40, 30 + 5 + 50, 3)
     assert np.array_equal(picture[:, :30], left)
     assert (picture[:, 30:35] == 255).all()
@@ -356,11 +358,11 @@ def test_saved_pictures_are_rgb(tmp_path: Path, name: str, error: int) -> None:
     picture = np.zeros((32, 48, 3), dtype=np.uint8)
     picture[..., 0] = 200
     path = tmp_path / "new" / name
-    vis.save_picture(path, picture)
+    masks.save_picture(path, picture)
     read = np.array(Image.open(path).convert("RGB")).astype(int)
     assert np.abs(read - picture).max() <= error
 
 
 def test_saving_refuses_other_endings(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\.png"):
-        vis.save_picture(tmp_path / "a.gif", np.zeros((8, 8, 3), np.uint8))
+        masks.save_picture(tmp_path / "a.gif", np.zeros((8, 8, 3), np.uint8))

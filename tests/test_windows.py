@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from oracle import list_windows
 from timm.models.swin_transformer import SwinTransformerBlock, window_partition, window_reverse
 
-from sparsevit.windows import get_window_grid, map_tokens_to_windows
+from sparsevit.core.windows import get_window_grid, map_tokens_to_windows
 
 # (H, W), (Wh, Ww), shift
 GEOMETRIES = [

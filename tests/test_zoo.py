@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save_file
 
 import sparsevit
-from sparsevit import zoo
-from sparsevit.analysis import analyze, measure, prepare_image
+from sparsevit import networks
+from sparsevit.inspect.photo import analyze, measure, prepare_image
+from sparsevit.networks import ModelError, list_models, load_model, timm_list
+from sparsevit.networks.segmenter import Segmenter, SegmenterConfig, save_segmenter
 from sparsevit.patch import densify
-from sparsevit.segmenter import Segmenter, SegmenterConfig, save_segmenter
-from sparsevit.zoo import ModelError, list_models, load_model, timm_list
 
 TIMM = "swin_tiny_patch4_window7_224"
 
@@ -29,7 +29,7 @@ def list_pretrained():
 def _own_folder(tmp_path, monkeypatch):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    monkeypatch.setattr(zoo, "CHECKPOINT_FOLDER", folder)
+    monkeypatch.setattr(networks, "CHECKPOINT_FOLDER", folder)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return folder
 
@@ -85,7 +85,7 @@ def test_table_is_timm_s_own_list():
 
 def test_a_checkpoint_that_still_learns_is_no_network(small):
     small.rename(small.with_name("in-training.safetensors"))
-    assert not zoo.find_own_checkpoints()
+    assert not networks.find_own_checkpoints()
 
 
 def test_an_unreadable_checkpoint_is_left_out_of_the_list(small):

@@ -27,16 +27,14 @@ from huggingface_hub import constants
 from transformers import Mask2FormerImageProcessor
 from typer.testing import CliRunner
 
-from sparsevit import zoo
-from sparsevit.analysis import analyze, prepare_image
+from sparsevit import networks
 from sparsevit.cli import cli
-from sparsevit.cost import count_flops, count_macs
-from sparsevit.end_to_end import time_photo
-from sparsevit.patch import host_form
-from sparsevit.schedule import SparsitySchedule
-from sparsevit.tasks.segments import SegmentMap
-from sparsevit.tradeoff import compare_sizes
-from sparsevit.zoo import (
+from sparsevit.data.segment_map import SegmentMap
+from sparsevit.inspect.end_to_end import time_photo
+from sparsevit.inspect.photo import analyze, prepare_image
+from sparsevit.inspect.sizes import compare_sizes
+from sparsevit.measure.cost import count_flops, count_macs
+from sparsevit.networks import (
     ModelError,
     download_model,
     hf_list,
@@ -45,6 +43,8 @@ from sparsevit.zoo import (
     load_model,
     needs_download,
 )
+from sparsevit.patch import host_form
+from sparsevit.schedule import SparsitySchedule
 
 LISTED = "hf/facebook/mask2former-swin-tiny-coco-instance"
 
@@ -58,7 +58,7 @@ def cache(tmp_path_factory: Any) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(constants, "HF_HUB_CACHE", str(folder))
         patch.setattr(constants, "HF_HUB_OFFLINE", True)
-        patch.setattr(zoo, "CHECKPOINT_FOLDER", folder)
+        patch.setattr(networks, "CHECKPOINT_FOLDER", folder)
         yield folder
 
 
@@ -346,7 +346,7 @@ def test_a_download_that_broke_off_goes_on(tmp_path: Path) -> None:
 def test_a_download_of_several_files_tells_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zoo.hub, "_TOLD_EVERY_S", 0.0)
+    monkeypatch.setattr(networks.hub, "_TOLD_EVERY_S", 0.0)
     folder = tmp_path / "files"
     make_classifier().save_pretrained(folder, max_shard_size="100KB")
     sizes = [path.stat().st_size for path in folder.glob("model-*.safetensors")]

@@ -23,11 +23,11 @@ from training_support import MODEL
 from typer.testing import CliRunner
 
 from sparsevit.cli import cli
-from sparsevit.segmenter import Segmenter, load_segmenter, save_segmenter
-from sparsevit.zoo import load_model
-from sparsevit.zoo.entries import ModelError
-from sparsevit.zoo.hub import has_weights
-from sparsevit.zoo.weights import read_weights
+from sparsevit.networks import load_model
+from sparsevit.networks.entries import ModelError
+from sparsevit.networks.hub import has_weights
+from sparsevit.networks.segmenter import Segmenter, load_segmenter, save_segmenter
+from sparsevit.networks.weights import read_weights
 
 SMALL = "tiny_vit_5m_224"
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from sparsevit.data.batches import Phase
-from sparsevit.segmenter import SegmenterConfig
+from sparsevit.networks.segmenter import SegmenterConfig
 from sparsevit.training import Progress, TrainConfig
 
 CLASSES = ("sky", "wall", "road")

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import gradio as gr
 import numpy as np
 
-from app.components import STATIC_FOLDER, add_view
-from app.theme import build_theme
-from sparsevit.trace import BlockTrace
-from sparsevit.windows import map_tokens_to_windows
+from app.page.components import add_view, list_styles
+from app.page.theme import build_theme
+from sparsevit.core.trace import BlockTrace
+from sparsevit.core.windows import map_tokens_to_windows
 
 
 def read_windows(picture: np.ndarray, block: BlockTrace) -> np.ndarray:
@@ -53,7 +53,7 @@ def serve_demo(demo: gr.Blocks) -> Iterator[str]:
         prevent_thread_lock=True,
         quiet=True,
         theme=build_theme(),
-        css_paths=sorted(STATIC_FOLDER.glob("*.css")),
+        css_paths=list_styles(),
         ssr_mode=False,
     )
     try:
@@ -64,14 +64,14 @@ def serve_demo(demo: gr.Blocks) -> Iterator[str]:
 
 @contextmanager
 def serve_view(name: str, values: list[str], photo: str | None = None) -> Iterator[str]:
-    """Serve ``static/NAME.js`` with the first of ``values``; a button "next" sends the others.
+    """Serve the tab NAME's script with the first of ``values``; a button "next" sends the others.
 
     What the script sends back with ``trigger("select", {...})`` and the like is not answered.
 
     Args:
         name: of the view.
         values: JSON, one after the other.
-        photo: JSON of :func:`app.views.photo.make_photo`.
+        photo: JSON of :func:`app.page.photo.make_photo`.
 
     Yields:
         The address.

@@ -12,11 +12,11 @@ from fastapi import FastAPI, Form, HTTPException, UploadFile
 from ray import serve
 
 from app.config import Config
-from app.engine import Engine
-from app.records import Photo, Settings
+from app.engine.engine import Engine
+from app.engine.records import Photo, Settings
+from sparsevit.data.reader import ImageError, load_image
+from sparsevit.networks import DEFAULT_MODEL, ModelError, default_device
 from sparsevit.schedule import ScheduleError, SparsitySchedule
-from sparsevit.transforms import ImageError, load_image
-from sparsevit.zoo import DEFAULT_MODEL, ModelError, default_device
 
 _web = FastAPI(title="SparseViT")
 

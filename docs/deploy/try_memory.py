@@ -67,8 +67,8 @@ def serve_page(port: int, folder: str) -> None:
     os.environ["GRADIO_TEMP_DIR"] = folder
     sys.path.insert(0, str(ROOT))
     from app.config import Config
-    from app.engine import Engine
-    from app.ui import build_demo, launch_options
+    from app.engine.engine import Engine
+    from app.page.ui import build_demo, launch_options
 
     c_library = ctypes.CDLL("libc.so.6")
     signal.signal(signal.SIGUSR1, lambda *_: c_library.malloc_trim(0))

@@ -16,15 +16,15 @@ from functools import cache
 import spaces  # before torch, which it patches
 
 from app.config import Config, parse_args
-from app.engine import Engine
-from app.launch import serve
-from app.newest import Superseded
-from app.records import Photo, Result, Settings
-from sparsevit.latency import LatencyReport
+from app.engine.engine import Engine
+from app.engine.newest import Superseded
+from app.engine.records import Photo, Result, Settings
+from app.page.launch import serve
+from sparsevit.data.reader import ImageError
+from sparsevit.inspect.sizes import SizeComparison
+from sparsevit.measure.latency import LatencyReport
+from sparsevit.networks import ModelError
 from sparsevit.schedule import ScheduleError
-from sparsevit.tradeoff import SizeComparison
-from sparsevit.transforms import ImageError
-from sparsevit.zoo import ModelError
 
 _BORROW = spaces.GPU(duration=20)  # seconds at most; whoever asks for less waits less
 
@@ -60,7 +60,7 @@ class ZeroEngine(Engine):
     def analyze(
         self, photo: Photo, settings: Settings, is_current: Callable[[], bool] = _always
     ) -> Result:
-        """See :meth:`app.engine.Engine.analyze`."""
+        """See :meth:`app.engine.engine.Engine.analyze`."""
         if not is_current():
             raise Superseded
         outcome = _analyze(self._gpu_config, photo, settings)
@@ -71,20 +71,20 @@ class ZeroEngine(Engine):
     def measure(
         self, result: Result, runs: int, is_current: Callable[[], bool] = _always, warmup: int = 1
     ) -> Iterator[Result]:
-        """See :meth:`app.engine.Engine.measure`; a process may be new, so it is warmed up."""
+        """As the engine it wraps; a process may be new, so it is warmed up."""
         for latency in _measure(self._gpu_config, result, runs, warmup):
             yield replace(result, analysis=replace(result.analysis, latency=latency))
             if not is_current():
                 return
 
     def measure_memory(self, result: Result) -> Result:
-        """See :meth:`app.engine.Engine.measure_memory`."""
+        """See :meth:`app.engine.engine.Engine.measure_memory`."""
         return replace(result, peak_mb=_measure_memory(self._gpu_config, result))
 
     def compare_sizes(
         self, result: Result, rounds: int, is_current: Callable[[], bool] = _always
     ) -> Iterator[SizeComparison]:
-        """See :meth:`app.engine.Engine.compare_sizes`."""
+        """See :meth:`app.engine.engine.Engine.compare_sizes`."""
         for comparison in _compare_sizes(self._gpu_config, result, rounds):
             yield comparison
             if not is_current():

@@ -18,7 +18,7 @@ from sparsevit.cli.common import (
     report_errors,
     split_schedules,
 )
-from sparsevit.extras import require
+from sparsevit.package.extras import require
 
 
 def bench(
@@ -62,11 +62,11 @@ def bench(
     import torch
     from tqdm import tqdm
 
-    from sparsevit.bench import compare_reports, run_bench
-    from sparsevit.end_to_end import time_photo
-    from sparsevit.latency import WARMUP_RUNS
-    from sparsevit.plots import draw_bench
-    from sparsevit.report import print_bench, print_changes, print_photo_bench
+    from sparsevit.cli.report import print_bench, print_changes, print_photo_bench
+    from sparsevit.draw.curves import draw_bench
+    from sparsevit.inspect.end_to_end import time_photo
+    from sparsevit.measure.bench import compare_reports, run_bench
+    from sparsevit.measure.latency import WARMUP_RUNS
     from sparsevit.schedule import read_schedule
 
     if threads is not None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from tqdm import tqdm
 
-from sparsevit.extras import MissingPackageError
-from sparsevit.zoo import default_device, load_model, timm_list
+from sparsevit.networks import default_device, load_model, timm_list
+from sparsevit.package.extras import MissingPackageError
 
 if TYPE_CHECKING:
-    from sparsevit.zoo import LoadedModel
+    from sparsevit.networks import LoadedModel
 
 EXIT_BAD_INPUT = 2
 EXIT_SOME_FAILED = 1
@@ -113,8 +113,8 @@ def fail(error: Exception) -> typer.Exit:
 
 def explain(error: Exception) -> str:
     """One sentence for an error that a user can cause; any other goes on as it is."""
-    from sparsevit.memory import is_out_of_memory
-    from sparsevit.patch import UnsupportedModelError
+    from sparsevit.hosts.registry import UnsupportedModelError
+    from sparsevit.measure.memory import is_out_of_memory
     from sparsevit.training import TrainingError
 
     if is_out_of_memory(error):

@@ -11,7 +11,7 @@ import typer
 from sparsevit.cli.common import JsonFlag, report_errors
 
 if TYPE_CHECKING:
-    from sparsevit.convert import Conversion
+    from sparsevit.networks.convert import Conversion
 
 
 def convert(
@@ -22,7 +22,7 @@ def convert(
     as_json: JsonFlag = False,
 ) -> None:
     """Convert the Swin backbone of an mmdetection or SparseViT checkpoint into timm's naming."""
-    from sparsevit.convert import convert_checkpoint
+    from sparsevit.networks.convert import convert_checkpoint
 
     with report_errors():
         conversion = convert_checkpoint(checkpoint)

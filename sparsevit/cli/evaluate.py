@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sparsevit.choices import Split
 from sparsevit.cli.common import (
     Checkpoint,
     Device,
@@ -20,11 +19,12 @@ from sparsevit.cli.common import (
     report_errors,
     split_schedules,
 )
-from sparsevit.zoo import DEFAULT_MODEL
+from sparsevit.networks import DEFAULT_MODEL
+from sparsevit.package.choices import Split
 
 if TYPE_CHECKING:
-    from sparsevit.data.sources import Pictures
-    from sparsevit.zoo import LoadedModel
+    from sparsevit.evaluation.sources import Pictures
+    from sparsevit.networks import LoadedModel
 
 #: How the table calls what the JSON holds, where it does not say the same with spaces.
 _ROWS = {
@@ -86,8 +86,8 @@ def eval_(
 
     from sparsevit.data.labelled import DataError, choose_split
     from sparsevit.data.photos import PhotoFolder
-    from sparsevit.data.sources import open_pictures
     from sparsevit.evaluation import evaluate_sizes
+    from sparsevit.evaluation.sources import open_pictures
     from sparsevit.schedule import read_schedule
 
     sizes = [read_size(text) for text in dict.fromkeys(map(str.strip, size.split(",")))]
@@ -140,9 +140,9 @@ def _time(
 ) -> list[dict[str, Any]]:
     from tqdm import tqdm
 
+    from sparsevit.cli.report import warn_of_doubt
     from sparsevit.evaluation import add_latency
-    from sparsevit.latency import WARMUP_RUNS
-    from sparsevit.report import warn_of_doubt
+    from sparsevit.measure.latency import WARMUP_RUNS
 
     with tqdm(total=repeats + WARMUP_RUNS, unit=" round") as bar:
         timed = add_latency(

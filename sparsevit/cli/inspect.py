@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from sparsevit.bundle import find_bundled
 from sparsevit.cli.common import (
     EXIT_SOME_FAILED,
     Checkpoint,
@@ -24,7 +23,8 @@ from sparsevit.cli.common import (
     read_size,
     report_errors,
 )
-from sparsevit.zoo import DEFAULT_MODEL, list_models
+from sparsevit.networks import DEFAULT_MODEL, list_models
+from sparsevit.package.bundle import find_bundled
 
 
 def models(as_json: JsonFlag = False) -> None:
@@ -69,10 +69,11 @@ def run(
     """Prune photos: write masks of every block, the compute map, both outputs and result.json."""
     from tqdm import tqdm
 
-    from sparsevit.analysis import analyze, measure, prepare_image
-    from sparsevit.report import print_result, write_analysis
+    from sparsevit.cli.report import print_result
+    from sparsevit.data.reader import load_image
+    from sparsevit.inspect.files import write_analysis
+    from sparsevit.inspect.photo import analyze, measure, prepare_image
     from sparsevit.schedule import read_schedule
-    from sparsevit.transforms import load_image
 
     short_side = read_size(size)
     with report_errors():

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from sparsevit.cli.common import read_size, report_errors
-from sparsevit.plots import Axis, PlotError, draw_plot, plan_plot
+from sparsevit.draw.curves import Axis, PlotError, draw_plot, plan_plot
 
 
 def plot(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from tqdm import tqdm
 
-from sparsevit.choices import Sampler
 from sparsevit.cli.common import (
     Device,
     JsonFlag,
@@ -21,12 +20,13 @@ from sparsevit.cli.common import (
     read_size,
     report_errors,
 )
-from sparsevit.extras import require
-from sparsevit.zoo import DEFAULT_MODEL, ModelError
+from sparsevit.networks import DEFAULT_MODEL, ModelError
+from sparsevit.package.choices import Sampler
+from sparsevit.package.extras import require
 
 if TYPE_CHECKING:
+    from sparsevit.networks import LoadedModel
     from sparsevit.search import Frontier, Judge, LabelledJudge, SearchProgress
-    from sparsevit.zoo import LoadedModel
 
 #: Scenes that no network of ours was trained on.
 _DEFAULT_DATA = "streets:700000:64:512x1024"
@@ -164,8 +164,8 @@ def _judge_by_labels(
     loaded: LoadedModel, data: str, short_side: int | None, pictures: int
 ) -> LabelledJudge:
     from sparsevit.data.labelled import choose_split, open_data
+    from sparsevit.networks.segmenter import Segmenter
     from sparsevit.search import LabelledJudge
-    from sparsevit.segmenter import Segmenter
 
     if not isinstance(loaded.module, Segmenter):
         raise ModelError(
@@ -191,7 +191,7 @@ def _list_photos(folder: Path) -> list[Path]:
 
 def _print(result: Frontier, out: Path) -> None:
     """A table with a line for every point; the winner is marked."""
-    from sparsevit.report import warn_of_doubt
+    from sparsevit.cli.report import warn_of_doubt
     from sparsevit.search.run import FRONTIER_FILE
 
     winner = result.winner

@@ -19,9 +19,9 @@ from sparsevit.cli.common import (
     read_size,
     report_errors,
 )
-from sparsevit.extras import require
+from sparsevit.networks import DEFAULT_MODEL
+from sparsevit.package.extras import require
 from sparsevit.studies.catalogue import STUDIES, Study, StudyName
-from sparsevit.zoo import DEFAULT_MODEL
 
 _ROUNDS = 10
 _SEEDS = "0,1,2"
@@ -85,9 +85,9 @@ def study(
     as_json: JsonFlag = False,
 ) -> None:
     """Make one of the paper's comparisons: a finding, a plot and the figures as JSON."""
+    from sparsevit.cli.report import warn_of_doubt
     from sparsevit.data.labelled import choose_split, open_data
-    from sparsevit.report import warn_of_doubt
-    from sparsevit.segmenter import Segmenter
+    from sparsevit.networks.segmenter import Segmenter
     from sparsevit.studies.registry import draw_study, run_study
     from sparsevit.studies.subject import make_subject
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sparsevit.choices import Precision
 from sparsevit.cli.common import Device, JsonFlag, Seed, report_errors
+from sparsevit.package.choices import Precision
 
 if TYPE_CHECKING:
     from sparsevit.training import Progress
@@ -72,8 +72,8 @@ def train_(
 ) -> None:
     """Train a segmenter: dense, then sparsity-aware. The same command resumes."""
     from sparsevit.data.labelled import open_data
+    from sparsevit.networks.segmenter import read_info
     from sparsevit.schedule import read_schedule
-    from sparsevit.segmenter import read_info
     from sparsevit.training import (
         Interrupted,
         TrainConfig,

@@ -14,7 +14,7 @@ import numpy as np
 
 from sparsevit.data.photos import Photo
 from sparsevit.data.pictures import DataError, check_sizes, read_ids, read_image
-from sparsevit.tasks.segments import Segment, SegmentMap
+from sparsevit.data.segment_map import Segment, SegmentMap
 
 PANOPTIC_FILE = "panoptic.json"
 INSTANCES_FILE = "instances.json"

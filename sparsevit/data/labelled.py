@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 
-from sparsevit.choices import Split
 from sparsevit.data import streets
 from sparsevit.data.classes import (
     CLASSES_FILE,
@@ -29,6 +28,7 @@ from sparsevit.data.pictures import (
     read_image,
     read_labels,
 )
+from sparsevit.package.choices import Split
 
 __all__ = [
     "CAMVID_HOLDOUT",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsevit.transforms import (
+from sparsevit.data.reader import (
     ImageError,
     ImageSizeError,
     list_suffixes,

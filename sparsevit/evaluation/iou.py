@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING
 
-from sparsevit.extras import require
+from sparsevit.package.extras import require
 
 if TYPE_CHECKING:
     from torchmetrics.classification import MulticlassJaccardIndex

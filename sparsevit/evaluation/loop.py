@@ -14,14 +14,14 @@ from torch import Tensor
 
 from sparsevit.data.labelled import LabelledData
 from sparsevit.data.occurrence import watch_labels
-from sparsevit.data.sources import Pictures
+from sparsevit.data.reader import SIZE_MULTIPLE, choose_size, resize_image, to_tensor
 from sparsevit.evaluation.scorers import Scorer, choose_scorer, has_labels
+from sparsevit.evaluation.sources import Pictures
+from sparsevit.networks import LoadedModel
+from sparsevit.networks.segmenter import Segmenter, SegmenterConfig
 from sparsevit.patch import get_sparsity, set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.segmenter import Segmenter, SegmenterConfig
 from sparsevit.tasks.semantic import SemanticTask
-from sparsevit.transforms import SIZE_MULTIPLE, choose_size, resize_image, to_tensor
-from sparsevit.zoo import LoadedModel
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)

@@ -14,13 +14,13 @@ import torch
 from sparsevit.data.coco import InstanceFolder, InstancePhoto, PanopticFolder, PanopticPhoto
 from sparsevit.data.labelled import DataError, LabelledData, Sample
 from sparsevit.data.photos import ClassFolder, ClassPhoto, PhotoFolder
-from sparsevit.data.sources import Pictures
+from sparsevit.data.segment_map import SegmentMap
 from sparsevit.evaluation.iou import make_iou_metric, read_score
-from sparsevit.extras import require
-from sparsevit.segmenter import SegmenterConfig
+from sparsevit.evaluation.sources import Pictures
+from sparsevit.networks.segmenter import SegmenterConfig
+from sparsevit.package.extras import require
 from sparsevit.tasks import Task
 from sparsevit.tasks.classification import TOP
-from sparsevit.tasks.segments import SegmentMap
 
 _DECIMALS = 6
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from sparsevit.dense import DENSE_FORMS, choose_dense, make_runs
 from sparsevit.evaluation.loop import prepare_picture
-from sparsevit.latency import describe_device, find_doubt, time_interleaved
-from sparsevit.load import LoadMeter
+from sparsevit.measure.dense import DENSE_FORMS, choose_dense, make_runs
+from sparsevit.measure.latency import describe_device, find_doubt, time_interleaved
+from sparsevit.measure.load import LoadMeter
+from sparsevit.networks import LoadedModel
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.zoo import LoadedModel
 
 
 def add_latency(

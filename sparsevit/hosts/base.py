@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparsevit.forwards import Forwards
-from sparsevit.overrides import is_overridden
-from sparsevit.pruning import CHUNK_TOKENS, can_look, is_recorded, is_transformed
-from sparsevit.scoring import image_gradient_energy
-from sparsevit.windows import Size, WindowGrid
+from sparsevit.core.forwards import Forwards
+from sparsevit.core.overrides import is_overridden
+from sparsevit.core.pruning import CHUNK_TOKENS, can_look, is_recorded, is_transformed
+from sparsevit.core.scoring import image_gradient_energy
+from sparsevit.core.windows import Size, WindowGrid
 
 
 class Host(ABC):
@@ -25,7 +25,7 @@ class Host(ABC):
         name: what a user reads in a list of what is supported.
         stage_class: the host's stage: the blocks that share one token grid.
         sparse_classes: host class -> the class that takes its place: a stage that is a
-            :class:`sparsevit.stage.PruningStage`, a block that is a :class:`SparseBlock`, and
+            :class:`sparsevit.core.stage.PruningStage`, a block that is a :class:`SparseBlock`, and
             whatever else runs otherwise when sparsified.
         sees_images: a patch embedding can announce the pictures, which the "gradient" score needs.
     """
@@ -133,11 +133,11 @@ class SparseBlock:
 
     @abstractmethod
     def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`WindowBlock`."""
 
     @abstractmethod
     def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`WindowBlock`."""
 
     @abstractmethod
     def list_position_weights(self) -> list[Tensor]:
@@ -152,19 +152,19 @@ class SparseBlock:
         """The projections of the attention, the one out of it last."""
 
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`sparsevit.pruning.WindowBlock`; none unless the host's block has some."""
+        """See :class:`WindowBlock`; none unless the host's block has some."""
         return []
 
     def add_attention(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`WindowBlock`."""
         return tokens + self.attention_branch(tokens, real, bias)
 
     def add_mlp(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`WindowBlock`."""
         return tokens + self.mlp_branch(tokens)
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`; cached while the weights stay the same."""
+        """See :class:`WindowBlock`; cached while the weights stay the same."""
         weights = self.list_position_weights()
         if torch.is_grad_enabled() or is_recorded() or _is_any_inference(weights):
             return self._build_bias(grid)

@@ -15,8 +15,8 @@ from timm.layers import Mlp
 from timm.layers.activations import GELU, GELUTanh
 from torch import Tensor, nn
 
+from sparsevit.core.stage import is_hooked
 from sparsevit.hosts.base import SparseBlock
-from sparsevit.stage import is_hooked
 
 
 class ChainedBlock(SparseBlock):
@@ -49,22 +49,22 @@ class ChainedBlock(SparseBlock):
         """The modules of the MLP branch."""
 
     def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         return _call_each(self.list_attention_end(), self.mix_tokens(tokens, real, bias))
 
     def mlp_branch(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         return _call_each(self.list_mlp(), tokens)
 
     def add_attention(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         if any(map(is_hooked, self.list_readers())):
             return super().add_attention(tokens, real, bias)
         end = self._unfold(self.list_attention_end())
         return self._add(tokens, self.mix_tokens(tokens, real, bias), end)
 
     def add_mlp(self, tokens: Tensor) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         chain = list(self._unfold(self.list_mlp()))
         if is_hooked(chain[0]):
             return super().add_mlp(tokens)

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
+from sparsevit.core.pruning import BlockPlan, can_look, run_block
+from sparsevit.core.stage import PruningStage, runs_as_host
+from sparsevit.core.windows import Size, WindowGrid, get_window_grid
 from sparsevit.hosts.base import Host, PictureTeller, merge_in_strips, order_channels_last
 from sparsevit.hosts.chains import ChainedBlock, is_plain
-from sparsevit.pruning import BlockPlan, can_look, run_block
-from sparsevit.stage import PruningStage, runs_as_host
-from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 
 class HfPatchEmbeddings(PictureTeller):
@@ -106,7 +106,7 @@ class HfSplitLayer(HfLayer):
         return nn.Sequential(self.intermediate, self.output)
 
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         return [self.attention, self.attention.self]
 
     def list_attention_linears(self) -> list[nn.Module]:

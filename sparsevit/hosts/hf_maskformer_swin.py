@@ -19,6 +19,9 @@ from transformers.models.maskformer.modeling_maskformer_swin import (
     MaskFormerSwinStage,
 )
 
+from sparsevit.core.pruning import BlockPlan
+from sparsevit.core.stage import runs_as_host
+from sparsevit.core.windows import Size
 from sparsevit.hosts.hf_base import (
     HfHost,
     HfPatchEmbeddings,
@@ -26,9 +29,6 @@ from sparsevit.hosts.hf_base import (
     HfSplitLayer,
     HfStage,
 )
-from sparsevit.pruning import BlockPlan
-from sparsevit.stage import runs_as_host
-from sparsevit.windows import Size
 
 # What entered every layer of the stage under way, (B, H * W, C) each; None when nobody asked.
 _entered: ContextVar[list[Tensor] | None] = ContextVar("sparsevit_entered", default=None)
@@ -60,7 +60,7 @@ class SparseMaskFormerSwinLayer(HfSplitLayer, MaskFormerSwinLayer):
         return [self.layernorm_after, self.intermediate, self.output]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`; the host drops no MLP."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`; the host drops no MLP."""
         return branch if mlp else self.drop_path(branch)
 
     def list_position_weights(self) -> list[Tensor]:

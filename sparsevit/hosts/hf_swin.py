@@ -21,6 +21,9 @@ from transformers.models.swin.modeling_swin import (
     SwinStage,
 )
 
+from sparsevit.core.pruning import BlockPlan
+from sparsevit.core.stage import runs_as_host
+from sparsevit.core.windows import Size
 from sparsevit.hosts.hf_base import (
     HfHost,
     HfLayer,
@@ -28,9 +31,6 @@ from sparsevit.hosts.hf_base import (
     HfPatchMerging,
     HfStage,
 )
-from sparsevit.pruning import BlockPlan
-from sparsevit.stage import runs_as_host
-from sparsevit.windows import Size
 
 
 class SparseHfSwinLayer(HfLayer, SwinLayer):
@@ -85,11 +85,11 @@ class SparseHfSwinLayer(HfLayer, SwinLayer):
         return [self.layernorm_after, self.mlp, self.dropout]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`; the host drops no MLP."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`; the host drops no MLP."""
         return branch if mlp else self.drop_path(branch)
 
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         return [self.attention, self.attention.relative_position_bias]
 
     def list_attention_linears(self) -> list[nn.Module]:

@@ -21,6 +21,8 @@ from transformers.models.swinv2.modeling_swinv2 import (
     Swinv2Stage,
 )
 
+from sparsevit.core.stage import runs_as_host
+from sparsevit.core.windows import Size, WindowGrid
 from sparsevit.hosts.cosine import attend_by_cosine
 from sparsevit.hosts.hf_base import (
     HfHost,
@@ -29,8 +31,6 @@ from sparsevit.hosts.hf_base import (
     HfSplitLayer,
     HfStage,
 )
-from sparsevit.stage import runs_as_host
-from sparsevit.windows import Size, WindowGrid
 
 
 class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
@@ -64,7 +64,7 @@ class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
         return [self.intermediate, self.output, self.layernorm_after]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`; one module drops both branches."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`; one module drops both branches."""
         return self.drop_path(branch)
 
     def list_position_weights(self) -> list[Tensor]:

@@ -12,11 +12,11 @@ from timm.layers import PatchEmbed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sparsevit.core.pruning import BlockPlan, can_look, run_block
+from sparsevit.core.stage import PruningStage, runs_as_host
+from sparsevit.core.windows import Size, WindowGrid, get_window_grid
 from sparsevit.hosts.base import Host, PictureTeller, merge_in_strips, order_channels_last
 from sparsevit.hosts.chains import ChainedBlock, is_plain
-from sparsevit.pruning import BlockPlan, can_look, run_block
-from sparsevit.stage import PruningStage, runs_as_host
-from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 
 class SparsePatchEmbed(PictureTeller, PatchEmbed):
@@ -64,7 +64,7 @@ class TimmBlock(ChainedBlock):
         return run_block(self, x, plan)  # type: ignore[arg-type]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         return (self.drop_path2 if mlp else self.drop_path1)(branch)
 
     def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
@@ -76,7 +76,7 @@ class TimmBlock(ChainedBlock):
         return [self.attn.qkv, self.attn.proj]
 
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`sparsevit.pruning.WindowBlock`."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         return [self.attn]
 
     def list_readers(self) -> list[nn.Module]:

@@ -20,7 +20,7 @@ from timm.layers import resize_rel_pos_bias_table
 from timm.models import swin_transformer, swin_transformer_v2, swin_transformer_v2_cr
 from torch import Tensor, nn
 
-from sparsevit.windows import Size, WindowGrid, get_window_grid
+from sparsevit.core.windows import Size, WindowGrid, get_window_grid
 
 
 class FittedBlock:

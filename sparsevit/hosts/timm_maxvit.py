@@ -16,9 +16,9 @@ from timm.models.maxxvit import AttentionCl, MaxxVitBlock, MaxxVitStage, Partiti
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sparsevit.core.stage import StageRun, runs_as_host
+from sparsevit.core.windows import Size, WindowGrid, get_window_grid
 from sparsevit.hosts.timm_base import TimmBlock, TimmHost, TimmStage, find_unchained
-from sparsevit.stage import StageRun, runs_as_host
-from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 _STRIDE = 4  # pixels a side of the first stage's tokens
 
@@ -45,7 +45,7 @@ class SparseWindowHalf(TimmBlock, PartitionAttentionCl):
         return x.transpose(1, 2).flatten(2)
 
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`sparsevit.pruning.WindowBlock`; positions are asked for their bias."""
+        """See :class:`WindowBlock`; positions are asked for their bias."""
         rel_pos = self.attn.rel_pos
         return [self.attn] if rel_pos is None else [self.attn, rel_pos]
 
@@ -58,7 +58,7 @@ class SparseWindowHalf(TimmBlock, PartitionAttentionCl):
         return [*super().list_mlp(), self.ls2]
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`; in training a dropout has a part in it."""
+        """See :class:`WindowBlock`; in training a dropout has a part in it."""
         attn = self.attn
         if attn.rel_pos is None:
             return torch.zeros(1, attn.num_heads, 1, 1, device=grid.token_index.device)

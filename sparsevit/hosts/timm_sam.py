@@ -18,10 +18,10 @@ from timm.models.vision_transformer_sam import Attention, Block, VisionTransform
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sparsevit.core.pruning import BlockPlan
+from sparsevit.core.stage import PruningStage, StageRun, runs_as_host
+from sparsevit.core.windows import Size, WindowGrid, get_window_grid
 from sparsevit.hosts.timm_base import TimmBlock, TimmHost
-from sparsevit.pruning import BlockPlan
-from sparsevit.stage import PruningStage, StageRun, runs_as_host
-from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 
 class SparseSamBlock(TimmBlock, Block):
@@ -36,7 +36,7 @@ class SparseSamBlock(TimmBlock, Block):
         return torch.zeros(1, self.attn.num_heads, 1, 1, device=grid.token_index.device)
 
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`sparsevit.pruning.WindowBlock`; the attention is called."""
+        """See :class:`sparsevit.core.pruning.WindowBlock`; the attention is called."""
         return []
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:

@@ -18,13 +18,13 @@ from timm.models.swin_transformer_v2_cr import (
 )
 from torch import Tensor, nn
 
+from sparsevit.core.pruning import BlockPlan
+from sparsevit.core.stage import is_hooked, runs_as_host
+from sparsevit.core.windows import Size, WindowGrid
 from sparsevit.hosts.cosine import attend_by_cosine
 from sparsevit.hosts.timm_base import StripMerging, TimmHost, TimmStage
 from sparsevit.hosts.timm_fitted import FittedV2CrBlock, SparseFittedBlock
 from sparsevit.hosts.timm_swinv2 import PostNormBlock
-from sparsevit.pruning import BlockPlan
-from sparsevit.stage import is_hooked, runs_as_host
-from sparsevit.windows import Size, WindowGrid
 
 
 class SparseV2CrBlock(PostNormBlock, SwinTransformerV2CrBlock):
@@ -48,7 +48,7 @@ class SparseV2CrBlock(PostNormBlock, SwinTransformerV2CrBlock):
         return attend_by_cosine(q, k, v, attn.logit_scale.view(-1, 1, 1), bias, dropout)
 
     def attention_bias(self, grid: WindowGrid) -> Tensor:
-        """See :class:`sparsevit.pruning.WindowBlock`; in training a dropout has a part in it."""
+        """See :class:`WindowBlock`; in training a dropout has a part in it."""
         return self._build_bias(grid) if self.training else super().attention_bias(grid)
 
     def list_position_weights(self) -> list[Tensor]:

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from timm.models.tiny_vit import Attention, NormMlp, TinyVitBlock, TinyVitStage
 from torch import Tensor, nn
 
+from sparsevit.core.pruning import BlockPlan, run_block
+from sparsevit.core.stage import PruningStage, is_hooked, runs_as_host
+from sparsevit.core.windows import Size, WindowGrid, get_window_grid
 from sparsevit.hosts.timm_base import TimmBlock, TimmHost, find_unchained
-from sparsevit.pruning import BlockPlan, run_block
-from sparsevit.stage import PruningStage, is_hooked, runs_as_host
-from sparsevit.windows import Size, WindowGrid, get_window_grid
 
 _STRIDE = 8  # pixels a side of the tokens of the first stage that attends
 

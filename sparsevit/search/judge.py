@@ -14,13 +14,7 @@ from torch import Tensor, nn
 
 from sparsevit.data.labelled import LabelledData
 from sparsevit.data.occurrence import watch_labels
-from sparsevit.evaluation import check_classes, make_iou_metric, read_ahead, read_score
-from sparsevit.patch import get_sparsity, set_sparsity
-from sparsevit.schedule import SparsitySchedule
-from sparsevit.search.prefix import LIMIT_BYTES, PrefixCache, reuse_stages
-from sparsevit.segmenter import Segmenter
-from sparsevit.tasks.semantic import read_classes
-from sparsevit.transforms import (
+from sparsevit.data.reader import (
     SIZE_MULTIPLE,
     ImageError,
     ImageSource,
@@ -29,7 +23,13 @@ from sparsevit.transforms import (
     resize_image,
     to_tensor,
 )
-from sparsevit.zoo import LoadedModel
+from sparsevit.evaluation import check_classes, make_iou_metric, read_ahead, read_score
+from sparsevit.networks import LoadedModel
+from sparsevit.networks.segmenter import Segmenter
+from sparsevit.patch import get_sparsity, set_sparsity
+from sparsevit.schedule import SparsitySchedule
+from sparsevit.search.prefix import LIMIT_BYTES, PrefixCache, reuse_stages
+from sparsevit.tasks.semantic import read_classes
 
 T = TypeVar("T")
 

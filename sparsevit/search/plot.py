@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparsevit.plots import DENSE_COLOUR, finish_figure, start_figure
+from sparsevit.draw.curves import DENSE_COLOUR, finish_figure, start_figure
 from sparsevit.search.frontier import Frontier, FrontierPoint
 
 _TRIED_COLOUR = "#BBBBBB"

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparsevit.dense import DENSE_FORMS, choose_dense, make_runs
-from sparsevit.latency import (
+from sparsevit.measure.dense import DENSE_FORMS, choose_dense, make_runs
+from sparsevit.measure.latency import (
     WARMUP_RUNS,
     LatencyStats,
     describe_device,
@@ -24,11 +24,11 @@ from sparsevit.latency import (
     join_stats,
     time_interleaved,
 )
-from sparsevit.load import LoadMeter
+from sparsevit.measure.load import LoadMeter
+from sparsevit.networks import LoadedModel
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import ADAPTATION_CHOICES, SparsitySchedule, num_pairs
 from sparsevit.search.frontier import name_network, write_text
-from sparsevit.zoo import LoadedModel
 
 TIMED_ROUNDS = 8
 _HELD_OUT = 6  # random schedules that only tell the error
@@ -79,7 +79,7 @@ class LatencyPredictor:
         scoring_ms: of every stage, what a stage takes as soon as one pair is pruned; 0 for a stage
             of one pair, where it is part of ``stages_ms``.
         dense_ms: of the fastest dense form.
-        dense_form: which of ``sparsevit.dense.DENSE_FORMS`` it was.
+        dense_form: which of ``sparsevit.measure.dense.DENSE_FORMS`` it was.
         error_percent: median over random schedules that were measured for this only.
         max_error_percent: the largest of them.
         other_load: share of the CPUs that other processes used meanwhile, None if unknown.
@@ -196,7 +196,7 @@ def time_rounds(
 
     Args:
         loaded: the network; between two steps its schedule is what it was.
-        runs: from :func:`sparsevit.dense.make_runs`.
+        runs: from :func:`sparsevit.measure.dense.make_runs`.
         rounds: timed rounds, >= 1, after untimed ones.
         by_part: also time the stages apart.
 

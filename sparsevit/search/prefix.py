@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sparsevit.core.stage import runs_as_host
 from sparsevit.patch import find_stages
-from sparsevit.stage import runs_as_host
 
 #: What a cache holds unless told otherwise, bytes.
 LIMIT_BYTES = 1_000_000_000

@@ -16,10 +16,11 @@ import torch
 from torch import nn
 
 import sparsevit
-from sparsevit.dense import DENSE_FORMS, choose_dense, make_runs
-from sparsevit.extras import require
-from sparsevit.latency import WARMUP_RUNS, find_doubt
-from sparsevit.load import LoadMeter
+from sparsevit.measure.dense import DENSE_FORMS, choose_dense, make_runs
+from sparsevit.measure.latency import WARMUP_RUNS, find_doubt
+from sparsevit.measure.load import LoadMeter
+from sparsevit.networks import LoadedModel
+from sparsevit.package.extras import require
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search.errors import SearchError
 from sparsevit.search.evolution import Breeder, Plan
@@ -40,7 +41,6 @@ from sparsevit.search.predictor import (
     time_rounds,
 )
 from sparsevit.search.settings import Phase, SearchProgress, SearchSettings, read_budget
-from sparsevit.zoo import LoadedModel
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sparsevit.choices import Sampler
+from sparsevit.package.choices import Sampler
 from sparsevit.search.errors import SearchError
 from sparsevit.search.frontier import Frontier, FrontierPoint
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsevit.extras import require
-from sparsevit.plots import (
+from sparsevit.draw.curves import (
     COLOURS,
     DPI,
     SIZE_INCHES,
@@ -19,6 +18,7 @@ from sparsevit.plots import (
     save_figure,
     tidy_axes,
 )
+from sparsevit.package.extras import require
 
 _MARKERS = "osD^v"
 

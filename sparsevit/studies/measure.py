@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from sparsevit.data.occurrence import watch_labels
-from sparsevit.dense import choose_dense
 from sparsevit.evaluation import make_iou_metric
-from sparsevit.latency import WARMUP_RUNS, find_doubt, time_interleaved
-from sparsevit.load import LoadMeter
+from sparsevit.measure.dense import choose_dense
+from sparsevit.measure.latency import WARMUP_RUNS, find_doubt, time_interleaved
+from sparsevit.measure.load import LoadMeter
 from sparsevit.studies.subject import Subject, Variant
 from sparsevit.tasks.semantic import read_classes
 

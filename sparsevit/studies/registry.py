@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import sparsevit
-from sparsevit.latency import describe_device
+from sparsevit.measure.latency import describe_device
 from sparsevit.search import name_network
 from sparsevit.studies.adaptation import compare_adaptation
 from sparsevit.studies.catalogue import STUDIES, StudyName

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsevit.choices import Sampler
+from sparsevit.package.choices import Sampler
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import (
     FrontierPoint,

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from sparsevit.core.scoring import Score
 from sparsevit.patch import find_stages, get_token_grids
-from sparsevit.scoring import Score
 from sparsevit.studies.compare import Gain, compare_means, describe_gain
 from sparsevit.studies.measure import Measured, score_variants
 from sparsevit.studies.subject import StudyError, Subject, Variant, make_ranked

@@ -11,15 +11,15 @@ from typing import cast
 import numpy as np
 from torch import Tensor
 
+from sparsevit.core.scoring import Score
 from sparsevit.data.labelled import LabelledData
-from sparsevit.dense import DENSE_FORMS, as_dense
+from sparsevit.data.reader import Size
 from sparsevit.evaluation import check_classes, prepare_picture
+from sparsevit.measure.dense import DENSE_FORMS, as_dense
+from sparsevit.networks import LoadedModel, load_model
+from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.scoring import Score
-from sparsevit.segmenter import Segmenter
-from sparsevit.transforms import Size
-from sparsevit.zoo import LoadedModel, load_model
 
 #: A forward: (1, 3, img_h, img_w) -> (1, classes, h, w) logits.
 Run = Callable[[Tensor], Tensor]

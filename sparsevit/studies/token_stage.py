@@ -1,6 +1,6 @@
 """Token-level reduction for comparison: fewer tokens in every window, not fewer windows.
 
-Built like :mod:`sparsevit.pruning`: one indexed read from the token stream, the block's own
+Built like :mod:`sparsevit.core.pruning`: one indexed read from the token stream, the block's own
 kernels on fewer tokens, one indexed write, and on CPU in pieces that fit the cache. Two ways:
 
 - ``prune``: of every window the tokens of largest magnitude run, the others pass through. They are
@@ -23,13 +23,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sparsevit.core.pruning import CHUNK_TOKENS, BlockPlan, Workspace, can_look
+from sparsevit.core.scoring import token_magnitudes
+from sparsevit.core.stage import PruningStage, is_hooked
+from sparsevit.core.windows import WindowGrid
+from sparsevit.networks import LoadedModel
 from sparsevit.patch import find_stages
-from sparsevit.pruning import CHUNK_TOKENS, BlockPlan, Workspace, can_look
 from sparsevit.schedule import num_keep
-from sparsevit.scoring import token_magnitudes
-from sparsevit.stage import PruningStage, is_hooked
-from sparsevit.windows import WindowGrid
-from sparsevit.zoo import LoadedModel
 
 Reduction = Literal["prune", "merge"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sparsevit.networks import CHECKPOINT_FOLDER
 from sparsevit.search import FrontierError, name_network, read_frontier
 from sparsevit.studies.compare import compare_curves, describe_gain
 from sparsevit.studies.measure import score_variants, time_measured
@@ -15,7 +16,6 @@ from sparsevit.studies.subject import (
     make_dense,
     make_pruned,
 )
-from sparsevit.zoo import CHECKPOINT_FOLDER
 
 SEARCHED, UNIFORM = "searched", "uniform, at the sparsity noted"
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from sparsevit.vis import blend_heat, colour_levels
+from sparsevit.draw.masks import blend_heat, colour_levels
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,53 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
+from sparsevit.data.segment_map import Segment, SegmentMap
+from sparsevit.draw.masks import draw_labels
 from sparsevit.tasks.palette import vary_colour
-from sparsevit.vis import draw_labels
 
 #: A segment is found again when it and one of the same class overlap by this IoU or more.
 MIN_IOU = 0.5
 
 _SMALLEST_NAMED = 0.004  # of the picture: smaller segments bear no name
 _NO_SEGMENT = 255  # in what is drawn
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One segment.
-
-    Attributes:
-        id: its value in the map, >= 1.
-        label: number of its class.
-        score: how sure the network is, in [0, 1].
-    """
-
-    id: int
-    label: int
-    score: float
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentMap:
-    """All segments of a picture.
-
-    Attributes:
-        ids: (img_h, img_w) int32, the segment of each pixel; 0 for none.
-        segments: those that hold a pixel, and no others.
-    """
-
-    ids: np.ndarray
-    segments: tuple[Segment, ...]
-
-    def drop_hidden(self) -> SegmentMap:
-        """The same without segments that hold no pixel."""
-        seen = set(np.unique(self.ids).tolist())
-        return replace(self, segments=tuple(s for s in self.segments if s.id in seen))
 
 
 @dataclass(frozen=True)

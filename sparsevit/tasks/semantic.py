@@ -11,8 +11,8 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from sparsevit.draw.masks import draw_labels
 from sparsevit.tasks import get_logits
-from sparsevit.vis import draw_labels
 
 #: So that every class and the value of void fit into eight bits.
 MAX_CLASSES = 255

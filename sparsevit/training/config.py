@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sparsevit.choices import Precision
 from sparsevit.data.batches import Phase
+from sparsevit.networks.segmenter import SegmenterConfig
+from sparsevit.package.choices import Precision
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.segmenter import SegmenterConfig
 from sparsevit.training.networks import nano_config
 
 #: Settings that may change between two sittings of one run.

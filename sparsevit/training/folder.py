@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from sparsevit.segmenter import Segmenter, save_segmenter
+from sparsevit.networks.segmenter import Segmenter, save_segmenter
 from sparsevit.training.config import TrainingError
 
 STATE_FILE = "state.pt"

@@ -40,7 +40,7 @@ def train(
         show_bar: draw a progress bar on standard error, and say there what happens.
 
     Returns:
-        The checkpoint's path, which :func:`sparsevit.segmenter.load_segmenter` reads. Beside it lie
+        The checkpoint's path, which :func:`load_segmenter` reads. Beside it lie
         the log, the state to resume from, and dense.safetensors: the network before the adaptation.
 
     Raises:

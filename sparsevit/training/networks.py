@@ -9,14 +9,14 @@ from typing import Any
 from torch import Tensor
 
 from sparsevit.data.classes import STREET_CLASSES, ClassList
-from sparsevit.segmenter import (
+from sparsevit.networks import find_own_checkpoints
+from sparsevit.networks.segmenter import (
     CheckpointError,
     Segmenter,
     SegmenterConfig,
     load_segmenter,
     read_config,
 )
-from sparsevit.zoo import find_own_checkpoints
 
 #: Networks that can be built from nothing: 7 million parameters, and as many as Swin-T (28).
 ARCHITECTURES: dict[str, dict[str, Any]] = {

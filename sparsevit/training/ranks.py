@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sparsevit.extras import require
+from sparsevit.networks import default_device
+from sparsevit.package.extras import require
 from sparsevit.training.config import TrainingError
-from sparsevit.zoo import default_device
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from sparsevit.data.batches import BatchMaker
 from sparsevit.data.labelled import DataError, LabelledData, open_data
+from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import sparsify
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.segmenter import Segmenter
 from sparsevit.training.config import TrainConfig, TrainingError
 from sparsevit.training.folder import RunFolder
 from sparsevit.training.networks import load_start

@@ -13,7 +13,7 @@ from sparsevit.data.labelled import EmptySplitError, LabelledData, StreetScenes,
 from sparsevit.data.occurrence import LabelCounts, warn_of_missing
 from sparsevit.data.pictures import DataWarning
 from sparsevit.evaluation import evaluate
-from sparsevit.segmenter import Segmenter
+from sparsevit.networks.segmenter import Segmenter
 from sparsevit.training.config import TrainConfig
 
 _PICTURES = 24

@@ -1,0 +1,1 @@
+"""What runs networks; nothing here knows of a page."""

@@ -1,0 +1,49 @@
+"""Pictures as files: a user's photo, and the examples with their labels."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from app.engine.records import Photo, Truth
+from sparsevit.data.reader import load_image
+from sparsevit.data.streets import CLASS_NAMES, draw_scene
+
+_DRAWN_SEED, _DRAWN_SIZE = 7, (512, 1024)
+_LABELS_SUFFIX = "_labels.png"
+
+
+def read_photo(path: Path) -> Photo:
+    """Read a picture.
+
+    Raises:
+        ImageError: it cannot be used.
+    """
+    pixels = load_image(path)
+    digest = blake2b(pixels.tobytes(), digest_size=16)
+    digest.update(str(pixels.shape).encode())
+    return Photo(pixels, digest.hexdigest(), path)
+
+
+def read_examples(folder: Path) -> dict[str, Photo]:
+    """The pictures of a folder by name, with their labels; without any, one drawn on the spot."""
+    examples = {}
+    for path in sorted(folder.glob("*.jpg")):
+        labels = path.with_name(path.stem + _LABELS_SUFFIX)
+        truth = None
+        if labels.exists():
+            truth = Truth(np.asarray(Image.open(labels)), CLASS_NAMES[:-1])
+        name = path.stem.replace("_", " ")
+        examples[name] = replace(read_photo(path), example=name, truth=truth)
+    if examples:
+        return examples
+    scene = draw_scene(_DRAWN_SEED, *_DRAWN_SIZE)
+    path = Path(tempfile.mkdtemp(prefix="sparsevit-")) / "street.png"
+    Image.fromarray(scene.image).save(path)
+    truth = Truth(scene.labels, CLASS_NAMES[:-1])
+    return {"street": replace(read_photo(path), example="street", truth=truth)}

@@ -1,0 +1,223 @@
+"""What the page talks about: a photo, the settings, the result. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparsevit.core.trace import BlockTrace
+from sparsevit.data.reader import Size
+from sparsevit.inspect.photo import Analysis
+from sparsevit.schedule import SparsitySchedule, num_pairs
+from sparsevit.tasks import Task
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a picture really shows.
+
+    Attributes:
+        labels: (img_h, img_w) uint8 class of every pixel; a number without a class where nothing
+            is known.
+        class_names: what the numbers mean.
+    """
+
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture as it was handed over.
+
+    Attributes:
+        pixels: (img_h, img_w, 3) uint8 RGB.
+        key: stands for the content.
+        path: the file it came from.
+        example: name of the example it is, if it is one.
+        truth: its labels, of examples that have some.
+    """
+
+    pixels: np.ndarray
+    key: str
+    path: Path
+    example: str | None = None
+    truth: Truth | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user chose.
+
+    Attributes:
+        model: name of the network.
+        schedule: layerwise sparsities; stretched where the network has other depths.
+        linked: sparsities never fall inside a stage and share its scores (the paper's way).
+            Otherwise every block is scored anew.
+        short_side: pixels of the shorter side fed to the network; None is the photo's own.
+    """
+
+    model: str
+    schedule: SparsitySchedule
+    linked: bool = True
+    short_side: int | None = 512
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What is known of the first result before it is there.
+
+    Attributes:
+        photo: the picture.
+        settings: with the schedule that will run.
+        size: (img_h, img_w) pixels fed to the network.
+        task: what the network's output means.
+        depths: blocks per stage.
+        device, dtype: what it runs on.
+    """
+
+    photo: Photo
+    settings: Settings
+    size: Size
+    task: Task
+    depths: tuple[int, ...]
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of a photo and settings.
+
+    Attributes:
+        photo: the picture.
+        settings: with the schedule and the short side that really ran.
+        analysis: the outcome; its latency is None until measured.
+        task: what the network's output means.
+        depths: blocks per stage.
+        note: what was done otherwise than asked, in one sentence; empty if nothing was.
+        peak_mb: memory of the tensors of one forward at its worst moment, dense and sparse, in
+            units of 1e6 bytes; None until measured.
+        guess_ms: (dense, sparse) latency known before anything is measured: dense of an earlier
+            measurement at this size, sparse of the one forward just made; None at a new size, and
+            where it is not worth quoting.
+    """
+
+    photo: Photo
+    settings: Settings
+    analysis: Analysis
+    task: Task
+    depths: tuple[int, ...]
+    note: str = ""
+    peak_mb: tuple[float, float] | None = None
+    guess_ms: tuple[float, float] | None = None
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the measured speed-up is not worth quoting; None if it is, or nothing is measured."""
+        latency = self.analysis.latency
+        return None if latency is None else latency.explain_doubt(self.analysis.cost.least_ratio)
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One frame and what a network made of it.
+
+    Attributes:
+        pixels: (h, w, 3) uint8 RGB.
+        settings: with the schedule that really ran.
+        size: (img_h, img_w) pixels fed to the network.
+        blocks: what every block kept.
+        windows: (kept, total) over all blocks.
+        prediction: of the sparse network, at ``size``.
+        task: what the prediction means.
+        sparse_ms: latency of the sparse forward alone. Its masks are recorded meanwhile, so sparse
+            is never flattered.
+        dense_ms: latency of the dense forward on the same frame; None where it did not run.
+        agreement: of sparse with dense, in [0, 1]; None where dense did not run.
+        other_load: share of the CPUs that other programs used, this and the frames before it; see
+            :class:`sparsevit.measure.load.LoadMeter`.
+        least_ratio: of the multiply-accumulates, see :class:`sparsevit.measure.cost.CostReport`.
+        device, dtype: what it ran on.
+    """
+
+    pixels: np.ndarray
+    settings: Settings
+    size: Size
+    blocks: tuple[BlockTrace, ...]
+    windows: tuple[int, int]
+    prediction: Any
+    task: Task
+    sparse_ms: float
+    dense_ms: float | None
+    agreement: float | None
+    other_load: float | None
+    least_ratio: float
+    device: str
+    dtype: str
+
+
+def fit_schedule(schedule: SparsitySchedule, depths: tuple[int, ...]) -> SparsitySchedule:
+    """The schedule for a network with other depths: pairs stretched, missing stages as the last."""
+    stages = []
+    for index, depth in enumerate(depths):
+        source = schedule.stages[min(index, len(schedule.stages) - 1)]
+        pairs = num_pairs(depth)
+        stages.append(tuple(source[pair * len(source) // pairs] for pair in range(pairs)))
+    return SparsitySchedule(tuple(stages))
+
+
+@dataclass(frozen=True)
+class Try:
+    """One measured setting of a user's history: what it takes to come back to it, and its numbers.
+
+    Attributes:
+        photo: the picture.
+        settings: as they ran.
+        size: (img_h, img_w) pixels fed to the network.
+        agreement: with dense, in [0, 1].
+        dense_ms, sparse_ms: medians.
+        device: what it ran on.
+        doubt: why these latencies are not worth quoting; None if they are.
+    """
+
+    photo: Photo
+    settings: Settings
+    size: tuple[int, int]
+    agreement: float
+    dense_ms: float
+    sparse_ms: float
+    device: str
+    doubt: str | None = None
+
+    def is_like(self, result: Result) -> bool:
+        """True for the same photo, network and size, so that both belong on one plot."""
+        return (
+            self.photo.key == result.photo.key
+            and self.settings.model == result.settings.model
+            and self.size == result.analysis.prepared.input_size
+        )
+
+
+def make_try(result: Result) -> Try:
+    """The entry of a measured result.
+
+    Raises:
+        ValueError: it is not measured.
+    """
+    latency = result.analysis.latency
+    if latency is None:
+        raise ValueError("Only a measured result can be noted.")
+    return Try(
+        photo=result.photo,
+        settings=result.settings,
+        size=result.analysis.prepared.input_size,
+        agreement=result.analysis.agreement["agreement"],
+        dense_ms=latency.dense.median_ms,
+        sparse_ms=latency.sparse.median_ms,
+        device=latency.device,
+        doubt=result.doubt,
+    )

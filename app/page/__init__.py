@@ -1,0 +1,1 @@
+"""What all tabs share: layout, wiring, session, looks."""

@@ -1,0 +1,44 @@
+"""The photo itself, sent once for each picture and shape; the other views draw over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from app.engine.records import Photo, Result
+from app.page.common import display_photo, encode_jpeg, photo_key, shrink
+from sparsevit.data.reader import Size
+
+_THUMB_SIDE = 176  # pixels
+
+
+def make_photo(result: Result) -> str:
+    """JSON for ``photo.js``: ``{"key", "width", "height", "uri"}``."""
+    return describe_photo(result.photo, result.analysis.prepared.input_size)
+
+
+def describe_photo(photo: Photo, size: Size) -> str:
+    """The same for a photo in the shape (img_h, img_w) that a network sees."""
+    picture = display_photo(photo, size)
+    return json.dumps(
+        {
+            "key": photo_key(photo, size),
+            "width": picture.shape[1],
+            "height": picture.shape[0],
+            "uri": encode_jpeg(picture),
+        }
+    )
+
+
+def show_examples(photos: Sequence[tuple[str, np.ndarray]]) -> str:
+    """Thumbnails of the example pictures, as buttons."""
+    cells = [
+        f'<button type="button" data-index="{index}" aria-label="Example: {escape(name)}" '
+        f'title="{escape(name)}"><img src="{encode_jpeg(shrink(pixels, _THUMB_SIDE))}" alt="">'
+        "</button>"
+        for index, (name, pixels) in enumerate(photos)
+    ]
+    return f'<div class="sv-examples" role="group" aria-label="Examples">{"".join(cells)}</div>'

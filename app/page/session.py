@@ -1,0 +1,214 @@
+"""What the server remembers of one user's page, and forgets with it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from app.engine.records import Result, Try, make_try
+from app.engine.search import PhotoSearch
+from sparsevit.inspect.sizes import SizeComparison
+
+#: Ids of the tabs, in order.
+TABS = ("windows", "outputs", "latency", "tradeoff", "search", "learn", "video", "takeaway")
+
+#: How often a doubtful result is looked at again, to time it when the machine is quiet.
+MOST_RETRIES = 60
+
+_MOST_TRIES = 60
+_MOST_PHOTOS = 4  # whose pixels the history holds
+
+
+@dataclass
+class Session:
+    """One user's page. Gradio keeps it on the server and gives it to nobody else.
+
+    Attributes:
+        result: what is on the screen; None means the result the page opens with.
+        photo_path: the file the current photo was read from.
+        uploaded_model: a checkpoint this user uploaded.
+        uploads: files this user sent.
+        tab: the open tab.
+        learn_block: the block that the tab Learn explains; None for the first that prunes.
+        requests: ticket of the latest request; a run that is not the latest is dropped.
+        results: number of results shown so far.
+        retries: how often the current result, being doubtful, has been looked at again.
+        moves: of the sliders that a request has told of.
+        history: settings tried, oldest first.
+        comparison: sparse against dense at lower resolutions, of the current result.
+        search: the latest search for sparsities; another takes its place.
+        placed: schedules of the shipped frontier, tried on the current photo.
+        folder: this user's own files, made when first needed.
+    """
+
+    result: Result | None = None
+    photo_path: str | None = None
+    uploaded_model: str | None = None
+    uploads: set[str] = field(default_factory=set)
+    tab: str = TABS[0]
+    learn_block: int | None = None
+    requests: int = 0
+    results: int = 0
+    retries: int = 0
+    moves: int = 0
+    history: list[Try] = field(default_factory=list)
+    comparison: SizeComparison | None = None
+    search: PhotoSearch | None = None
+    placed: list[Try] = field(default_factory=list)
+    folder: Path | None = None
+
+    @property
+    def num_bytes(self) -> int:
+        """What the photos and the result with both predictions take, all but the examples."""
+        photos = [known.photo for known in self.history]
+        if self.search is not None:
+            photos.append(self.search.photo)
+        arrays: dict[int, int] = {}
+        if self.result is not None:
+            photos.append(self.result.photo)
+            analysis = self.result.analysis
+            found = _find_arrays((analysis.prepared, analysis.sparse))
+            arrays = {id(array): array.nbytes for array in found}  # each once
+        pixels = {photo.key: photo.pixels.nbytes for photo in photos if photo.example is None}
+        return sum(arrays.values()) + sum(pixels.values())
+
+    @property
+    def moment(self) -> tuple[int, int]:
+        """Changes as soon as anything newer is asked for or shown.
+
+        A request that is under way has been counted, but what it replaces is still on the screen:
+        the latest request alone does not tell whether a measuring is of what is shown.
+        """
+        return self.requests, self.results
+
+    def set_result(self, result: Result) -> None:
+        """Put another result on the screen."""
+        self.results += 1
+        self.result = result
+        self.retries = 0
+        self.comparison = None
+        self.placed = [entry for entry in self.placed if entry.is_like(result)]
+
+    def note_try(self, result: Result) -> None:
+        """Remember a measured result; the same setting again takes the place of its entry."""
+        entry = make_try(result)
+        for index, known in enumerate(self.history):
+            if known.is_like(result) and known.settings == entry.settings:
+                self.history[index] = entry
+                return
+        self.history.append(entry)
+        recent = list(dict.fromkeys(known.photo.key for known in reversed(self.history)))
+        kept = set(recent[:_MOST_PHOTOS])
+        self.history[:] = [k for k in self.history if k.photo.key in kept][-_MOST_TRIES:]
+
+    def take_over(self, earlier: Session) -> None:
+        """Go on where a page left off that was reloaded; its files belong to this one now."""
+        uploads, folder = earlier.uploads, earlier.folder
+        earlier.uploads, earlier.folder = set(), None
+        self.__dict__.update(vars(earlier))
+        earlier.search = None  # nobody looks at it any more
+        if self.search is not None:
+            self.search.is_running = False
+        self.history, self.uploads, self.folder = list(earlier.history), uploads, folder
+        self.tab = TABS[0]
+
+    def get_folder(self, parent: str) -> Path:
+        """A private folder of this user below ``parent``."""
+        if self.folder is None or not self.folder.exists():
+            self.folder = Path(tempfile.mkdtemp(prefix="session-", dir=parent))
+        return self.folder
+
+    def close(self) -> None:
+        """Forget everything and delete this user's files."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        for path in self.uploads:
+            Path(path).unlink(missing_ok=True)
+        self.__init__()  # type: ignore[misc]
+
+
+def _find_arrays(value: Any) -> Iterator[np.ndarray | Tensor]:
+    """Every array within plain data: dataclasses, sequences, dictionaries."""
+    if isinstance(value, (np.ndarray, Tensor)):
+        yield value
+    elif is_dataclass(value):
+        yield from _find_arrays(vars(value))
+    elif isinstance(value, dict):
+        yield from _find_arrays(list(value.values()))
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _find_arrays(part)
+
+
+class Visitors:
+    """The open pages, so that one that was closed, or is one too many, is forgotten.
+
+    Gradio itself keeps what it made for a session. A page that lost its connection reloads when it
+    is back and gets a new session; within ``patience_s`` that one goes on where the first left off.
+
+    Args:
+        patience_s: seconds between losing a page and forgetting it.
+        max_bytes: for all sessions together; the one that ran nothing for longest goes first.
+    """
+
+    def __init__(self, patience_s: float, max_bytes: int) -> None:
+        self._patience_s = patience_s
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._in_use: OrderedDict[int, Session] = OrderedDict()  # by id, the latest used last
+        self._sessions: dict[str, Session] = {}
+        self._visits: dict[str, str] = {}
+
+    def enter(self, key: str, session: Session, visit: str, goes_on: bool) -> None:
+        """A page was opened, or opened again.
+
+        Args:
+            key: gradio's name of the session.
+            session: what is remembered of it; updated if the page was open before.
+            visit: a secret of the browser's tab, the same after a reload; empty for none.
+            goes_on: whether it takes up what the tab showed before.
+        """
+        earlier = self._sessions.get(self._visits.get(visit, ""))
+        if goes_on and earlier is not None and earlier is not session:
+            session.take_over(earlier)
+        self._sessions[key] = session
+        if visit:
+            self._visits[visit] = key
+
+    def note_use(self, session: Session) -> None:
+        """A session is about to run a network: a page, or a program that never entered."""
+        with self._lock:
+            self._in_use[id(session)] = session
+            self._in_use.move_to_end(id(session))
+            total = sum(known.num_bytes for known in self._in_use.values())
+            while total > self._max_bytes and len(self._in_use) > 1:
+                oldest = self._in_use.popitem(last=False)[1]
+                total -= oldest.num_bytes
+                oldest.close()
+
+    def leave(self, key: str) -> None:
+        """A page was closed, or its connection lost."""
+        session = self._sessions.get(key)
+        if session is None:
+            return
+        timer = threading.Timer(self._patience_s, self._forget, (key, session.requests))
+        timer.daemon = True
+        timer.start()
+
+    def _forget(self, key: str, requests: int) -> None:
+        session = self._sessions.get(key)
+        if session is not None and session.requests == requests:  # it did not come back
+            del self._sessions[key]
+            self._visits = {v: k for v, k in self._visits.items() if k != key}
+            with self._lock:
+                self._in_use.pop(id(session), None)
+            session.close()

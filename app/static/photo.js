@@ -1,7 +1,0 @@
-// Decodes the photo of app/views/photo.py and hands it to every view that draws over it.
-onValue((photo) => {
-  if (!photo || photo.key === sharedPhoto.current?.key) return;
-  const image = new Image();
-  image.onload = () => setPhoto({ ...photo, image });
-  image.src = photo.uri;
-});

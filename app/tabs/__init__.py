@@ -1,0 +1,1 @@
+"""One folder a tab: what it shows, what happens on it, its scripts and styles."""

@@ -1,0 +1,143 @@
+"""The windows every block kept, with their scores; ``view.js`` draws them."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import torch
+
+from app.engine.records import Opening, Result
+from app.page.common import name_block, photo_key
+from sparsevit.core.scoring import rank_windows
+from sparsevit.core.trace import BlockTrace
+from sparsevit.draw.masks import get_score_range
+
+#: Pieces of a window row or column, [from, to] as fractions of the picture.
+Spans = list[list[float]]
+
+_SPAN_DIGITS = 6  # far finer than a pixel of the largest picture
+
+
+def make_windows(result: Result) -> str:
+    """JSON for ``view.js``: every block's windows over the photo.
+
+    ``{"key", "size", "linked", "blocks"}``: the photo's key, the network's input [img_h, img_w] in
+    pixels, whether a stage's blocks share one ranking, and for each block:
+
+    - name, stage, block (counted from 1), shifted;
+    - grid [H, W] and window [Wh, Ww] in tokens; rows, cols: windows down and across;
+    - kept, total, sparsity (fraction pruned);
+    - keep: one "1" (computed) or "0" (skipped) a window, row-major;
+    - scores (4 digits, null if not finite) and ranks (1 is the highest score), row-major;
+    - low, high: the scores at the two ends of the colours;
+    - row_spans, col_spans: for each window row and column its pieces, see :func:`find_spans`.
+    """
+    analysis = result.analysis
+    size = analysis.prepared.input_size
+    return json.dumps(
+        {
+            "key": photo_key(result.photo, size),
+            "size": size,
+            "linked": result.settings.linked,
+            "blocks": [
+                {"name": name_block(result, index)} | _describe_block(block)
+                for index, block in enumerate(analysis.blocks)
+            ],
+        },
+        separators=(",", ":"),
+    )
+
+
+def announce_windows(opening: Opening) -> str:
+    """The same before the first result is there: each block as one window over the whole photo.
+
+    What stands for a block's choice is no choice yet, so ``"waiting": true`` says to name none.
+    """
+    whole: dict[str, Any] = {"rows": 1, "cols": 1, "kept": 1, "total": 1, "keep": "1"}
+    whole |= {"scores": [None], "ranks": [1], "low": 0, "high": 0, "sparsity": 0}
+    whole |= {"row_spans": [[[0, 1]]], "col_spans": [[[0, 1]]]}
+    blocks = [
+        {
+            "name": f"Stage {stage + 1} · block {block + 1}",
+            "stage": stage + 1,
+            "block": block + 1,
+            "shifted": False,
+            **whole,
+        }
+        for stage, depth in enumerate(opening.depths)
+        for block in range(depth)
+    ]
+    known = {"key": photo_key(opening.photo, opening.size), "size": opening.size, "linked": True}
+    return json.dumps(known | {"blocks": blocks, "waiting": True})
+
+
+def find_spans(tokens: int, window: int, shift: int, pad_first: bool) -> list[Spans]:
+    """Where the window rows (or columns) of a block lie; padding is clipped away.
+
+    A shifted window that wraps around has two pieces, at opposite edges of the picture.
+
+    Args:
+        tokens: H (or W) of the token grid, which covers the whole picture.
+        window: Wh (or Ww), tokens.
+        shift: the cyclic shift, tokens.
+        pad_first: the host pads before it rolls instead of after, see ``WindowGrid``.
+
+    Returns:
+        For each window row its pieces as [from, to], fractions 0 to 1 of the picture. Together
+        they cover it once.
+    """
+    count = -(-tokens // window)
+    cycle = count * window if pad_first else tokens  # positions the roll moves
+    rows = []
+    for row in range(count):
+        start = row * window + shift
+        stop = min((row + 1) * window, cycle) + shift
+        pieces = [(start, min(stop, cycle)), (max(start, cycle) - cycle, stop - cycle)]
+        rows.append(
+            [
+                [
+                    round(first / tokens, _SPAN_DIGITS),
+                    round(min(last, tokens) / tokens, _SPAN_DIGITS),
+                ]
+                for first, last in pieces
+                if first < min(last, tokens)
+            ]
+        )
+    return rows
+
+
+def _describe_block(block: BlockTrace) -> dict[str, Any]:
+    """One entry of ``blocks``, but for its name."""
+    grid = block.grid
+    keep = block.keep_mask[0].flatten().tolist()
+    scores = block.scores[0].flatten()  # (nW,)
+    order = rank_windows(scores[None])[0]
+    ranks = torch.empty_like(order)
+    ranks[order] = torch.arange(1, block.total + 1)
+    low, high = get_score_range(block)
+    return {
+        "stage": block.stage + 1,
+        "block": block.block + 1,
+        "shifted": block.shifted,
+        "grid": grid.grid,
+        "window": grid.window,
+        "rows": grid.rows,
+        "cols": grid.cols,
+        "kept": block.kept,
+        "total": block.total,
+        "sparsity": _round(1 - block.kept / block.total),
+        "keep": "".join("1" if kept else "0" for kept in keep),
+        "scores": [_round(score) for score in scores.tolist()],
+        "ranks": ranks.tolist(),
+        "low": _round(low),
+        "high": _round(high),
+        "row_spans": find_spans(grid.grid[0], grid.window[0], grid.shift[0], grid.pad_first),
+        "col_spans": find_spans(grid.grid[1], grid.window[1], grid.shift[1], grid.pad_first),
+    }
+
+
+def _round(value: float) -> float | None:
+    """4 significant digits; None for what JSON cannot say."""
+    return float(f"{value:.4g}") if math.isfinite(value) else None

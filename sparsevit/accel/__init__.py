@@ -1,0 +1,1 @@
+"""Ways to run a sparsified network faster still: CUDA graphs, compiling."""

@@ -1,0 +1,1 @@
+"""Pictures: masks over a photo, curves over an axis."""

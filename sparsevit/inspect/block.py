@@ -1,0 +1,170 @@
+"""What one block does to one photo, step by step, as tensors to look at (paper section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sparsevit.core.scoring import rank_windows, token_magnitudes
+from sparsevit.core.trace import BlockTrace, capture
+from sparsevit.core.windows import WindowGrid
+from sparsevit.inspect.photo import PreparedImage
+from sparsevit.networks import LoadedModel
+from sparsevit.patch import list_blocks, set_sparsity
+
+
+class Shape(NamedTuple):
+    """A tensor's shape.
+
+    Attributes:
+        name: of the tensor.
+        letters: e.g. ("K", "N", "C").
+        sizes: one whole number a letter.
+    """
+
+    name: str
+    letters: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BlockSteps:
+    """The tensors of one block on one photo (CPU copies).
+
+    H x W tokens of C channels, nW windows of N = Wh * Ww slots, K of them kept, nH heads.
+
+    Attributes:
+        trace: the block's windows, their scores and which were kept.
+        entering: (H, W) float32, mean |x| over the channels of each token entering the block.
+        scored: (H, W) float32, the same where the scores were taken ("rms", "l2", "l1", "linf").
+        ranking: (nW,) int64, row-major window indices, highest score first.
+        gathered_windows: (K,) int64, the windows in the order of the batch the block computes: best
+            first; row-major where every window is kept.
+        gathered: (K, Wh, Ww) float32, ``entering`` of those windows; 0 in padded slots.
+        change: (H, W) float32, mean |out - in| over channels; exactly 0 in pruned windows,
+            unless a block has a convolution that runs on all of them (TinyViT).
+        num_channels: C.
+        num_heads: nH.
+    """
+
+    trace: BlockTrace
+    entering: Tensor
+    scored: Tensor
+    ranking: Tensor
+    gathered_windows: Tensor
+    gathered: Tensor
+    change: Tensor
+    num_channels: int
+    num_heads: int
+
+    @property
+    def scores(self) -> Tensor:
+        """(rows, cols) float32 scores of the windows."""
+        return self.trace.scores[0]
+
+    @property
+    def keep_mask(self) -> Tensor:
+        """(rows, cols) bool, True where a window was computed."""
+        return self.trace.keep_mask[0]
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """The tensors the block makes, by name, in the order it makes them."""
+        height, width = self.trace.grid.grid
+        slots, kept = self.trace.grid.num_tokens, self.trace.kept
+        tokens = ("1", "H", "W", "C"), (1, height, width, self.num_channels)
+        batch = ("K", "N", "C"), (kept, slots, self.num_channels)
+        heads = ("K", "nH", "N", "N"), (kept, self.num_heads, slots, slots)
+        shapes = (
+            Shape("tokens", *tokens),
+            Shape("windows", ("1", "nW", "N", "C"), (1, self.trace.total, *batch[1][1:])),
+            Shape("scores", ("1", "nW"), (1, self.trace.total)),
+            Shape("kept windows", *batch),
+            Shape("attention weights", *heads),
+            Shape("new windows", *batch),
+            Shape("output", *tokens),
+        )
+        return {shape.name: shape for shape in shapes}
+
+
+def trace_block(
+    loaded: LoadedModel, prepared: PreparedImage, schedule: Any, stage: int, block: int
+) -> BlockSteps:
+    """Run a network once at a schedule and keep what one of its blocks saw and did.
+
+    Args:
+        loaded: the network the photo was prepared for; left at ``schedule``.
+        prepared: from :func:`sparsevit.inspect.photo.prepare_image`.
+        schedule: any form ``model.sparsity`` accepts.
+        stage, block: 0-based stage, and block inside it.
+
+    Raises:
+        ScheduleError: an impossible schedule.
+        ValueError: the photo was prepared for another network, or there is no such block.
+    """
+    if prepared.model != loaded.name:
+        raise ValueError(f"The picture was prepared for {prepared.model}, not {loaded.name}.")
+    depths = loaded.depths
+    if not (0 <= stage < len(depths) and 0 <= block < depths[stage]):
+        raise ValueError(f"No block {block} in stage {stage} of a network with depths {depths}.")
+    model = loaded.module
+    set_sparsity(model, schedule)
+    blocks = list_blocks(model)[stage]
+    with torch.inference_mode(), capture(model) as capturing, _listen(blocks) as heard:
+        model(prepared.images)
+        x, out = heard[block]
+        grid = blocks[block].get_grid(*x.shape[1:3], x.device)
+        num_heads = blocks[block].attention_bias(grid).shape[1]
+    trace = next(t for t in capturing.blocks if (t.stage, t.block) == (stage, block))
+    ranking = rank_windows(trace.scores.flatten(1))[0]
+    chosen = ranking[: trace.kept] if trace.kept < trace.total else torch.arange(trace.total)
+    entering = token_magnitudes(x)[0].cpu()
+    return BlockSteps(
+        trace=trace,
+        entering=entering,
+        scored=token_magnitudes(heard[trace.scored_block][0])[0].cpu(),
+        ranking=ranking,
+        gathered_windows=chosen,
+        gathered=_gather(entering, trace.grid, chosen),
+        change=token_magnitudes(out.float() - x.float())[0].cpu(),
+        num_channels=x.shape[-1],
+        num_heads=num_heads,
+    )
+
+
+@contextmanager
+def _listen(blocks: Sequence[nn.Module]) -> Iterator[dict[int, tuple[Tensor, Tensor]]]:
+    """Collect the (input, output) of every block, by its number; nothing is worked on in place."""
+    heard: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def listen(number: int) -> Callable[..., None]:
+        def note(_: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+            left = out if isinstance(out, Tensor) else out[0]
+            heard[number] = _lay_out(args[0], args), _lay_out(left, args)
+
+        return note
+
+    handles = [block.register_forward_hook(listen(n)) for n, block in enumerate(blocks)]
+    try:
+        yield heard
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _lay_out(tokens: Tensor, args: tuple[Any, ...]) -> Tensor:
+    """(B, H, W, C) of what a block takes or gives: some hosts' are (B, H * W, C), with (H, W)."""
+    return tokens if tokens.ndim == 4 else tokens.view(len(tokens), *args[1], -1)
+
+
+def _gather(magnitudes: Tensor, grid: WindowGrid, windows: Tensor) -> Tensor:
+    """Token magnitudes (H, W) of the windows (K,) named: (K, Wh, Ww), 0 in padded slots."""
+    batch = magnitudes.flatten()[grid.token_index[windows]]  # (K, N)
+    if grid.real is not None:
+        batch = batch * grid.real[windows]
+    return batch.view(-1, *grid.window)

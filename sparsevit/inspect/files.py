@@ -1,0 +1,41 @@
+"""What one photo's analysis leaves in a folder: pictures and result.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sparsevit.draw.masks import (
+    draw_compute_map,
+    draw_pruned_windows,
+    draw_score_map,
+    make_filmstrip,
+    save_picture,
+)
+from sparsevit.inspect.photo import Analysis
+from sparsevit.tasks import Task
+
+
+def write_analysis(task: Task, analysis: Analysis, result: dict[str, Any], folder: Path) -> None:
+    """Write a photo's pictures and ``result.json`` into ``folder``.
+
+    Args:
+        task: what the network's output means.
+        analysis: what the network did.
+        result: plain data for ``result.json``.
+        folder: made if it is missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    image, blocks = analysis.prepared.image, list(analysis.blocks)
+    for block in blocks:
+        stem = f"stage{block.stage + 1}_block{block.block + 1}"
+        save_picture(folder / f"{stem}_windows.png", draw_pruned_windows(image, block))
+        save_picture(folder / f"{stem}_scores.png", draw_score_map(image, block))
+    save_picture(folder / "compute_map.png", draw_compute_map(image, blocks))
+    save_picture(folder / "filmstrip.png", make_filmstrip(image, blocks))
+    dense, sparse = task.draw_pair(image, analysis.prepared.dense, analysis.sparse)
+    save_picture(folder / "dense.png", dense)
+    save_picture(folder / "sparse.png", sparse)
+    text = json.dumps(result, indent=2)
+    (folder / "result.json").write_text(text + "\n", encoding="utf-8")

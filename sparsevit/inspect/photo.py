@@ -1,0 +1,197 @@
+"""One photo and one network: the expensive dense step once, the sparse step many times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparsevit.core.trace import BlockTrace, capture
+from sparsevit.data.reader import choose_size, resize_image, to_tensor
+from sparsevit.measure.cost import CostReport, count_macs
+from sparsevit.measure.latency import (
+    LatencyReport,
+    describe_device,
+    measure_latency,
+    time_interleaved,
+)
+from sparsevit.networks import LoadedModel
+from sparsevit.patch import get_sparsity, set_sparsity
+from sparsevit.schedule import SparsitySchedule
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """A photo as one network sees it, with what the dense network makes of it.
+
+    Attributes:
+        image: (img_h, img_w, 3) uint8 RGB at the network's input size.
+        images: (1, 3, img_h, img_w) normalised, on the model's device.
+        dense: the task's prediction without pruning, at the input size.
+        fixed_macs: multiply-accumulates outside the blocks.
+        model: name of the network it was prepared for.
+    """
+
+    image: np.ndarray
+    images: Tensor
+    dense: Any
+    fixed_macs: int
+    model: str
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(img_h, img_w) pixels fed to the network."""
+        return self.image.shape[0], self.image.shape[1]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a schedule did to one photo.
+
+    Attributes:
+        model: name of the network.
+        prepared: the photo and the dense prediction.
+        schedule: layerwise sparsities.
+        blocks: what every block kept.
+        sparse: the task's prediction with pruning.
+        agreement: sparse against dense; "agreement" in [0, 1] is the headline.
+        cost: multiply-accumulates.
+        device, dtype: what it ran on.
+        forward_ms: the one sparse forward, its masks recorded meanwhile; a first idea of its
+            latency.
+        latency: measured afterwards, if at all.
+    """
+
+    model: str
+    prepared: PreparedImage
+    schedule: SparsitySchedule
+    blocks: tuple[BlockTrace, ...]
+    sparse: Any
+    agreement: dict[str, float]
+    cost: CostReport
+    device: str
+    dtype: str
+    forward_ms: float
+    latency: LatencyReport | None = None
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """(kept, total) windows over all blocks."""
+        return sum(b.kept for b in self.blocks), sum(b.total for b in self.blocks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for ``result.json``."""
+        latency = self.latency
+        return {
+            "model": self.model,
+            "input_size": list(self.prepared.input_size),
+            "schedule": self.schedule.to_list(),
+            "blocks": [
+                {
+                    "stage": block.stage + 1,
+                    "block": block.block + 1,
+                    "shifted": block.shifted,
+                    "grid": [block.grid.rows, block.grid.cols],
+                    "kept": block.kept,
+                    "total": block.total,
+                }
+                for block in self.blocks
+            ],
+            "agreement": self.agreement,
+            "gmacs": {"dense": self.cost.dense_gmacs, "sparse": self.cost.sparse_gmacs},
+            "latency_ms": latency
+            and {"dense": latency.dense.median_ms, "sparse": latency.sparse.median_ms},
+            "speedup": latency and latency.speedup,
+            "dense_form": latency and latency.dense_form,
+            "other_load": latency and latency.other_load,
+            "doubt": latency and latency.explain_doubt(self.cost.least_ratio),
+            "device": self.device,
+            "dtype": self.dtype,
+        }
+
+
+def prepare_image(
+    loaded: LoadedModel, image: np.ndarray, short_side: int | None = None
+) -> PreparedImage:
+    """Resize and normalise a photo for a network, and run the network dense on it once.
+
+    Args:
+        loaded: the network; its schedule is left as it was.
+        image: (img_h, img_w, 3) uint8 RGB.
+        short_side: pixels of the shorter side fed to the network; the photo's own if None.
+    """
+    size = choose_size(image.shape[0], image.shape[1], short_side, loaded.multiple)
+    image = resize_image(image, size)
+    images = to_tensor(image, loaded.mean, loaded.std).to(loaded.device, loaded.dtype)
+    model = loaded.module
+    before = get_sparsity(model)
+    try:
+        set_sparsity(model, 0.0)
+        with torch.inference_mode():
+            dense = loaded.task.interpret(model(images), size)
+    finally:
+        set_sparsity(model, before)
+    return PreparedImage(image, images, dense, loaded.count_fixed_macs(size), loaded.name)
+
+
+def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Analysis:
+    """Run a network at a schedule on a prepared photo and compare with dense.
+
+    Args:
+        loaded: the network the photo was prepared for; its schedule is left as it was.
+        prepared: from :func:`prepare_image`.
+        schedule: any form ``model.sparsity`` accepts.
+
+    Raises:
+        ScheduleError: an impossible schedule.
+        ValueError: the photo was prepared for another network.
+    """
+    if prepared.model != loaded.name:
+        raise ValueError(f"The picture was prepared for {prepared.model}, not {loaded.name}.")
+    model = loaded.module
+    schedule = SparsitySchedule.parse(schedule, loaded.depths)
+    outputs = []
+
+    def run() -> None:
+        outputs.append(model(prepared.images))
+
+    before = get_sparsity(model)
+    try:
+        set_sparsity(model, schedule)
+        with torch.inference_mode(), capture(model) as trace:
+            timed = time_interleaved({"sparse": run}, repeats=1, device=loaded.device, warmup=0)
+    finally:
+        set_sparsity(model, before)
+    sparse = loaded.task.interpret(outputs[0], prepared.input_size)
+    return Analysis(
+        model=loaded.name,
+        prepared=prepared,
+        schedule=schedule,
+        blocks=tuple(trace.blocks),
+        sparse=sparse,
+        agreement=loaded.task.compare(prepared.dense, sparse),
+        cost=count_macs(model, prepared.input_size, schedule, prepared.fixed_macs),
+        device=describe_device(loaded.device),
+        dtype=str(loaded.dtype).removeprefix("torch."),
+        forward_ms=timed["sparse"].median_ms,
+    )
+
+
+def measure(
+    loaded: LoadedModel, analysis: Analysis, repeats: int = 5, dense_form: str | None = None
+) -> Analysis:
+    """The same analysis with its latency, measured now.
+
+    Args:
+        loaded: the network; its schedule is left as it was.
+        analysis: what to time.
+        repeats: timed runs of dense and sparse each.
+        dense_form: see :func:`sparsevit.measure.latency.measure_latency`.
+    """
+    latency = measure_latency(
+        loaded.module, analysis.prepared.images, analysis.schedule, repeats, dense_form
+    )
+    return replace(analysis, latency=latency)

@@ -1,0 +1,1 @@
+"""Latency, memory and arithmetic, and the one rule for the dense rival."""

@@ -1,0 +1,163 @@
+"""A small semantic segmentation network on a Swin backbone, and its checkpoint files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
+
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from timm.models import clean_state_dict
+from timm.models.swin_transformer import SwinTransformer
+from torch import Tensor, nn
+
+from sparsevit.networks.segmenter_config import (
+    FORMAT,
+    CheckpointError,
+    SegmenterConfig,
+    parse_config,
+    read_checkpoint,
+    read_config,
+    read_info,
+)
+
+__all__ = [
+    "CheckpointError",
+    "Segmenter",
+    "SegmenterConfig",
+    "load_segmenter",
+    "read_config",
+    "read_info",
+    "save_segmenter",
+]
+
+
+class Segmenter(nn.Module):
+    """Swin backbone, a LayerNorm per level, and a light top-down head at stride 4.
+
+    Only the backbone's blocks are ever pruned, so the rest is kept cheap: a stem of two
+    convolutions in place of timm's one of 4x4 ("Early Convolutions Help Transformers See Better",
+    Xiao et al. 2021), and a head of 1x1 convolutions and depthwise 3x3.
+    """
+
+    def __init__(self, config: SegmenterConfig) -> None:
+        """Build the network with random weights."""
+        super().__init__()
+        self.config = config
+        self.backbone = SwinTransformer(
+            img_size=64 * config.window_size,  # so timm keeps every stage's full window and shift
+            embed_dim=config.embed_dim,
+            depths=config.depths,
+            num_heads=config.num_heads,
+            window_size=config.window_size,
+            drop_path_rate=config.drop_path_rate,
+            num_classes=0,
+            global_pool="",
+            strict_img_size=False,
+        )
+        self.backbone.patch_embed.proj = _make_stem(config.embed_dim)
+        self.backbone.norm = nn.Identity()  # each level has its own norm below
+        channels = [config.embed_dim * 2**level for level in range(len(config.depths))]
+        self.norms = nn.ModuleList(nn.LayerNorm(c) for c in channels)
+        self.laterals = nn.ModuleList(nn.Conv2d(c, config.head_dim, 1) for c in channels)
+        self.context = nn.Linear(channels[-1], config.head_dim)
+        self.smooth = nn.ModuleList(_separable(config.head_dim) for _ in channels)
+        self.classifier = nn.Conv2d(config.head_dim, config.num_classes, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Score every class at a quarter of the resolution.
+
+        Args:
+            images: (B, 3, img_h, img_w) normalised with ``config.mean`` and ``config.std``; the
+                sides are multiples of 4, at best of 32.
+
+        Returns:
+            (B, num_classes, img_h / 4, img_w / 4) logits.
+        """
+        found = self.backbone.forward_intermediates(images, intermediates_only=True)
+        levels: list[Tensor] = [
+            norm(level.permute(0, 2, 3, 1))  # (B, H, W, C)
+            for norm, level in zip(self.norms, cast("list[Tensor]", found), strict=True)
+        ]
+        merged = self.context(levels[-1].mean((1, 2)))[:, :, None, None]  # (B, D, 1, 1)
+        for index in reversed(range(len(levels))):
+            level = levels[index].permute(0, 3, 1, 2)  # (B, C, H, W), channels last
+            lateral = self.laterals[index](level)
+            if index < len(levels) - 1:
+                merged = F.interpolate(merged, lateral.shape[-2:], mode="bilinear")
+            merged = self.smooth[index](lateral + merged)
+        return self.classifier(merged)
+
+
+def save_segmenter(model: Segmenter, path: str | Path, info: dict[str, str] | None = None) -> None:
+    """Write the weights in half precision, with the configuration beside them.
+
+    Args:
+        model: a segmenter, sparsified or not.
+        path: the .safetensors file to write; replaced as a whole.
+        info: notes for the reader of the file, such as the training data and its terms.
+    """
+    tensors = {
+        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for name, value in model.state_dict().items()
+    }
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(asdict(model.config)),
+        "info": json.dumps(info or {}),
+    }
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata)
+    partial.replace(path)
+
+
+def load_segmenter(path: str | Path) -> Segmenter:
+    """Read a checkpoint that :func:`save_segmenter` wrote. Nothing in the file is ever executed.
+
+    Args:
+        path: a .safetensors file.
+
+    Returns:
+        The network in float32 and evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: no such file, not safetensors, cut short, not a segmenter, or weights that
+            do not fit the configuration.
+    """
+    metadata, tensors = read_checkpoint(path, with_tensors=True)
+    tensors = clean_state_dict(tensors)  # a compiled network puts a prefix before its names
+    model = Segmenter(parse_config(path, metadata))
+    expected = model.state_dict()
+    wrong = sorted(expected.keys() ^ tensors.keys())
+    if wrong:
+        raise CheckpointError(f"The weights in {path} do not match its configuration: {wrong[0]}.")
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise CheckpointError(
+                f"The weights in {path} do not match its configuration: {name} is "
+                f"{tuple(tensor.shape)} and should be {tuple(expected[name].shape)}."
+            )
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _make_stem(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, (channels + 1) // 2, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d((channels + 1) // 2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d((channels + 1) // 2, channels, 3, stride=2, padding=1),
+    )
+
+
+def _separable(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,160 @@
+"""What a segmenter's checkpoint says of itself: its configuration and notes, without torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from safetensors import SafetensorError, safe_open
+
+#: Largest number of parameters a checkpoint may ask for, so that a bad file cannot fill the memory.
+MAX_PARAMETERS = 200_000_000
+
+#: Of the file's layout, in its metadata.
+FORMAT = "sparsevit-segmenter-2"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint file that cannot be used; the message is one sentence that says why."""
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """Everything needed to build a :class:`sparsevit.networks.segmenter.Segmenter`.
+
+    Attributes:
+        class_names: the classes predicted; void is none of them.
+        palette: one RGB colour, 0..255, for each class.
+        embed_dim: channels of the first stage; each later stage doubles them.
+        depths: blocks of each of the four stages.
+        num_heads: attention heads of each stage; must divide its channels.
+        window_size: side of the attention windows, tokens.
+        head_dim: channels of the segmentation head.
+        drop_path_rate: stochastic depth of the last block while training, 0 <= rate < 1.
+        mean: subtracted from each RGB channel of an image in [0, 1].
+        std: each RGB channel is divided by it.
+    """
+
+    class_names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    embed_dim: int = 48
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    num_heads: tuple[int, ...] = (2, 4, 8, 16)
+    window_size: int = 8
+    head_dim: int = 80
+    drop_path_rate: float = 0.1
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        for name in ("class_names", "depths", "num_heads", "mean", "std"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "palette", tuple(tuple(colour) for colour in self.palette))
+        _check_config(self)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes predicted; labels of this value or above are void."""
+        return len(self.class_names)
+
+
+def read_config(path: str | Path) -> SegmenterConfig:
+    """The configuration stored in a checkpoint, without reading its weights.
+
+    Raises:
+        CheckpointError: as :func:`sparsevit.networks.segmenter.load_segmenter`.
+    """
+    metadata, _ = read_checkpoint(path)
+    return parse_config(path, metadata)
+
+
+def read_info(path: str | Path) -> dict[str, str]:
+    """The notes stored in a checkpoint.
+
+    Raises:
+        CheckpointError: as :func:`sparsevit.networks.segmenter.load_segmenter`.
+    """
+    metadata, _ = read_checkpoint(path)
+    info = _parse_json(path, metadata, "info")
+    return {str(key): str(value) for key, value in info.items()}
+
+
+def read_checkpoint(
+    path: str | Path, with_tensors: bool = False
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Metadata and, if asked for, tensors of torch's of a segmenter's file.
+
+    Raises:
+        CheckpointError: no such file, not safetensors, cut short, or not a segmenter.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint file at {path}.")
+    try:
+        with safe_open(path, framework="pt" if with_tensors else "np") as file:
+            metadata = file.metadata() or {}
+            names = list(file.keys()) if with_tensors else []
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"Cannot read {path}: it is not a safetensors file, or it is cut short."
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is a safetensors file but not a SparseViT segmenter.")
+    return metadata, tensors
+
+
+def parse_config(path: str | Path, metadata: dict[str, str]) -> SegmenterConfig:
+    """The configuration in the metadata that :func:`read_checkpoint` gave.
+
+    Raises:
+        CheckpointError: it is missing or not usable.
+    """
+    fields = _parse_json(path, metadata, "config")
+    try:
+        return SegmenterConfig(**fields)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"The config stored in {path} is not usable: {error}") from error
+
+
+def _parse_json(path: str | Path, metadata: dict[str, str], key: str) -> dict[str, Any]:
+    try:
+        value = json.loads(metadata[key])
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"The {key} stored in {path} is missing or unreadable.") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"The {key} stored in {path} is missing or unreadable.")
+    return cast("dict[str, Any]", value)
+
+
+def _check_config(config: SegmenterConfig) -> None:
+    stages = len(config.depths)
+    numbers = (config.embed_dim, *config.depths, *config.num_heads, config.window_size)
+    if not all(isinstance(n, int) and 0 < n <= 1024 for n in (*numbers, config.head_dim)):
+        raise ValueError("Sizes of a segmenter are whole numbers from 1 to 1024.")
+    if stages != 4 or len(config.num_heads) != stages:
+        raise ValueError("A segmenter has four stages, each with its depth and its heads.")
+    channels = [config.embed_dim * 2**level for level in range(stages)]
+    if any(c % heads for c, heads in zip(channels, config.num_heads, strict=True)):
+        raise ValueError("Heads must divide the channels of their stage.")
+    if sum(12 * c * c * depth for c, depth in zip(channels, config.depths, strict=True)) > (
+        MAX_PARAMETERS
+    ):
+        raise ValueError("The segmenter is too large.")
+    if not config.class_names or len(config.palette) != len(config.class_names):
+        raise ValueError("A segmenter needs classes and one colour for each.")
+    if not all(isinstance(name, str) for name in config.class_names):
+        raise ValueError("Class names are text.")
+    levels = [level for colour in config.palette for level in colour]
+    if any(len(colour) != 3 for colour in config.palette) or not all(
+        isinstance(level, int) and 0 <= level <= 255 for level in levels
+    ):
+        raise ValueError("A palette colour is three whole numbers from 0 to 255.")
+    if not all(isinstance(value, (int, float)) for value in (*config.mean, *config.std)):
+        raise ValueError("Mean and std are numbers.")
+    if len(config.mean) != 3 or len(config.std) != 3 or min(config.std) <= 0:
+        raise ValueError("Mean and std have three numbers each, and std is positive.")
+    if not 0 <= config.drop_path_rate < 1:
+        raise ValueError("drop_path_rate is at least 0 and below 1.")

@@ -1,0 +1,1 @@
+"""What comes with the installation: bundled files, extras, names of choices."""
