@@ -101,7 +101,7 @@ def offer_few_networks(home: Path) -> Iterator[None]:
     """The zoo has only the networks of :func:`write_home`, and a list as it is when complete."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "CHECKPOINT_FOLDER", home)
-        patch.setattr(networks, "list_models", lambda: INFOS)
+        patch.setattr("app.engine.models.list_models", lambda: INFOS)
         yield
 
 
