@@ -1,5 +1,7 @@
 """Debian's chromium, and pages in it that must stay clean; the fixtures are in ``conftest.py``."""
 
+import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,6 +9,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import (
     Browser,
+    BrowserContext,
     ConsoleMessage,
     Page,
     Request,
@@ -38,14 +41,41 @@ def start_chromium(path: str) -> Iterator[Browser]:
         yield chromium
 
 
+class Profiles:
+    """Profiles of the browser, used again by later tests: what they have compiled stays compiled.
+
+    Pages of one test never share a profile, and nobody finds what an earlier test left behind.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._free: dict[str, list[BrowserContext]] = defaultdict(list)
+
+    def lend(self, **options: Any) -> tuple[str, BrowserContext]:
+        """A profile with some options, and what to give it back by."""
+        key = json.dumps(options, sort_keys=True)
+        free = self._free[key]
+        return key, free.pop() if free else self._browser.new_context(**options)
+
+    def take_back(self, key: str, context: BrowserContext) -> None:
+        """Empty a profile for the next test."""
+        context.set_offline(False)
+        context.clear_cookies()
+        context.clear_permissions()
+        for page in context.pages:
+            page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+            page.close()
+        self._free[key].append(context)
+
+
 @contextmanager
-def open_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
+def open_pages(profiles: Profiles) -> Iterator[Callable[..., Page]]:
     """What opens pages: ``open_it(url, width, height, **options of the context)``.
 
     At the end no page may have raised an error, written one to the console, or asked another
     machine for anything. That a test took it offline is no error.
     """
-    contexts, problems = [], []
+    lent, problems = [], []
 
     def check_message(message: ConsoleMessage) -> None:
         offline = any(words in message.text for words in _OFFLINE)
@@ -57,8 +87,9 @@ def open_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
             problems.append(f"request to {request.url}")
 
     def open_it(url: str, width: int = 1280, height: int = 800, **options: Any) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
+        viewport = {"width": width, "height": height}
+        key, context = profiles.lend(viewport=viewport, **options)
+        lent.append((key, context))
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -68,8 +99,8 @@ def open_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
         return page
 
     yield open_it
-    for context in contexts:
-        context.close()
+    for key, context in lent:
+        profiles.take_back(key, context)
     assert not problems, problems
 
 

@@ -107,10 +107,18 @@ def browser():
         yield chromium
 
 
+@pytest.fixture(scope="session")
+def profiles(browser):
+    """Its profiles, which tests share one after the other."""
+    from browser_support import Profiles
+
+    return Profiles(browser)
+
+
 @pytest.fixture
-def new_page(browser):
-    """Opens pages, each in a context of its own; at the end of the test none had an error."""
+def new_page(profiles):
+    """Opens pages, each in a profile of its own; at the end of the test none had an error."""
     from browser_support import open_pages
 
-    with open_pages(browser) as open_it:
+    with open_pages(profiles) as open_it:
         yield open_it

@@ -26,7 +26,9 @@ def load_script(name: str) -> str:
     """The script of a view: what all share, then that of a tab, ``view.js`` last, or one file."""
     tab = _APP / "tabs" / name
     own = sorted(tab.glob("*.js"), key=lambda file: file.stem == "view")
-    shared = sorted((_APP / "page").glob("common*.js"))
+    shared = [_APP / "page" / "common.js"]
+    if name in ("windows", "video"):  # both draw windows
+        shared.append(_APP / "page" / "common_windows.js")
     files = [*shared, *(own or _APP.glob(f"*/**/{name}.js"))]
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
