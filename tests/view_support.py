@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import gradio as gr
 import numpy as np
 
-from app.page.components import add_view, list_styles
-from app.page.theme import build_theme
+from app.page.assets import asset_options
+from app.page.components import add_view
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import map_tokens_to_windows
 
@@ -52,9 +52,7 @@ def serve_demo(demo: gr.Blocks) -> Iterator[str]:
         server_name="127.0.0.1",
         prevent_thread_lock=True,
         quiet=True,
-        theme=build_theme(),
-        css_paths=list_styles(),
-        ssr_mode=False,
+        **asset_options(),
     )
     try:
         yield url

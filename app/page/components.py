@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,43 +20,22 @@ from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_http_url_like
 from PIL import Image
 
-_APP = Path(__file__).parent.parent
+from app.page.assets import mount_module
 
 
-def load_script(name: str) -> str:
-    """The script of a view: what all share, then that of a tab, ``view.js`` last, or one file."""
-    tab = _APP / "tabs" / name
-    own = sorted(tab.glob("*.js"), key=lambda file: file.stem == "view")
-    shared = [_APP / "page" / "common.js"]
-    if name in ("windows", "video"):  # both draw windows
-        shared.append(_APP / "page" / "common_windows.js")
-    files = [*shared, *(own or _APP.glob(f"*/**/{name}.js"))]
-    return "\n".join(file.read_text(encoding="utf-8") for file in files)
-
-
-def list_styles() -> list[Path]:
-    """The style sheets of the page and its tabs, in the order they are applied."""
-    sheets = _APP.glob("*/**/*.css")
-    return sorted(
-        sheets, key=lambda file: file.stem if file.parent.name == "page" else file.parent.name
-    )
-
-
-def add_view(name: str, value: str | None, **options: Any) -> gr.HTML:
+def add_view(name: str, value: str | None, events: Sequence[str] = (), **options: Any) -> gr.HTML:
     """A part of the page that ``tabs/NAME/view.js``, or ``NAME.js`` elsewhere, draws from JSON.
 
     Args:
-        name: of the script; the element's id is ``sv-NAME``.
+        name: of the module; the element's id is ``sv-NAME``.
         value: JSON, or None while there is nothing to show.
+        events: that the module triggers and gradio does not know.
         options: of gr.HTML.
-
-    Returns:
-        The component; the script's ``trigger("x")`` calls are its events.
     """
     return gr.HTML(
         value,
-        html_template=f'<div class="sv-view sv-{name}"></div>',
-        js_on_load=load_script(name),
+        html_template=f'<div class="sv-{name}"></div>',
+        js_on_load=mount_module(name, events),
         apply_default_css=False,
         elem_id=f"sv-{name}",
         **options,
@@ -69,7 +49,7 @@ def add_figure(value: str, elem_id: str) -> gr.HTML:
         value: HTML.
         elem_id: of the element.
     """
-    script = load_script("figure")
+    script = mount_module("figure")
     return gr.HTML(value, js_on_load=script, apply_default_css=False, elem_id=elem_id)
 
 

@@ -1,43 +1,49 @@
 // What every part of the page that Python draws as HTML can do: press what has a data-index. It may
 // be drawn anew at any moment, while a button is held down or has the focus.
 
-let held = null; // what the pointer went down on
-let focused = null; // the index that has the focus
-
 const find = (target) => target.closest?.("[data-index]") ?? null;
 
-function select(cell) {
-  trigger("select", { index: Number(cell.dataset.index), value: null });
+export function mount({ element, trigger }) {
+  let held = null; // what the pointer went down on
+  let focused = null; // the index that has the focus
+
+  function select(cell) {
+    trigger("select", { index: Number(cell.dataset.index), value: null });
+  }
+
+  element.addEventListener("click", (event) => {
+    const cell = find(event.target);
+    if (cell) select(cell);
+  });
+
+  element.addEventListener("pointerdown", (event) => (held = find(event.target)));
+  element.addEventListener("pointerup", (event) => {
+    const cell = find(event.target);
+    // No click follows where the element is a new one.
+    if (held && cell && !held.isConnected && held.dataset.index === cell.dataset.index)
+      select(cell);
+    held = null;
+  });
+
+  // A point of a chart is no button of the browser's own.
+  element.addEventListener("keydown", (event) => {
+    const cell = event.target.closest("g[data-index]");
+    if (!cell || (event.key !== "Enter" && event.key !== " ")) return;
+    event.preventDefault();
+    select(cell);
+  });
+
+  element.addEventListener(
+    "focusin",
+    (event) => (focused = find(event.target)?.dataset.index ?? null),
+  );
+  element.addEventListener("focusout", (event) => {
+    if (event.target.isConnected) focused = null;
+  });
+  new MutationObserver(() => {
+    if (focused === null || element.contains(document.activeElement)) return;
+    const cell = element.querySelector(`[data-index="${focused}"]`);
+    focused = null;
+    cell?.focus({ preventScroll: true });
+  }).observe(element, { childList: true, subtree: true });
 }
-
-element.addEventListener("click", (event) => {
-  const cell = find(event.target);
-  if (cell) select(cell);
-});
-
-element.addEventListener("pointerdown", (event) => (held = find(event.target)));
-element.addEventListener("pointerup", (event) => {
-  const cell = find(event.target);
-  // No click follows where the element is a new one.
-  if (held && cell && !held.isConnected && held.dataset.index === cell.dataset.index) select(cell);
-  held = null;
-});
-
-// A point of a chart is no button of the browser's own.
-element.addEventListener("keydown", (event) => {
-  const cell = event.target.closest("g[data-index]");
-  if (!cell || (event.key !== "Enter" && event.key !== " ")) return;
-  event.preventDefault();
-  select(cell);
-});
-
-element.addEventListener("focusin", (event) => (focused = find(event.target)?.dataset.index ?? null));
-element.addEventListener("focusout", (event) => {
-  if (event.target.isConnected) focused = null;
-});
-new MutationObserver(() => {
-  if (focused === null || element.contains(document.activeElement)) return;
-  const cell = element.querySelector(`[data-index="${focused}"]`);
-  focused = null;
-  cell?.focus({ preventScroll: true });
-}).observe(element, { childList: true, subtree: true });

@@ -1,49 +1,23 @@
 // The layerwise sparsity controls: one slider per pair of blocks, laid out as the network is.
-// gr.HTML calls this once with (element, trigger, props, server, upload, watch).
 // props.value is the JSON of app/page/panel.py; every change of the user fires "input".
 
-const root = element.querySelector(".sv-panel");
+import { make, onValue } from "./common.js";
+
 const QUIET_MS = 50; // of quiet before "input" fires while a slider is dragged
-let state = null;
-let rows = [];
-let heads = []; // one for each stage
-let timer = null;
-let moves = 0; // of the user, so that an answer to an earlier state does not undo later ones
 
 const whole = (sparsity) => Math.round(sparsity * 100); // percent
 const kept = (windows, p) => windows && Math.max(1, Math.floor((windows * (100 - p)) / 100)); // null before the first result
-
-// Called for every move of the user.
-function emit() {
-  state.moves = moves += 1;
-  clearTimeout(timer);
-  timer = setTimeout(send, QUIET_MS);
-}
-
-function send() {
-  props.value = JSON.stringify(state);
-  const url = new URL(location.href); // the page reloads after a lost connection
-  url.searchParams.set("sparsity", JSON.stringify(state.stages.map((stage) => stage.sparsities)));
-  url.searchParams.set("linked", Number(state.linked));
-  history.replaceState(history.state, "", url);
-  trigger("input");
-}
-
-function setPair(stage, pair, p) {
-  const values = state.stages[stage].sparsities;
-  values[pair] = p / 100;
-  if (!state.linked) return;
-  for (let i = 0; i < values.length; i++) {
-    if (i < pair) values[i] = Math.min(values[i], values[pair]);
-    if (i > pair) values[i] = Math.max(values[i], values[pair]);
-  }
-}
 
 // A slider with its number box; both call onchange with a whole percentage.
 function makeControl(name, onchange) {
   const range = make("input", { type: "range", min: 0, max: 95, step: 1, "aria-label": name });
   const number = make("input", {
-    type: "number", min: 0, max: 95, step: 1, inputmode: "numeric", "aria-label": `${name}, in percent`,
+    type: "number",
+    min: 0,
+    max: 95,
+    step: 1,
+    inputmode: "numeric",
+    "aria-label": `${name}, in percent`,
   });
   range.addEventListener("input", () => onchange(Number(range.value)));
   number.addEventListener("change", () => {
@@ -60,114 +34,187 @@ function makeControl(name, onchange) {
   return { range, box, show };
 }
 
-function refresh() {
-  for (const row of rows) {
-    const stage = state.stages[row.stage];
-    const p = whole(stage.sparsities[row.pair]);
-    const count = kept(stage.windows, p);
-    row.control.show(p, count ? `${p} % pruned, ${count} of ${stage.windows} windows kept` : `${p} % pruned`);
-    row.count.textContent = count ? `${count}/${stage.windows}` : "–";
-  }
-  heads.forEach((head, index) => {
-    const { grid, windows } = state.stages[index];
-    head.querySelector("small").textContent = grid ? grid.join(" × ") : "\u00a0"; // as high
-    head.title = grid ? `${grid.join(" × ")} tokens, ${windows} windows in each block` : "";
-  });
-  const all = state.stages.flatMap((stage) => stage.sparsities);
-  const mean = whole(all.reduce((a, b) => a + b, 0) / all.length);
-  const mixed = all.some((s) => s !== all[0]);
-  master.show(mean, mixed ? `mixed, ${mean} % on average` : `${mean} % in every layer`);
-  masterNote.textContent = mixed ? "mean" : "";
-  const current = JSON.stringify(state.stages.map((stage) => stage.sparsities));
-  for (const button of presets.children) {
-    button.setAttribute("aria-pressed", String(button.dataset.stages === current));
-  }
-  link.checked = state.linked;
-}
+export function mount({ element, trigger, props, watch }) {
+  const root = element.querySelector(".sv-panel");
+  let state = null;
+  let rows = [];
+  let heads = []; // one for each stage
+  let timer = null;
+  let moves = 0; // of the user, so that an answer to an earlier state does not undo later ones
 
-const presets = make("div", { class: "sv-presets", role: "group", "aria-label": "Presets" });
-const masterNote = make("span", { class: "sv-count" });
-const master = makeControl("Sparsity of all layers", (p) => {
-  for (const stage of state.stages) stage.sparsities = stage.sparsities.map(() => p / 100);
-  refresh();
-  emit();
-});
-const link = make("input", { type: "checkbox" });
-link.addEventListener("change", () => {
-  state.linked = link.checked;
-  if (state.linked) {
-    for (const stage of state.stages) {
-      stage.sparsities = stage.sparsities.map((_, i, all) => Math.max(...all.slice(0, i + 1)));
+  // Called for every move of the user.
+  function emit() {
+    state.moves = moves += 1;
+    clearTimeout(timer);
+    timer = setTimeout(send, QUIET_MS);
+  }
+
+  function send() {
+    props.value = JSON.stringify(state);
+    const url = new URL(location.href); // the page reloads after a lost connection
+    url.searchParams.set("sparsity", JSON.stringify(state.stages.map((stage) => stage.sparsities)));
+    url.searchParams.set("linked", Number(state.linked));
+    history.replaceState(history.state, "", url);
+    trigger("input");
+  }
+
+  function setPair(stage, pair, p) {
+    const values = state.stages[stage].sparsities;
+    values[pair] = p / 100;
+    if (!state.linked) return;
+    for (let i = 0; i < values.length; i++) {
+      if (i < pair) values[i] = Math.min(values[i], values[pair]);
+      if (i > pair) values[i] = Math.max(values[i], values[pair]);
     }
   }
-  refresh();
-  emit();
-});
-const stagesBox = make("div", { class: "sv-stages" });
 
-function build() {
-  rows = [];
-  heads = [];
-  presets.replaceChildren(
-    ...state.presets.map((preset) => {
-      const button = make("button", { type: "button", title: preset.title }, preset.label);
-      button.dataset.stages = JSON.stringify(preset.stages);
-      button.addEventListener("click", () => {
-        preset.stages.forEach((values, i) => (state.stages[i].sparsities = [...values]));
-        refresh();
-        emit();
-      });
-      return button;
-    }),
-  );
-  stagesBox.replaceChildren(
-    ...state.stages.map((stage, s) => {
-      const head = make("div", { class: "sv-stage-name" }, make("b", {}, `Stage ${s + 1}`), make("small"));
-      heads.push(head);
-      const lines = stage.sparsities.map((_, pair) => {
-        const many = stage.sparsities.length > 1;
-        const name = `Sparsity of stage ${s + 1}${many ? `, pair ${pair + 1}` : ""}`;
-        const control = makeControl(name, (p) => {
-          setPair(s, pair, p);
+  function refresh() {
+    for (const row of rows) {
+      const stage = state.stages[row.stage];
+      const p = whole(stage.sparsities[row.pair]);
+      const count = kept(stage.windows, p);
+      row.control.show(
+        p,
+        count ? `${p} % pruned, ${count} of ${stage.windows} windows kept` : `${p} % pruned`,
+      );
+      row.count.textContent = count ? `${count}/${stage.windows}` : "–";
+    }
+    heads.forEach((head, index) => {
+      const { grid, windows } = state.stages[index];
+      head.querySelector("small").textContent = grid ? grid.join(" × ") : "\u00a0"; // as high
+      head.title = grid ? `${grid.join(" × ")} tokens, ${windows} windows in each block` : "";
+    });
+    const all = state.stages.flatMap((stage) => stage.sparsities);
+    const mean = whole(all.reduce((a, b) => a + b, 0) / all.length);
+    const mixed = all.some((s) => s !== all[0]);
+    master.show(mean, mixed ? `mixed, ${mean} % on average` : `${mean} % in every layer`);
+    masterNote.textContent = mixed ? "mean" : "";
+    const current = JSON.stringify(state.stages.map((stage) => stage.sparsities));
+    for (const button of presets.children) {
+      button.setAttribute("aria-pressed", String(button.dataset.stages === current));
+    }
+    link.checked = state.linked;
+  }
+
+  const presets = make("div", { class: "sv-presets", role: "group", "aria-label": "Presets" });
+  const masterNote = make("span", { class: "sv-count" });
+  const master = makeControl("Sparsity of all layers", (p) => {
+    for (const stage of state.stages) stage.sparsities = stage.sparsities.map(() => p / 100);
+    refresh();
+    emit();
+  });
+  const link = make("input", { type: "checkbox" });
+  link.addEventListener("change", () => {
+    state.linked = link.checked;
+    if (state.linked) {
+      for (const stage of state.stages) {
+        stage.sparsities = stage.sparsities.map((_, i, all) => Math.max(...all.slice(0, i + 1)));
+      }
+    }
+    refresh();
+    emit();
+  });
+  const stagesBox = make("div", { class: "sv-stages" });
+
+  function build() {
+    rows = [];
+    heads = [];
+    presets.replaceChildren(
+      ...state.presets.map((preset) => {
+        const button = make("button", { type: "button", title: preset.title }, preset.label);
+        button.dataset.stages = JSON.stringify(preset.stages);
+        button.addEventListener("click", () => {
+          preset.stages.forEach((values, i) => (state.stages[i].sparsities = [...values]));
           refresh();
           emit();
         });
-        const count = make("span", { class: "sv-count", title: "windows kept / windows, in each block" });
-        rows.push({ stage: s, pair, control, count });
-        return make("div", { class: "sv-row" }, control.range, control.box, count);
-      });
-      return make("div", { class: "sv-stage" }, head, make("div", { class: "sv-lines" }, ...lines));
-    }),
-  );
-}
-
-root.append(
-  make("div", { class: "sv-panel-head" }, make("b", {}, "Windows pruned"),
-    make("label", { class: "sv-link", title: "Sparsities never fall inside a stage, and its blocks " +
-      "share one ranking, as in the paper. Off: every block ranks its windows anew." },
-      link, "link inside a stage")),
-  presets,
-  make("div", { class: "sv-stage sv-master" },
-    make("div", { class: "sv-stage-name" }, make("b", {}, "All layers")),
-    make("div", { class: "sv-lines" },
-      make("div", { class: "sv-row" }, master.range, master.box, masterNote))),
-  stagesBox,
-);
-let built = "";
-onValue((value) => {
-  const layout = JSON.stringify([value.stages.map(({ sparsities }) => sparsities.length), value.presets]);
-  const late = value.moves !== null && value.moves < moves;
-  const fits = state?.stages.map((stage) => stage.sparsities.length).join() ===
-    value.stages.map((stage) => stage.sparsities.length).join();
-  if (late && fits) {
-    value.stages.forEach((stage, i) => (stage.sparsities = state.stages[i].sparsities));
-    state = { ...value, linked: state.linked };
-  } else {
-    state = value;
+        return button;
+      }),
+    );
+    stagesBox.replaceChildren(
+      ...state.stages.map((stage, s) => {
+        const head = make(
+          "div",
+          { class: "sv-stage-name" },
+          make("b", {}, `Stage ${s + 1}`),
+          make("small"),
+        );
+        heads.push(head);
+        const lines = stage.sparsities.map((_, pair) => {
+          const many = stage.sparsities.length > 1;
+          const name = `Sparsity of stage ${s + 1}${many ? `, pair ${pair + 1}` : ""}`;
+          const control = makeControl(name, (p) => {
+            setPair(s, pair, p);
+            refresh();
+            emit();
+          });
+          const count = make("span", {
+            class: "sv-count",
+            title: "windows kept / windows, in each block",
+          });
+          rows.push({ stage: s, pair, control, count });
+          return make("div", { class: "sv-row" }, control.range, control.box, count);
+        });
+        return make(
+          "div",
+          { class: "sv-stage" },
+          head,
+          make("div", { class: "sv-lines" }, ...lines),
+        );
+      }),
+    );
   }
-  state.moves = moves;
-  props.value = JSON.stringify(state); // a run that waits for its turn reads it
-  if (layout !== built) build(); // else what has the focus keeps it
-  built = layout;
-  refresh();
-});
+
+  root.append(
+    make(
+      "div",
+      { class: "sv-panel-head" },
+      make("b", {}, "Windows pruned"),
+      make(
+        "label",
+        {
+          class: "sv-link",
+          title:
+            "Sparsities never fall inside a stage, and its blocks " +
+            "share one ranking, as in the paper. Off: every block ranks its windows anew.",
+        },
+        link,
+        "link inside a stage",
+      ),
+    ),
+    presets,
+    make(
+      "div",
+      { class: "sv-stage sv-master" },
+      make("div", { class: "sv-stage-name" }, make("b", {}, "All layers")),
+      make(
+        "div",
+        { class: "sv-lines" },
+        make("div", { class: "sv-row" }, master.range, master.box, masterNote),
+      ),
+    ),
+    stagesBox,
+  );
+  let built = "";
+  onValue({ props, watch }, (value) => {
+    const layout = JSON.stringify([
+      value.stages.map(({ sparsities }) => sparsities.length),
+      value.presets,
+    ]);
+    const late = value.moves !== null && value.moves < moves;
+    const fits =
+      state?.stages.map((stage) => stage.sparsities.length).join() ===
+      value.stages.map((stage) => stage.sparsities.length).join();
+    if (late && fits) {
+      value.stages.forEach((stage, i) => (stage.sparsities = state.stages[i].sparsities));
+      state = { ...value, linked: state.linked };
+    } else {
+      state = value;
+    }
+    state.moves = moves;
+    props.value = JSON.stringify(state); // a run that waits for its turn reads it
+    if (layout !== built) build(); // else what has the focus keeps it
+    built = layout;
+    refresh();
+  });
+}

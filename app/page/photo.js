@@ -1,7 +1,29 @@
-// Decodes the photo of app/page/photo.py and hands it to every view that draws over it.
-onValue((photo) => {
-  if (!photo || photo.key === sharedPhoto.current?.key) return;
-  const image = new Image();
-  image.onload = () => setPhoto({ ...photo, image });
-  image.src = photo.uri;
-});
+// The photo on the page, which every view draws over: { key, width, height, image: HTMLImageElement }.
+import { onValue } from "./common.js";
+
+let current = null;
+const listeners = new Set();
+
+// The photo now; null while there is none.
+export const getPhoto = () => current;
+
+// Calls back with the photo now, if there is one, and again whenever another takes its place.
+export function onPhoto(callback) {
+  listeners.add(callback);
+  if (current) callback(current);
+}
+
+function setPhoto(photo) {
+  current = photo;
+  for (const listener of listeners) listener(photo);
+}
+
+// Decodes the photo of app/page/photo.py and hands it to every view.
+export function mount({ props, watch }) {
+  onValue({ props, watch }, (photo) => {
+    if (!photo || photo.key === current?.key) return;
+    const image = new Image();
+    image.onload = () => setPhoto({ ...photo, image });
+    image.src = photo.uri;
+  });
+}

@@ -1,9 +1,14 @@
 // Keeps the browser's address in step with the page, so that a reload, or the one that follows a
 // lost connection, opens this very state again. From the JSON of app/tabs/takeaway/view.py.
-onValue((address) => {
-  if (!address) return;
-  const url = new URL(location.href);
-  url.searchParams.delete("photo"); // the address of an own photo names none
-  for (const [name, value] of new URLSearchParams(address.query)) url.searchParams.set(name, value);
-  history.replaceState(history.state, "", url);
-});
+import { onValue } from "./common.js";
+
+export function mount({ props, watch }) {
+  onValue({ props, watch }, (address) => {
+    if (!address) return;
+    const url = new URL(location.href);
+    url.searchParams.delete("photo"); // the address of an own photo names none
+    for (const [name, value] of new URLSearchParams(address.query))
+      url.searchParams.set(name, value);
+    history.replaceState(history.state, "", url);
+  });
+}

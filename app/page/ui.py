@@ -8,19 +8,12 @@ import gradio as gr
 
 from app.engine.downloads import follow_download
 from app.engine.engine import Engine
-from app.page.components import (
-    ModelInput,
-    PhotoInput,
-    add_figure,
-    add_view,
-    list_styles,
-    load_script,
-)
+from app.page.assets import asset_options
+from app.page.components import ModelInput, PhotoInput, add_figure, add_view
 from app.page.handlers import Handlers
 from app.page.photo import show_examples
 from app.page.screen import Changes, draw_opening, list_choices, list_sides
 from app.page.session import Session
-from app.page.theme import build_theme
 from app.page.wiring import wire_api, wire_looks, wire_runs, wire_search
 from app.tabs.search.handlers import SearchHandlers, add_search_tab
 from app.tabs.video.handlers import add_video_tab
@@ -92,11 +85,9 @@ def launch_options(engine: Engine) -> dict[str, Any]:
     """What gr.Blocks.launch needs beside the address."""
     auth = engine.config.auth
     return {
-        "theme": build_theme(),
-        "css_paths": list_styles(),
+        **asset_options(),
         "allowed_paths": [str(photo.path) for photo in engine.examples.values()],
         "max_file_size": engine.config.max_file_mb * 10**6,
-        "ssr_mode": False,
         "state_session_capacity": _MOST_STATES,
         "footer_links": ["api", "settings"],
         "auth": tuple(auth.split(":", 1)) if auth else None,
@@ -141,13 +132,7 @@ def _add_controls(engine: Engine, shown: Changes) -> dict[str, Any]:
             elem_id="sv-size",
         )
     parts["fed"] = add_figure(shown["fed"], "sv-fed")
-    parts["panel"] = gr.HTML(
-        shown["panel"],
-        html_template='<div class="sv-panel"></div>',
-        js_on_load=load_script("panel"),
-        apply_default_css=False,
-        elem_id="sv-panel",
-    )
+    parts["panel"] = add_view("panel", shown["panel"])
     parts["model_file"] = ModelInput(
         "Use your own checkpoint (.safetensors)",
         file_types=[".safetensors"],

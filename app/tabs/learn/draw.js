@@ -1,10 +1,11 @@
-// Painting of the six steps; app/page/components.py puts this file before learn.js.
+// Painting of the six steps.
+import { VIRIDIS, clamp, count, layTiles, mix, part, pickColour, short } from "./geometry.js";
 
 const LABEL = "12px system-ui, sans-serif";
 const NUMBER = "600 20px system-ui, sans-serif";
 
 // A painter of one block's steps. `model` is { data, pieces, photos, scored, change, layout, selected, colours }.
-class Painter {
+export class Painter {
   constructor(ctx, model) {
     Object.assign(this, model);
     this.ctx = ctx;
@@ -12,7 +13,9 @@ class Painter {
     this.unit = { x: this.layout.photo.w / width, y: this.layout.photo.h / height };
     this.tall = this.data.window[0] / this.data.window[1];
     this.dense = this.data.kept === this.data.ranking.length;
-    this.kept = this.dense ? this.pieces.map((_, index) => index) : this.data.ranking.slice(0, this.data.kept);
+    this.kept = this.dense
+      ? this.pieces.map((_, index) => index)
+      : this.data.ranking.slice(0, this.data.kept);
     this.skipped = this.data.ranking.slice(this.data.kept);
     this.fine = this.data.window[1] * this.unit.x < 20; // windows are small on the screen
   }
@@ -27,7 +30,12 @@ class Painter {
 
   place(piece) {
     const { x, y } = this.layout.photo;
-    return [x + piece.x * this.unit.x, y + piece.y * this.unit.y, piece.w * this.unit.x, piece.h * this.unit.y];
+    return [
+      x + piece.x * this.unit.x,
+      y + piece.y * this.unit.y,
+      piece.w * this.unit.x,
+      piece.h * this.unit.y,
+    ];
   }
 
   // Draws a picture of the token grid's shape in [x, y, w, h], or only a piece of it.
@@ -45,7 +53,8 @@ class Painter {
   }
 
   paintWindows(source, windows) {
-    for (const index of windows) for (const piece of this.pieces[index]) this.paint(source, this.place(piece), piece);
+    for (const index of windows)
+      for (const piece of this.pieces[index]) this.paint(source, this.place(piece), piece);
   }
 
   // Where a piece lies in its window drawn `size` wide at (x, y).
@@ -64,12 +73,16 @@ class Painter {
     this.ctx.strokeStyle = `rgb(255 255 255 / ${opacity * (this.fine ? 0.45 : 0.75)})`;
     this.ctx.lineWidth = this.fine ? 0.6 : 1;
     this.ctx.beginPath();
-    for (const pieces of this.pieces) for (const piece of pieces) this.ctx.rect(...this.place(piece));
+    for (const pieces of this.pieces)
+      for (const piece of pieces) this.ctx.rect(...this.place(piece));
     this.ctx.stroke();
   }
 
   outline(rects) {
-    for (const [colour, width] of [["#000000", 4.5], ["#ffffff", 2.5]]) {
+    for (const [colour, width] of [
+      ["#000000", 4.5],
+      ["#ffffff", 2.5],
+    ]) {
       Object.assign(this.ctx, { strokeStyle: colour, lineWidth: width });
       for (const rect of rects) this.ctx.strokeRect(...rect);
     }
@@ -87,13 +100,20 @@ class Painter {
   }
 
   write(text, x, y, { font = LABEL, colour = this.colours.soft, align = "left" } = {}) {
-    Object.assign(this.ctx, { font, fillStyle: colour, textAlign: align, textBaseline: "alphabetic" });
+    Object.assign(this.ctx, {
+      font,
+      fillStyle: colour,
+      textAlign: align,
+      textBaseline: "alphabetic",
+    });
     this.ctx.fillText(text, x, y);
   }
 
   ramp(x, y, width, low, high, what) {
     const fill = this.ctx.createLinearGradient(x, 0, x + width, 0);
-    VIRIDIS.forEach((colour, i) => fill.addColorStop(i / (VIRIDIS.length - 1), `rgb(${colour.join(" ")})`));
+    VIRIDIS.forEach((colour, i) =>
+      fill.addColorStop(i / (VIRIDIS.length - 1), `rgb(${colour.join(" ")})`),
+    );
     this.ctx.fillStyle = fill;
     this.ctx.fillRect(x, y, width, 9);
     this.write(what, x, y - 6);
@@ -150,10 +170,19 @@ class Painter {
     }
     this.edges(part(t, 0.3, 1));
     this.select();
-    const box = this.enlarge(this.photos.bright, this.layout.lower.x, `window: ${window[0]} × ${window[1]} tokens`);
+    const box = this.enlarge(
+      this.photos.bright,
+      this.layout.lower.x,
+      `window: ${window[0]} × ${window[1]} tokens`,
+    );
     this.tokenLines(box.x, box.y, box.size);
     const piece = this.pieces[this.selected][0];
-    const token = { x: piece.x + Math.floor(piece.w / 2), y: piece.y + Math.floor(piece.h / 2), w: 1, h: 1 };
+    const token = {
+      x: piece.x + Math.floor(piece.w / 2),
+      y: piece.y + Math.floor(piece.h / 2),
+      w: 1,
+      h: 1,
+    };
     const top = box.y + 14;
     const at = box.next + 26;
     this.write("→", box.next, top + 29, { font: NUMBER });
@@ -194,7 +223,14 @@ class Painter {
     const first = this.enlarge(this.photos.bright, this.layout.lower.x, "window");
     const second = this.enlarge(this.scored, first.next, "magnitudes");
     this.tokenLines(second.x, second.y, second.size);
-    this.tell(second.next, "score (their RMS)", scores[this.selected], short(low), short(high), "all scores");
+    this.tell(
+      second.next,
+      "score (their RMS)",
+      scores[this.selected],
+      short(low),
+      short(high),
+      "all scores",
+    );
   }
 
   ranking(t) {
@@ -216,7 +252,9 @@ class Painter {
       const wide = chosen ? Math.max(step, 3) : step > 4 ? step - 1 : step + 0.3;
       this.ctx.fillRect(x, box.y + box.h - height, wide, height);
     });
-    this.write(`score: bars from ${short(low)} to ${short(high)}`, box.x + box.w, box.y - 5, { align: "right" });
+    this.write(`score: bars from ${short(low)} to ${short(high)}`, box.x + box.w, box.y - 5, {
+      align: "right",
+    });
     this.fade(part(t, 0.6, 0.9), () => this.cut(box, kept * step));
   }
 
@@ -255,12 +293,19 @@ class Painter {
     this.kept.forEach((index, rank) => {
       const late = (0.4 * rank) / this.kept.length;
       const move = part(t, late, late + 0.6);
-      const [left, top] = [x + (rank % cols) * size, y + Math.floor(rank / cols) * size * this.tall];
+      const [left, top] = [
+        x + (rank % cols) * size,
+        y + Math.floor(rank / cols) * size * this.tall,
+      ];
       this.ctx.fillStyle = this.colours.track; // where there is padding
       if (move === 1) this.ctx.fillRect(left, top, inner, inner * this.tall);
       for (const piece of this.pieces[index]) {
         const goal = this.slot(piece, left, top, inner);
-        this.paint(this.photos.bright, this.place(piece).map((value, i) => mix(value, goal[i], move)), piece);
+        this.paint(
+          this.photos.bright,
+          this.place(piece).map((value, i) => mix(value, goal[i], move)),
+          piece,
+        );
       }
     });
     const rank = this.kept.indexOf(this.selected);
@@ -284,8 +329,12 @@ class Painter {
     const { width, height } = this.layout;
     const size = width < 480 ? 32 : 44;
     const shown = Math.min(this.kept.length, Math.floor((width + 5) / (size + 5)));
-    const strip = (source, y) => this.kept.slice(0, shown)
-      .forEach((index, i) => this.crop(source, index, i * (size + 5), y, size / Math.max(1, this.tall)));
+    const strip = (source, y) =>
+      this.kept
+        .slice(0, shown)
+        .forEach((index, i) =>
+          this.crop(source, index, i * (size + 5), y, size / Math.max(1, this.tall)),
+        );
     strip(this.photos.bright, 0);
     this.fade(part(t, 0.6, 1), () => strip(this.change, height - size - 20));
     const more = this.kept.length - shown;
@@ -322,11 +371,14 @@ class Painter {
     const col = owners.cols[Math.floor((x - photo.x) / this.unit.x)];
     if (row !== undefined && col !== undefined && step !== 4) return row * cols.length + col;
     if (y < lower.y) return null;
-    if (step === 2) return ranking[Math.floor(((x - this.bars().x) / this.bars().w) * ranking.length)] ?? null;
+    if (step === 2)
+      return ranking[Math.floor(((x - this.bars().x) / this.bars().w) * ranking.length)] ?? null;
     if (step !== 3) return null;
     const tiles = this.tiles();
     const across = Math.floor((x - lower.x) / tiles.size);
     const down = Math.floor((y - lower.y) / (tiles.size * this.tall));
-    return across >= 0 && across < tiles.cols ? this.kept[down * tiles.cols + across] ?? null : null;
+    return across >= 0 && across < tiles.cols
+      ? (this.kept[down * tiles.cols + across] ?? null)
+      : null;
   }
 }

@@ -1,36 +1,46 @@
-// Numbers, colours and geometry of the view "learn"; app/page/components.py puts this file before learn.js.
+// Numbers, colours and geometry of the view "learn".
 // A "piece" is a rectangle of tokens that belongs to one window: { x, y, w, h } on the token grid,
 // { u, v } in the window. A shifted window that wraps around owns several.
+import { make } from "../../page/common.js";
 
-const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+export const VIRIDIS = [
+  [68, 1, 84],
+  [59, 82, 139],
+  [33, 145, 140],
+  [94, 201, 98],
+  [253, 231, 37],
+];
 const GAP = 14; // CSS pixels between photo and what is under it
 const TALLEST = 330; // CSS pixels of the photo
 
-const clamp = (value, low = 0, high = 1) => Math.min(high, Math.max(low, value));
-const ease = (t) => t * t * (3 - 2 * t);
-const mix = (from, to, t) => from + (to - from) * t;
-const part = (t, from, to) => ease(clamp((t - from) / (to - from))); // of an animation
-const short = (value) => (value === 0 ? "0" : Number(value.toPrecision(3)).toString());
-const count = (number) => number.toLocaleString("en");
+export const clamp = (value, low = 0, high = 1) => Math.min(high, Math.max(low, value));
+export const ease = (t) => t * t * (3 - 2 * t);
+export const mix = (from, to, t) => from + (to - from) * t;
+export const part = (t, from, to) => ease(clamp((t - from) / (to - from))); // of an animation
+export const short = (value) => (value === 0 ? "0" : Number(value.toPrecision(3)).toString());
+export const count = (number) => number.toLocaleString("en");
 
-function pickColour(level) {
+export function pickColour(level) {
   const at = clamp(level) * (VIRIDIS.length - 1);
   const first = Math.min(VIRIDIS.length - 2, Math.floor(at));
-  return VIRIDIS[first].map((value, i) => Math.round(mix(value, VIRIDIS[first + 1][i], at - first)));
+  return VIRIDIS[first].map((value, i) =>
+    Math.round(mix(value, VIRIDIS[first + 1][i], at - first)),
+  );
 }
 
 // The pieces of every window, row-major, from the runs [first token, first slot, length] of rows and columns.
-function listPieces(rows, cols) {
+export function listPieces(rows, cols) {
   const cut = (down, across) =>
     down.flatMap(([y, v, h]) => across.map(([x, u, w]) => ({ x, y, w, h, u, v })));
   return rows.flatMap((down) => cols.map((across) => cut(down, across)));
 }
 
 // The window row (or column) of every token row (or column).
-function listOwners(runs) {
+export function listOwners(runs) {
   const owners = [];
   runs.forEach((pieces, owner) => {
-    for (const [first, , length] of pieces) for (let i = 0; i < length; i++) owners[first + i] = owner;
+    for (const [first, , length] of pieces)
+      for (let i = 0; i < length; i++) owners[first + i] = owner;
   });
   return owners;
 }
@@ -41,7 +51,7 @@ function makeCanvas(width, height) {
 }
 
 // A grey PNG of app/tabs/learn/view.py in colours, one pixel a token.
-async function paintMap(uri) {
+export async function paintMap(uri) {
   const image = new Image();
   image.src = uri;
   await image.decode();
@@ -55,7 +65,7 @@ async function paintMap(uri) {
 }
 
 // The photo as it is, and as it looks where windows are skipped.
-function makePhotos(image) {
+export function makePhotos(image) {
   const [bright, ctx] = makeCanvas(image.naturalWidth, image.naturalHeight);
   ctx.drawImage(image, 0, 0);
   const [dim, dark] = makeCanvas(bright.width, bright.height);
@@ -70,7 +80,7 @@ function makePhotos(image) {
 }
 
 // Where the photo and what is under it lie on a canvas `width` CSS pixels wide: the same for every step.
-function layOut(width, ratio) {
+export function layOut(width, ratio) {
   const w = Math.min(width, TALLEST * ratio);
   const h = w / ratio;
   const photo = { x: (width - w) / 2, y: 0, w, h };
@@ -80,7 +90,7 @@ function layOut(width, ratio) {
 }
 
 // The largest tiles of which `number` fit into a box, at most `largest` CSS pixels wide.
-function layTiles(box, number, tall, largest = 54) {
+export function layTiles(box, number, tall, largest = 54) {
   let size = largest;
   const fits = () => Math.floor(box.w / size) * Math.floor(box.h / (size * tall)) >= number;
   while (size > 1 && !fits()) size -= 0.25;

@@ -1,8 +1,10 @@
-// The diagram of a block and the sections under the steps; app/page/components.py puts this file before learn.js.
+// The diagram of a block and the sections under the steps.
+import { make, percent } from "../../page/common.js";
+import { count, short } from "./geometry.js";
 
-const box = (name, ...children) => make("div", { class: `sv-learn-${name}` }, ...children);
+export const box = (name, ...children) => make("div", { class: `sv-learn-${name}` }, ...children);
 const joinUnits = (text) => text.replaceAll(" %", "\u00a0%").replaceAll(" × ", "\u00a0×\u00a0");
-const paragraphs = (words) => words.map((text) => make("p", {}, joinUnits(text)));
+export const paragraphs = (words) => words.map((text) => make("p", {}, joinUnits(text)));
 
 // Marks a drawing made of boxes as one picture with these words.
 function describe(node, words) {
@@ -12,54 +14,100 @@ function describe(node, words) {
 }
 
 // The block between the batch on its way in and out, with the arithmetic it needs.
-function makeFlow({ ranking, kept, macs, steps }) {
+export function makeFlow({ ranking, kept, macs, steps }) {
   const [batch, weights] = steps[4].shapes;
-  const half = (...nodes) => box("half", ...nodes.map(([name, about, kind = ""]) =>
-    make("div", { class: `sv-learn-node ${kind}` }, make("b", {}, name), make("small", {}, about))));
+  const half = (...nodes) =>
+    box(
+      "half",
+      ...nodes.map(([name, about, kind = ""]) =>
+        make(
+          "div",
+          { class: `sv-learn-node ${kind}` },
+          make("b", {}, name),
+          make("small", {}, about),
+        ),
+      ),
+    );
   const add = ["+", "input", "sv-learn-add"];
   const most = Math.max(macs.dense, macs.sparse);
-  const gauge = (name, gmacs, kind) => box("gauge", make("span", {}, name),
-    make("div", {}, make("i", { class: kind, style: `width: ${(100 * gmacs) / most}%` })),
-    make("b", {}, `${short(gmacs)} GMACs`));
+  const gauge = (name, gmacs, kind) =>
+    box(
+      "gauge",
+      make("span", {}, name),
+      make("div", {}, make("i", { class: kind, style: `width: ${(100 * gmacs) / most}%` })),
+      make("b", {}, `${short(gmacs)} GMACs`),
+    );
   return [
-    half(["Norm", "each token alone"], ["Window attention", `weights ${weights.sizes}`, "sv-learn-wide"], add),
+    half(
+      ["Norm", "each token alone"],
+      ["Window attention", `weights ${weights.sizes}`, "sv-learn-wide"],
+      add,
+    ),
     half(["Norm", "each token alone"], ["MLP", `tokens ${batch.sizes}`, "sv-learn-wide"], add),
-    box("gauges", gauge(`all ${count(ranking.length)} windows`, macs.dense, ""),
-      gauge(`these ${count(kept)}`, macs.sparse, "sv-learn-blue")),
+    box(
+      "gauges",
+      gauge(`all ${count(ranking.length)} windows`, macs.dense, ""),
+      gauge(`these ${count(kept)}`, macs.sparse, "sv-learn-blue"),
+    ),
   ];
 }
 
 // What each stage costs and what each of its blocks keeps.
-function makeLayers({ stages, fixed, dense }) {
+export function makeLayers({ stages, fixed, dense }) {
   const most = Math.max(fixed, ...stages.map((stage) => Math.max(stage.dense, stage.sparse)));
-  const fill = (kind, gmacs) => make("i", { class: `sv-learn-${kind}`, style: `width: ${(100 * gmacs) / most}%` });
-  const column = ([kept, total], block) => make("i",
-    { style: `--kept: ${(100 * kept) / total}%`, title: `block ${block + 1}: ${kept} of ${total} windows kept` });
-  const columns = (kept) => describe(box("kept", ...kept.map(column)),
-    `Windows kept by block: ${kept.map(([some, all]) => `${some} of ${all}`).join(", ")}`);
-  const row = (stage) => box("stage-row", make("b", {}, stage.name), make("span", {}, stage.about),
-    box("bar", fill("all", stage.dense), fill("left", stage.sparse)),
-    make("small", {}, `${short(stage.sparse)} of ${short(stage.dense)} GMACs` +
-      `${stage.sparse > stage.dense ? " (padding)" : ""} · ${percent(stage.dense / dense)} of the dense network`),
-    ...(stage.kept.length ? [columns(stage.kept)] : []));
+  const fill = (kind, gmacs) =>
+    make("i", { class: `sv-learn-${kind}`, style: `width: ${(100 * gmacs) / most}%` });
+  const column = ([kept, total], block) =>
+    make("i", {
+      style: `--kept: ${(100 * kept) / total}%`,
+      title: `block ${block + 1}: ${kept} of ${total} windows kept`,
+    });
+  const columns = (kept) =>
+    describe(
+      box("kept", ...kept.map(column)),
+      `Windows kept by block: ${kept.map(([some, all]) => `${some} of ${all}`).join(", ")}`,
+    );
+  const row = (stage) =>
+    box(
+      "stage-row",
+      make("b", {}, stage.name),
+      make("span", {}, stage.about),
+      box("bar", fill("all", stage.dense), fill("left", stage.sparse)),
+      make(
+        "small",
+        {},
+        `${short(stage.sparse)} of ${short(stage.dense)} GMACs` +
+          `${stage.sparse > stage.dense ? " (padding)" : ""} · ${percent(stage.dense / dense)} of the dense network`,
+      ),
+      ...(stage.kept.length ? [columns(stage.kept)] : []),
+    );
   const about = "never pruned: embedding, merging, head";
   const rest = { name: "The rest", about, dense: fixed, sparse: fixed, kept: [] };
-  const key = "Bars: arithmetic left (blue) of dense (outline). Columns: share of windows each block keeps.";
+  const key =
+    "Bars: arithmetic left (blue) of dense (outline). Columns: share of windows each block keeps.";
   return [...[...stages, rest].map(row), make("small", {}, key)];
 }
 
 // Random schedules as the adaptation draws them: a row for each pair, a column for each training step.
-function makeDraws({ rows, draws }) {
-  const cell = (sparsity) => make("i", { style: `--s: ${sparsity}`, title: `${percent(sparsity)} skipped` });
-  const lines = rows.map((name, row) => box("draw", make("span", {}, name), ...draws.map((draw) => cell(draw[row]))));
-  const picture = describe(box("grid", ...lines),
-    `Random schedules of ${draws.length} training steps, 0 % to 80 % skipped`);
-  return [picture, make("small", {}, "Each column is one training step."),
-    make("small", { class: "sv-learn-scale" }, "0 %", make("i", {}), "80 % skipped")];
+export function makeDraws({ rows, draws }) {
+  const cell = (sparsity) =>
+    make("i", { style: `--s: ${sparsity}`, title: `${percent(sparsity)} skipped` });
+  const lines = rows.map((name, row) =>
+    box("draw", make("span", {}, name), ...draws.map((draw) => cell(draw[row]))),
+  );
+  const picture = describe(
+    box("grid", ...lines),
+    `Random schedules of ${draws.length} training steps, 0 % to 80 % skipped`,
+  );
+  return [
+    picture,
+    make("small", {}, "Each column is one training step."),
+    make("small", { class: "sv-learn-scale" }, "0 %", make("i", {}), "80 % skipped"),
+  ];
 }
 
 // The photo under a grid of windows that is `moved` from plain (0) to shifted (1).
-function paintShift(ctx, { width, height, moved, grid, photo, pieces }) {
+export function paintShift(ctx, { width, height, moved, grid, photo, pieces }) {
   const [unitX, unitY] = [width / grid.tokens[1], height / grid.tokens[0]];
   const [stepX, stepY] = [grid.window[1] * unitX, grid.window[0] * unitY];
   const [byX, byY] = [grid.shift[1] * unitX * moved, grid.shift[0] * unitY * moved];
@@ -78,10 +126,15 @@ function paintShift(ctx, { width, height, moved, grid, photo, pieces }) {
     ctx.fillStyle = colour;
     for (const rect of rects) ctx.fillRect(...rect);
   };
-  const middle = [width / stepX, height / stepY].map((windows) => Math.floor((Math.ceil(windows) - 1) / 2));
+  const middle = [width / stepX, height / stepY].map((windows) =>
+    Math.floor((Math.ceil(windows) - 1) / 2),
+  );
   fill("rgb(86 180 233 / 0.55)", [byX + middle[0] * stepX, byY + middle[1] * stepY, stepX, stepY]);
   if (moved === 1) {
-    fill("rgb(240 160 75 / 0.6)", ...split.map((p) => [p.x * unitX, p.y * unitY, p.w * unitX, p.h * unitY]));
+    fill(
+      "rgb(240 160 75 / 0.6)",
+      ...split.map((p) => [p.x * unitX, p.y * unitY, p.w * unitX, p.h * unitY]),
+    );
   }
   lines(0, 0, "rgb(255 255 255 / 0.55)", 1, [3, 4]);
   lines(byX, byY, "rgb(0 0 0 / 0.7)", 4, []);

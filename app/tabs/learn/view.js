@@ -1,26 +1,33 @@
 // How window pruning works, in six steps on the photo, from the JSON of app/tabs/learn/view.py.
+import { make, onValue } from "../../page/common.js";
+import { getPhoto, onPhoto } from "../../page/photo.js";
+import { Painter } from "./draw.js";
+import {
+  clamp,
+  count,
+  ease,
+  layOut,
+  listOwners,
+  listPieces,
+  makePhotos,
+  paintMap,
+  short,
+} from "./geometry.js";
+import { box, makeDraws, makeFlow, makeLayers, paintShift, paragraphs } from "./sections.js";
 
-const root = element.querySelector(".sv-learn");
-const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 const ANIMATION_MS = 1800;
-const LETTERS = "H × W tokens, C numbers each · nW windows of N tokens · K kept · nH attention heads";
+const LETTERS =
+  "H × W tokens, C numbers each · nW windows of N tokens · K kept · nH attention heads";
 const LINKS = [
-  ["SparseViT: Revisiting Activation Sparsity for Efficient High-Resolution Vision Transformer (CVPR 2023)",
-    "https://arxiv.org/abs/2303.17605"],
-  ["Swin Transformer: Hierarchical Vision Transformer using Shifted Windows (ICCV 2021)",
-    "https://arxiv.org/abs/2103.14030"],
+  [
+    "SparseViT: Revisiting Activation Sparsity for Efficient High-Resolution Vision Transformer (CVPR 2023)",
+    "https://arxiv.org/abs/2303.17605",
+  ],
+  [
+    "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows (ICCV 2021)",
+    "https://arxiv.org/abs/2103.14030",
+  ],
 ];
-
-// What the user chose; it outlives every new value.
-const state = { step: 0, selected: null, pending: null, shifted: true };
-let latest = null; // what Python sent last
-let shown = null; // what is drawn: { data, photo, photos, pieces, owners, scored, change, shiftPieces }
-let run = { start: 0, length: 0 }; // the animation of the step
-let shiftRun = { start: 0, length: 0 }; // and of the shifted grid
-let frame = 0;
-let opened = false;
-
-/* ---- The parts of the view, made once ---- */
 
 function makeButton(words, action, options = {}) {
   const button = make("button", { type: "button", ...options }, words);
@@ -28,191 +35,7 @@ function makeButton(words, action, options = {}) {
   return button;
 }
 
-const select = make("select", {});
-const dots = [0, 1, 2, 3, 4, 5].map((step) => makeButton("", () => goTo(step)));
-const canvas = make("canvas", { role: "img", tabindex: 0 });
-const flow = box("flow");
-const caption = make("figcaption", { "aria-live": "polite" });
-const title = make("h4", {});
-const words = box("words");
-const shapes = box("shapes");
-const back = makeButton("← Previous", () => goTo(state.step - 1), { class: "sv-learn-go" });
-const next = makeButton("Next →", () => goTo(state.step + 1), { class: "sv-learn-go sv-learn-next" });
-const shiftCanvas = make("canvas", { role: "img" });
-const shiftButton = makeButton("", () => shift(!state.shifted), { class: "sv-learn-go" });
-const shiftAbout = make("small");
-const shiftWords = box("words");
-const bars = box("bars");
-const layerWords = box("words");
-const draws = box("draws");
-const drawWords = box("words");
-const glossary = make("dl", {});
-
-const card = (heading, ...children) =>
-  make("section", { class: "sv-learn-card" }, make("h4", {}, heading), ...children);
-const picture = make("figure", {}, box("stage", canvas, flow), caption);
-const links = LINKS.map(([name, href]) =>
-  make("li", {}, make("a", { href, target: "_blank", rel: "noopener" }, name)));
-
-const stepper = box("stepper",
-  make("nav", { "aria-label": "Steps" },
-    make("ol", { class: "sv-learn-dots" }, ...dots.map((dot) => make("li", {}, dot)))),
-  box("main", picture, box("text", title, words, shapes, box("buttons", back, next))));
-
-const loading = make("p", { class: "sv-note" }, "Reading the tensors of this photo…");
-const everything = box("whole",
-  box("head", make("h3", {}, "Window pruning in six steps, on this photo"),
-    make("label", {}, "Block explained ", select)),
-  stepper,
-  box("more",
-    card("What is a shifted window?", shiftCanvas, shiftAbout, shiftButton, shiftWords),
-    card("Why do layers differ?", bars, layerWords),
-    card("How does a network learn to live with it?", draws, drawWords)),
-  make("details", { class: "sv-learn-card" }, make("summary", {}, "Glossary"), glossary),
-  card("Read on", make("ul", { class: "sv-learn-links" }, ...links)),
-);
-everything.hidden = true; // until there is something to show
-root.append(loading, everything);
-
-select.addEventListener("change", () => {
-  state.pending = Number(select.value);
-  showBusy();
-  trigger("select", { index: state.pending });
-});
-
-function showBusy() {
-  picture.setAttribute("aria-busy", state.pending !== null);
-}
-
-/* ---- Steps ---- */
-
-function goTo(step) {
-  if (!shown || step < 0 || step >= dots.length) return;
-  state.step = step;
-  play();
-  showStep();
-}
-
-function play() {
-  run = { start: performance.now(), length: still.matches ? 0 : ANIMATION_MS };
-  requestDraw();
-}
-
-stepper.addEventListener("keydown", (event) => {
-  if (event.target === canvas || event.ctrlKey || event.metaKey || event.altKey) return;
-  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!by) return;
-  event.preventDefault();
-  goTo(state.step + by);
-});
-
-function showStep() {
-  const { steps } = shown.data;
-  dots.forEach((dot, step) => {
-    dot.replaceChildren(make("b", {}, step + 1), make("span", {}, steps[step].name));
-    dot.setAttribute("aria-label", `${step + 1} ${steps[step].name}: ${steps[step].title}`);
-    if (step === state.step) dot.setAttribute("aria-current", "step");
-    else dot.removeAttribute("aria-current");
-  });
-  const step = steps[state.step];
-  title.textContent = `${state.step + 1}. ${step.title}`;
-  words.replaceChildren(...paragraphs(step.words));
-  const rows = step.shapes.map(({ name, letters, sizes }) => make("tr", {},
-    make("th", { scope: "row" }, name), make("td", {}, letters), make("td", {}, make("b", {}, sizes))));
-  shapes.replaceChildren(make("table", {}, ...rows), make("small", {}, LETTERS));
-  back.disabled = state.step === 0;
-  next.disabled = state.step === steps.length - 1;
-  flow.hidden = state.step !== 4;
-  showSelected();
-}
-
-// The picture in words: the selected window's numbers.
-function showSelected() {
-  const { data } = shown;
-  const step = data.steps[state.step];
-  const index = state.selected;
-  const rank = data.ranking.indexOf(index);
-  const [row, col] = [Math.floor(index / data.cols.length) + 1, (index % data.cols.length) + 1];
-  const fate = rank < data.kept ? "kept" : "skipped";
-  const change = state.step === 5 ? `, change ${short(data.changes[index])}` : "";
-  const text = `Window row ${row}, column ${col}: score ${short(data.scores[index])}, ` +
-    `rank ${count(rank + 1)} of ${count(data.ranking.length)}, ${fate}${change}.`;
-  const hint = make("span", {}, "Point at a window, or use the arrow keys in the picture.");
-  caption.replaceChildren(...(state.step === 4 ? ["The path of the batch through the block."] : [text, " ", hint]));
-  canvas.setAttribute("aria-label", `Step ${state.step + 1}, ${step.title}. ${step.words.join(" ")} ${text}`);
-}
-
-/* ---- Pointing at a window ---- */
-
-function choose(index) {
-  if (index === null || index === state.selected) return;
-  state.selected = index;
-  showSelected();
-  requestDraw();
-}
-
-canvas.addEventListener("pointermove", pointAt);
-canvas.addEventListener("pointerdown", pointAt);
-
-function pointAt(event) {
-  if (!shown) return;
-  const { left, top } = canvas.getBoundingClientRect();
-  choose(makePainter(null).find(state.step, event.clientX - left, event.clientY - top, shown.owners));
-}
-
-canvas.addEventListener("keydown", (event) => {
-  const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-  if (!by || !shown) return;
-  event.preventDefault();
-  const { rows, cols } = shown.data;
-  const row = clamp(Math.floor(state.selected / cols.length) + by[0], 0, rows.length - 1);
-  const col = clamp((state.selected % cols.length) + by[1], 0, cols.length - 1);
-  choose(row * cols.length + col);
-});
-
-/* ---- The sections below ---- */
-
-function shift(shifted) {
-  if (!shown) return;
-  state.shifted = shifted;
-  shiftRun = { start: performance.now(), length: still.matches ? 0 : 900 };
-  showShift();
-  requestDraw();
-}
-
-function showShift() {
-  const grid = shown.data.shift;
-  shiftButton.textContent = state.shifted ? "Show plain windows" : "Show shifted windows";
-  shiftButton.hidden = shiftCanvas.hidden = !grid;
-  shiftAbout.textContent = grid?.about ?? "";
-  const none = "No block shifts its windows here: the photo is one window across, or this network lets windows " +
-    "meet in another way.";
-  shiftWords.replaceChildren(...paragraphs(grid ? grid.words : [none]));
-  shiftCanvas.setAttribute("aria-label", `Photo with ${state.shifted ? "shifted" : "plain"} windows.`);
-}
-
-/* ---- Drawing ---- */
-
 const advance = ({ start, length }) => (length ? clamp((performance.now() - start) / length) : 1);
-
-function makePainter(context) {
-  const layout = layOut(canvas.clientWidth, shown.photo.width / shown.photo.height);
-  const style = getComputedStyle(root);
-  const names = { ink: "ink", soft: "soft", track: "track", orange: "orange", accent: "blue" };
-  const colours = Object.fromEntries(
-    Object.entries(names).map(([use, name]) => [use, style.getPropertyValue(`--sv-${name}`)]));
-  return new Painter(context, { ...shown, layout, selected: state.selected, colours });
-}
-
-function requestDraw() {
-  frame ||= requestAnimationFrame(() => {
-    frame = 0;
-    if (!shown || !canvas.clientWidth) return; // in a tab that is not open
-    drawStep();
-    if (shown.data.shift) drawShift();
-    if (advance(run) < 1 || advance(shiftRun) < 1) requestDraw();
-  });
-}
 
 // A canvas of this many CSS pixels, its own pixels those of the screen; returns its context.
 function startCanvas(node, width, height) {
@@ -224,69 +47,321 @@ function startCanvas(node, width, height) {
   return context;
 }
 
-function drawStep() {
-  const { width, height } = layOut(canvas.clientWidth, shown.photo.width / shown.photo.height);
-  makePainter(startCanvas(canvas, width, height)).draw(state.step, advance(run));
-}
+const card = (heading, ...children) =>
+  make("section", { class: "sv-learn-card" }, make("h4", {}, heading), ...children);
 
-function drawShift() {
-  const { data, photos, photo, shiftPieces } = shown;
-  const width = shiftCanvas.clientWidth;
-  const height = (width * photo.height) / photo.width;
-  const context = startCanvas(shiftCanvas, width, height);
-  const moved = state.shifted ? ease(advance(shiftRun)) : 1 - ease(advance(shiftRun));
-  paintShift(context, { width, height, moved, grid: data.shift, photo: photos.bright, pieces: shiftPieces });
-}
+export function mount({ element, trigger, props, watch }) {
+  const root = element.querySelector(".sv-learn");
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
-/* ---- New values ---- */
+  // What the user chose; it outlives every new value.
+  const state = { step: 0, selected: null, pending: null, shifted: true };
+  let latest = null; // what Python sent last
+  let shown = null; // what is drawn: { data, photo, photos, pieces, owners, scored, change, shiftPieces }
+  let run = { start: 0, length: 0 }; // the animation of the step
+  let shiftRun = { start: 0, length: 0 }; // and of the shifted grid
+  let frame = 0;
+  let opened = false;
 
-async function settle() {
-  const data = latest;
-  const photo = sharedPhoto.current;
-  if (!data || photo?.key !== data.key) return;
-  const [scored, change] = await Promise.all([paintMap(data.scored.uri), paintMap(data.change.uri)]);
-  if (data !== latest) return;
-  shown = {
-    data,
-    photo,
-    photos: shown?.photo === photo ? shown.photos : makePhotos(photo.image),
-    pieces: listPieces(data.rows, data.cols),
-    owners: { rows: listOwners(data.rows), cols: listOwners(data.cols) },
-    scored,
-    change,
-    shiftPieces: data.shift && listPieces(data.shift.rows, data.shift.cols),
-  };
-  if (state.selected === null || state.selected >= data.scores.length) {
-    state.selected = data.changes.indexOf(Math.max(...data.changes));
+  /* ---- The parts of the view, made once ---- */
+
+  const select = make("select", {});
+  const dots = [0, 1, 2, 3, 4, 5].map((step) => makeButton("", () => goTo(step)));
+  const canvas = make("canvas", { role: "img", tabindex: 0 });
+  const flow = box("flow");
+  const caption = make("figcaption", { "aria-live": "polite" });
+  const title = make("h4", {});
+  const words = box("words");
+  const shapes = box("shapes");
+  const back = makeButton("← Previous", () => goTo(state.step - 1), { class: "sv-learn-go" });
+  const next = makeButton("Next →", () => goTo(state.step + 1), {
+    class: "sv-learn-go sv-learn-next",
+  });
+  const shiftCanvas = make("canvas", { role: "img" });
+  const shiftButton = makeButton("", () => shift(!state.shifted), { class: "sv-learn-go" });
+  const shiftAbout = make("small");
+  const shiftWords = box("words");
+  const bars = box("bars");
+  const layerWords = box("words");
+  const draws = box("draws");
+  const drawWords = box("words");
+  const glossary = make("dl", {});
+
+  const picture = make("figure", {}, box("stage", canvas, flow), caption);
+  const links = LINKS.map(([name, href]) =>
+    make("li", {}, make("a", { href, target: "_blank", rel: "noopener" }, name)),
+  );
+
+  const stepper = box(
+    "stepper",
+    make(
+      "nav",
+      { "aria-label": "Steps" },
+      make("ol", { class: "sv-learn-dots" }, ...dots.map((dot) => make("li", {}, dot))),
+    ),
+    box("main", picture, box("text", title, words, shapes, box("buttons", back, next))),
+  );
+
+  const loading = make("p", { class: "sv-note" }, "Reading the tensors of this photo…");
+  const everything = box(
+    "whole",
+    box(
+      "head",
+      make("h3", {}, "Window pruning in six steps, on this photo"),
+      make("label", {}, "Block explained ", select),
+    ),
+    stepper,
+    box(
+      "more",
+      card("What is a shifted window?", shiftCanvas, shiftAbout, shiftButton, shiftWords),
+      card("Why do layers differ?", bars, layerWords),
+      card("How does a network learn to live with it?", draws, drawWords),
+    ),
+    make("details", { class: "sv-learn-card" }, make("summary", {}, "Glossary"), glossary),
+    card("Read on", make("ul", { class: "sv-learn-links" }, ...links)),
+  );
+  everything.hidden = true; // until there is something to show
+  root.append(loading, everything);
+
+  select.addEventListener("change", () => {
+    state.pending = Number(select.value);
+    showBusy();
+    trigger("select", { index: state.pending });
+  });
+
+  function showBusy() {
+    picture.setAttribute("aria-busy", state.pending !== null);
   }
-  if (state.pending === data.index) state.pending = null;
-  showBusy();
-  [loading.hidden, everything.hidden] = [true, false];
-  select.replaceChildren(...data.blocks.map((name, index) => make("option", { value: index }, name)));
-  select.value = state.pending ?? data.index;
-  glossary.replaceChildren(...data.glossary.map(([term, meaning]) =>
-    make("div", {}, make("dt", {}, term), make("dd", {}, meaning))));
-  flow.replaceChildren(...makeFlow(data));
-  bars.replaceChildren(...makeLayers(data.layers));
-  layerWords.replaceChildren(...paragraphs(data.layers.words));
-  draws.replaceChildren(...makeDraws(data.adaptation));
-  drawWords.replaceChildren(...paragraphs(data.adaptation.words));
-  showStep();
-  showShift();
-  requestDraw();
-}
 
-// The first step plays when the view is first seen.
-new ResizeObserver(() => {
-  if (!opened && shown && canvas.clientWidth) {
-    opened = true;
+  /* ---- Steps ---- */
+
+  function goTo(step) {
+    if (!shown || step < 0 || step >= dots.length) return;
+    state.step = step;
     play();
+    showStep();
   }
-  requestDraw();
-}).observe(root);
-new MutationObserver(requestDraw).observe(document.body, { attributeFilter: ["class"] });
-onPhoto(settle);
-onValue((value) => {
-  latest = value;
-  settle();
-});
+
+  function play() {
+    run = { start: performance.now(), length: still.matches ? 0 : ANIMATION_MS };
+    requestDraw();
+  }
+
+  stepper.addEventListener("keydown", (event) => {
+    if (event.target === canvas || event.ctrlKey || event.metaKey || event.altKey) return;
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    goTo(state.step + by);
+  });
+
+  function showStep() {
+    const { steps } = shown.data;
+    dots.forEach((dot, step) => {
+      dot.replaceChildren(make("b", {}, step + 1), make("span", {}, steps[step].name));
+      dot.setAttribute("aria-label", `${step + 1} ${steps[step].name}: ${steps[step].title}`);
+      if (step === state.step) dot.setAttribute("aria-current", "step");
+      else dot.removeAttribute("aria-current");
+    });
+    const step = steps[state.step];
+    title.textContent = `${state.step + 1}. ${step.title}`;
+    words.replaceChildren(...paragraphs(step.words));
+    const rows = step.shapes.map(({ name, letters, sizes }) =>
+      make(
+        "tr",
+        {},
+        make("th", { scope: "row" }, name),
+        make("td", {}, letters),
+        make("td", {}, make("b", {}, sizes)),
+      ),
+    );
+    shapes.replaceChildren(make("table", {}, ...rows), make("small", {}, LETTERS));
+    back.disabled = state.step === 0;
+    next.disabled = state.step === steps.length - 1;
+    flow.hidden = state.step !== 4;
+    showSelected();
+  }
+
+  // The picture in words: the selected window's numbers.
+  function showSelected() {
+    const { data } = shown;
+    const step = data.steps[state.step];
+    const index = state.selected;
+    const rank = data.ranking.indexOf(index);
+    const [row, col] = [Math.floor(index / data.cols.length) + 1, (index % data.cols.length) + 1];
+    const fate = rank < data.kept ? "kept" : "skipped";
+    const change = state.step === 5 ? `, change ${short(data.changes[index])}` : "";
+    const text =
+      `Window row ${row}, column ${col}: score ${short(data.scores[index])}, ` +
+      `rank ${count(rank + 1)} of ${count(data.ranking.length)}, ${fate}${change}.`;
+    const hint = make("span", {}, "Point at a window, or use the arrow keys in the picture.");
+    caption.replaceChildren(
+      ...(state.step === 4 ? ["The path of the batch through the block."] : [text, " ", hint]),
+    );
+    canvas.setAttribute(
+      "aria-label",
+      `Step ${state.step + 1}, ${step.title}. ${step.words.join(" ")} ${text}`,
+    );
+  }
+
+  /* ---- Pointing at a window ---- */
+
+  function choose(index) {
+    if (index === null || index === state.selected) return;
+    state.selected = index;
+    showSelected();
+    requestDraw();
+  }
+
+  canvas.addEventListener("pointermove", pointAt);
+  canvas.addEventListener("pointerdown", pointAt);
+
+  function pointAt(event) {
+    if (!shown) return;
+    const { left, top } = canvas.getBoundingClientRect();
+    choose(
+      makePainter(null).find(state.step, event.clientX - left, event.clientY - top, shown.owners),
+    );
+  }
+
+  canvas.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[
+      event.key
+    ];
+    if (!by || !shown) return;
+    event.preventDefault();
+    const { rows, cols } = shown.data;
+    const row = clamp(Math.floor(state.selected / cols.length) + by[0], 0, rows.length - 1);
+    const col = clamp((state.selected % cols.length) + by[1], 0, cols.length - 1);
+    choose(row * cols.length + col);
+  });
+
+  /* ---- The sections below ---- */
+
+  function shift(shifted) {
+    if (!shown) return;
+    state.shifted = shifted;
+    shiftRun = { start: performance.now(), length: still.matches ? 0 : 900 };
+    showShift();
+    requestDraw();
+  }
+
+  function showShift() {
+    const grid = shown.data.shift;
+    shiftButton.textContent = state.shifted ? "Show plain windows" : "Show shifted windows";
+    shiftButton.hidden = shiftCanvas.hidden = !grid;
+    shiftAbout.textContent = grid?.about ?? "";
+    const none =
+      "No block shifts its windows here: the photo is one window across, or this network lets windows " +
+      "meet in another way.";
+    shiftWords.replaceChildren(...paragraphs(grid ? grid.words : [none]));
+    shiftCanvas.setAttribute(
+      "aria-label",
+      `Photo with ${state.shifted ? "shifted" : "plain"} windows.`,
+    );
+  }
+
+  /* ---- Drawing ---- */
+
+  function makePainter(context) {
+    const layout = layOut(canvas.clientWidth, shown.photo.width / shown.photo.height);
+    const style = getComputedStyle(root);
+    const names = { ink: "ink", soft: "soft", track: "track", orange: "orange", accent: "blue" };
+    const colours = Object.fromEntries(
+      Object.entries(names).map(([use, name]) => [use, style.getPropertyValue(`--sv-${name}`)]),
+    );
+    return new Painter(context, { ...shown, layout, selected: state.selected, colours });
+  }
+
+  function requestDraw() {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      if (!shown || !canvas.clientWidth) return; // in a tab that is not open
+      drawStep();
+      if (shown.data.shift) drawShift();
+      if (advance(run) < 1 || advance(shiftRun) < 1) requestDraw();
+    });
+  }
+
+  function drawStep() {
+    const { width, height } = layOut(canvas.clientWidth, shown.photo.width / shown.photo.height);
+    makePainter(startCanvas(canvas, width, height)).draw(state.step, advance(run));
+  }
+
+  function drawShift() {
+    const { data, photos, photo, shiftPieces } = shown;
+    const width = shiftCanvas.clientWidth;
+    const height = (width * photo.height) / photo.width;
+    const context = startCanvas(shiftCanvas, width, height);
+    const moved = state.shifted ? ease(advance(shiftRun)) : 1 - ease(advance(shiftRun));
+    paintShift(context, {
+      width,
+      height,
+      moved,
+      grid: data.shift,
+      photo: photos.bright,
+      pieces: shiftPieces,
+    });
+  }
+
+  /* ---- New values ---- */
+
+  async function settle() {
+    const data = latest;
+    const photo = getPhoto();
+    if (!data || photo?.key !== data.key) return;
+    const [scored, change] = await Promise.all([
+      paintMap(data.scored.uri),
+      paintMap(data.change.uri),
+    ]);
+    if (data !== latest) return;
+    shown = {
+      data,
+      photo,
+      photos: shown?.photo === photo ? shown.photos : makePhotos(photo.image),
+      pieces: listPieces(data.rows, data.cols),
+      owners: { rows: listOwners(data.rows), cols: listOwners(data.cols) },
+      scored,
+      change,
+      shiftPieces: data.shift && listPieces(data.shift.rows, data.shift.cols),
+    };
+    if (state.selected === null || state.selected >= data.scores.length) {
+      state.selected = data.changes.indexOf(Math.max(...data.changes));
+    }
+    if (state.pending === data.index) state.pending = null;
+    showBusy();
+    [loading.hidden, everything.hidden] = [true, false];
+    select.replaceChildren(
+      ...data.blocks.map((name, index) => make("option", { value: index }, name)),
+    );
+    select.value = state.pending ?? data.index;
+    glossary.replaceChildren(
+      ...data.glossary.map(([term, meaning]) =>
+        make("div", {}, make("dt", {}, term), make("dd", {}, meaning)),
+      ),
+    );
+    flow.replaceChildren(...makeFlow(data));
+    bars.replaceChildren(...makeLayers(data.layers));
+    layerWords.replaceChildren(...paragraphs(data.layers.words));
+    draws.replaceChildren(...makeDraws(data.adaptation));
+    drawWords.replaceChildren(...paragraphs(data.adaptation.words));
+    showStep();
+    showShift();
+    requestDraw();
+  }
+
+  // The first step plays when the view is first seen.
+  new ResizeObserver(() => {
+    if (!opened && shown && canvas.clientWidth) {
+      opened = true;
+      play();
+    }
+    requestDraw();
+  }).observe(root);
+  new MutationObserver(requestDraw).observe(document.body, { attributeFilter: ["class"] });
+  onPhoto(settle);
+  onValue({ props, watch }, (value) => {
+    latest = value;
+    settle();
+  });
+}

@@ -1,12 +1,16 @@
-// Class maps and drawings as layers over the photo. app/page/components.py puts this file before outputs.js.
+// Class maps and drawings as layers over the photo.
 // A map is { uri, width, height, numbers, values }, values a Uint8Array of class indices, row by row; numbers are those
 // of segments where a map has segments. `chosen` is the index of the one class to see alone, or null.
+import { make } from "../../page/common.js";
 
 const FADED = [22, 22, 22]; // a grey that what is not meant sinks into, so that the rest stands out
 const FADING = 0.6;
-const UNKNOWN = 255; // in a map: nobody knows, or nothing is there
+export const UNKNOWN = 255; // in a map: nobody knows, or nothing is there
 const DIFFERENCE = [{ words: "the class differs", colour: [255, 96, 0] }];
-const SEGMENT_DIFFERENCE = [...DIFFERENCE, { words: "only the segment differs", colour: [86, 180, 233] }];
+const SEGMENT_DIFFERENCE = [
+  ...DIFFERENCE,
+  { words: "only the segment differs", colour: [86, 180, 233] },
+];
 const ERRORS = [
   { words: "only dense wrong", colour: [240, 160, 0] },
   { words: "only sparse wrong", colour: [86, 180, 233] },
@@ -21,13 +25,13 @@ async function decodePicture(uri) {
 }
 
 // The drawings of both sides, { dense, sparse }.
-async function decodePair(uris) {
+export async function decodePair(uris) {
   const [dense, sparse] = await Promise.all([uris.dense, uris.sparse].map(decodePicture));
   return { dense, sparse };
 }
 
 // A grey PNG as a map.
-async function decodeMap(uri) {
+export async function decodeMap(uri) {
   const image = await decodePicture(uri);
   const { width, height } = image;
   const context = make("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
@@ -39,18 +43,20 @@ async function decodeMap(uri) {
 }
 
 // A map of segments with the classes of these, [{ class, match, iou }], as its values.
-function nameSegments(map, segments) {
+export function nameSegments(map, segments) {
   return { ...map, values: map.numbers.map((number) => segments[number]?.class ?? UNKNOWN) };
 }
 
 // Index of the pixel at a place of the picture, fractions 0 <= u, v < 1.
-function findPixel({ width, height }, u, v) {
+export function findPixel({ width, height }, u, v) {
   return Math.floor(v * height) * width + Math.floor(u * width);
 }
 
 // The values of a map at another size, each from the nearest pixel.
-function scaleMap(map, { width, height }) {
-  const columns = Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * map.width) / width));
+export function scaleMap(map, { width, height }) {
+  const columns = Array.from({ length: width }, (_, x) =>
+    Math.floor(((x + 0.5) * map.width) / width),
+  );
   const values = new Uint8Array(width * height);
   for (let y = 0, i = 0; y < height; y++) {
     const start = Math.floor(((y + 0.5) * map.height) / height) * map.width;
@@ -73,7 +79,7 @@ function makeLayer({ width, height }, paint) {
 }
 
 // The map in the colours of the classes, [{ colour: "#rrggbb" }].
-function makeClassLayer(map, classes, chosen) {
+export function makeClassLayer(map, classes, chosen) {
   const colours = new Uint32Array(256);
   classes.forEach(({ colour }, index) => {
     const channels = [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
@@ -83,7 +89,7 @@ function makeClassLayer(map, classes, chosen) {
 }
 
 // A drawing without what lies under a cover; all of it without one.
-function cutOut(drawing, cover) {
+export function cutOut(drawing, cover) {
   const { width, height } = drawing;
   const canvas = make("canvas", { width, height });
   const context = canvas.getContext("2d");
@@ -93,7 +99,7 @@ function cutOut(drawing, cover) {
 }
 
 // Covers the pixels of the other classes.
-function makeCover(map, chosen) {
+export function makeCover(map, chosen) {
   const colour = pack(FADED);
   return makeLayer(map, (i) => (map.values[i] === chosen ? 0 : colour));
 }
@@ -120,12 +126,12 @@ function makeMarks(map, kinds, kindOf) {
   return { kinds, layer, shares: counts.map((count) => count / known) };
 }
 
-function markDifference(dense, sparse, chosen) {
+export function markDifference(dense, sparse, chosen) {
   return makeMarks(dense, DIFFERENCE, (i) => differ(dense.values[i], sparse.values[i], chosen) - 1);
 }
 
 // The same for segments: `segments` are those of the dense map. Where the class is the same, the segments must match.
-function markSegments(dense, sparse, segments, chosen) {
+export function markSegments(dense, sparse, segments, chosen) {
   return makeMarks(dense, SEGMENT_DIFFERENCE, (i) => {
     const [one, other] = [dense.values[i], sparse.values[i]];
     if (one !== other) return differ(one, other, chosen) - 1;
@@ -135,23 +141,32 @@ function markSegments(dense, sparse, segments, chosen) {
 }
 
 // Compared at the resolution of the truth, as the accuracy is.
-function markErrors(dense, sparse, truth, chosen) {
+export function markErrors(dense, sparse, truth, chosen) {
   const [first, second] = [scaleMap(dense, truth), scaleMap(sparse, truth)];
   return makeMarks(truth, ERRORS, (i) => {
     const right = truth.values[i];
-    return right === UNKNOWN ? null : differ(first[i], right, chosen) + 2 * differ(second[i], right, chosen) - 1;
+    return right === UNKNOWN
+      ? null
+      : differ(first[i], right, chosen) + 2 * differ(second[i], right, chosen) - 1;
   });
 }
 
 // The photo at the canvas's size.
-function drawPhoto(context, image) {
+export function drawPhoto(context, image) {
   const { width, height } = context.canvas;
   context.imageSmoothingEnabled = true;
   context.drawImage(image, 0, 0, width, height);
 }
 
 // A layer between two columns of the canvas, each pixel of the map crisp, or smoothly scaled.
-function drawLayer(context, layer, [left, right], opacity, mix = "source-over", smooth = false) {
+export function drawLayer(
+  context,
+  layer,
+  [left, right],
+  opacity,
+  mix = "source-over",
+  smooth = false,
+) {
   const { width, height } = context.canvas;
   context.save();
   context.imageSmoothingEnabled = smooth;
@@ -168,19 +183,32 @@ const NAME = { size: 12.5, edge: 3, gap: 2, top: 34 }; // CSS pixels, as large o
 
 // Names, [{ text, u, v }], around those of their places that lie between two columns of the canvas; where two names
 // meet, the first stays.
-function writeNames(context, names, [left, right]) {
+export function writeNames(context, names, [left, right]) {
   const { width, height } = context.canvas;
-  const [size, edge, gap, top] = [NAME.size, NAME.edge, NAME.gap, NAME.top].map((side) => side * devicePixelRatio);
+  const [size, edge, gap, top] = [NAME.size, NAME.edge, NAME.gap, NAME.top].map(
+    (side) => side * devicePixelRatio,
+  );
   const clip = (value, low, high) => Math.max(low, Math.min(high, value));
   const boxes = [];
   context.save();
-  Object.assign(context, { font: `600 ${size}px system-ui, sans-serif`, textAlign: "center", textBaseline: "middle",
-    lineJoin: "round", lineWidth: edge, strokeStyle: "rgb(0 0 0 / 0.8)", fillStyle: "#fff" });
+  Object.assign(context, {
+    font: `600 ${size}px system-ui, sans-serif`,
+    textAlign: "center",
+    textBaseline: "middle",
+    lineJoin: "round",
+    lineWidth: edge,
+    strokeStyle: "rgb(0 0 0 / 0.8)",
+    fillStyle: "#fff",
+  });
   for (const { text, u, v } of names) {
     const [across, along] = [context.measureText(text).width / 2 + edge, size / 2 + edge];
     if (u * width < left || u * width >= right || right - left < 2 * across) continue;
-    const [x, y] = [clip(u * width, left + across, right - across), clip(v * height, top + along, height - along)];
-    const meets = (box) => Math.abs(box.x - x) < box.across + across + gap && Math.abs(box.y - y) < 2 * along;
+    const [x, y] = [
+      clip(u * width, left + across, right - across),
+      clip(v * height, top + along, height - along),
+    ];
+    const meets = (box) =>
+      Math.abs(box.x - x) < box.across + across + gap && Math.abs(box.y - y) < 2 * along;
     if (boxes.some(meets)) continue;
     boxes.push({ x, y, across });
     context.strokeText(text, x, y);
@@ -190,7 +218,7 @@ function writeNames(context, names, [left, right]) {
 }
 
 // Makes what lies under a cover grey and dark.
-function fade(context, cover, columns) {
+export function fade(context, cover, columns) {
   drawLayer(context, cover, columns, 1, "saturation");
   drawLayer(context, cover, columns, FADING);
 }

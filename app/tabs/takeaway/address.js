@@ -1,20 +1,28 @@
 // The address that reopens what is on the screen; app/tabs/takeaway/view.py makes its end.
-const root = element.querySelector(".sv-address");
-const field = make("input", { type: "text", readonly: "", "aria-label": "Link to this very state" });
-const button = make("button", { type: "button", class: "sv-small" }, "Copy link");
-const done = make("span", { class: "sv-note", role: "status" });
-button.addEventListener("click", async () => {
-  field.select();
-  try {
-    await navigator.clipboard.writeText(field.value);
-    done.textContent = "Copied.";
-  } catch {
-    done.textContent = "Press Ctrl+C to copy.";
-  }
-});
-root.append(field, button, done);
-onValue((address) => {
-  if (!address) return;
-  field.value = location.origin + location.pathname + address.query;
-  done.textContent = address.note;
-});
+import { make, onValue } from "../../page/common.js";
+
+export function mount({ element, props, watch }) {
+  const root = element.querySelector(".sv-address");
+  const field = make("input", {
+    type: "text",
+    readonly: "",
+    "aria-label": "Link to this very state",
+  });
+  const button = make("button", { type: "button", class: "sv-small" }, "Copy link");
+  const done = make("span", { class: "sv-note", role: "status" });
+  button.addEventListener("click", async () => {
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+      done.textContent = "Copied.";
+    } catch {
+      done.textContent = "Press Ctrl+C to copy.";
+    }
+  });
+  root.append(field, button, done);
+  onValue({ props, watch }, (address) => {
+    if (!address) return;
+    field.value = location.origin + location.pathname + address.query;
+    done.textContent = address.note;
+  });
+}

@@ -1,5 +1,17 @@
-// What the tab Video is made of: its elements, words, webcam and drawings. video.js, which this file stands before,
-// says when. The windows are painted by windows_draw.js.
+// What the tab Video is made of: its elements, words, webcam and drawings; view.js says when.
+import { countComputed } from "../../page/cells.js";
+import { make, percent } from "../../page/common.js";
+import {
+  PRUNED_COLOUR,
+  PRUNED_LIGHT,
+  PRUNED_TINT,
+  drawLayer,
+  paintCompute,
+  paintLines,
+  paintMask,
+  readPixels,
+  recolour,
+} from "../../page/paint.js";
 
 const WEBCAM_SIDE = 960; // pixels of the longer side of a frame that is sent
 const CHART_HEIGHT = 96; // CSS pixels
@@ -7,25 +19,29 @@ const CHART = { left: 62, right: 8, top: 8, bottom: CHART_HEIGHT - 18 };
 
 /* ---- Elements ---- */
 
-function makeRadios(group, choices, current, choose) {
+export function makeRadios(group, choices, current, choose) {
   const labels = Object.entries(choices).map(([value, words]) => {
     const input = make("input", { type: "radio", name: `sv-vid-${group}`, value });
     input.checked = value === current;
     input.addEventListener("change", () => choose(value));
     return make("label", {}, input, make("span", {}, words));
   });
-  return make("div", { class: "sv-vid-radios", role: "radiogroup", "aria-label": group }, ...labels);
+  return make(
+    "div",
+    { class: "sv-vid-radios", role: "radiogroup", "aria-label": group },
+    ...labels,
+  );
 }
 
 // A picture with words beneath.
-function makeFigure() {
+export function makeFigure() {
   const canvas = make("canvas", { role: "img" });
   const caption = make("figcaption");
   return { canvas, caption, figure: make("figure", {}, canvas, caption) };
 }
 
 // A number with its name and what it counts.
-function makeNumber(name) {
+export function makeNumber(name) {
   const value = make("strong");
   const words = make("small");
   return { value, words, box: make("div", {}, make("dt", {}, name), make("dd", {}, value, words)) };
@@ -38,70 +54,93 @@ const formatMs = (ms) => `${ms.toFixed(ms >= 100 ? 0 : 1)} ms`;
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 // { value, words } of each number, for the statistics of app/tabs/video/view.py or null.
-function describeStats(stats, pageRate) {
+export function describeStats(stats, pageRate) {
   const page = [pageRate ? formatRate(pageRate) : "–", "frames/s, all included"];
   if (!stats) {
     return {
-      dense: ["–", "frames/s"], sparse: ["–", "frames/s"], speedup: ["–", "sparse against dense"],
-      windows: ["–", "of all blocks"], agreement: ["–", "with the dense output"], page,
+      dense: ["–", "frames/s"],
+      sparse: ["–", "frames/s"],
+      speedup: ["–", "sparse against dense"],
+      windows: ["–", "of all blocks"],
+      agreement: ["–", "with the dense output"],
+      page,
     };
   }
   const { kept, total } = stats.windows;
   const { doubt } = stats;
-  const rate = (name) =>
-    [formatRate(stats.fps[name]), `frames/s (${formatMs(stats.median_ms[name])} a frame)${doubt ? ", disturbed" : ""}`];
+  const rate = (name) => [
+    formatRate(stats.fps[name]),
+    `frames/s (${formatMs(stats.median_ms[name])} a frame)${doubt ? ", disturbed" : ""}`,
+  ];
   return {
     dense: rate("dense"),
     sparse: rate("sparse"),
-    speedup: doubt ? ["–", "this machine is busy"] : [`${stats.speedup.toFixed(2)}×`, "sparse against dense"],
+    speedup: doubt
+      ? ["–", "this machine is busy"]
+      : [`${stats.speedup.toFixed(2)}×`, "sparse against dense"],
     windows: [percent(kept / total), `${kept} of ${total}, all blocks`],
-    agreement: [percent(stats.mean_agreement, 1), `with dense, mean of ${plural(stats.compared, "frame")}`],
+    agreement: [
+      percent(stats.mean_agreement, 1),
+      `with dense, mean of ${plural(stats.compared, "frame")}`,
+    ],
     page,
   };
 }
 
-function describeMeasuring(stats) {
+export function describeMeasuring(stats) {
   if (!stats) {
-    return "Frames a second are those of the network alone, dense and sparse timed in turn on the same frames. " +
-      "Move the sparsity sliders while it runs: the next frames use them.";
+    return (
+      "Frames a second are those of the network alone, dense and sparse timed in turn on the same frames. " +
+      "Move the sparsity sliders while it runs: the next frames use them."
+    );
   }
   const doubt = stats.doubt ? `${stats.doubt[0].toUpperCase()}${stats.doubt.slice(1)}. ` : "";
-  return `${doubt}Frames a second of the network alone: 1000 / median latency of ${plural(stats.compared, "frame")} on which ` +
+  return (
+    `${doubt}Frames a second of the network alone: 1000 / median latency of ${plural(stats.compared, "frame")} on which ` +
     `dense and sparse ran in turn, batch 1; reading and drawing are not included. ${stats.model} · ` +
-    `${stats.input_size.join(" × ")} px · ${stats.dtype} · ${stats.device}`;
+    `${stats.input_size.join(" × ")} px · ${stats.dtype} · ${stats.device}`
+  );
 }
 
-function summarize(stats) {
+export function summarize(stats) {
   if (!stats) return "nothing was measured.";
   const { kept, total } = stats.windows;
-  return `${plural(stats.frames, "frame")} with these settings, dense ${formatRate(stats.fps.dense)} and sparse ` +
+  return (
+    `${plural(stats.frames, "frame")} with these settings, dense ${formatRate(stats.fps.dense)} and sparse ` +
     `${formatRate(stats.fps.sparse)} frames/s (${stats.doubt ? "this machine is busy" : `${stats.speedup.toFixed(2)}×`}), ${percent(kept / total)} of the ` +
-    `windows kept, ${percent(stats.mean_agreement, 1)} agreement.`;
+    `windows kept, ${percent(stats.mean_agreement, 1)} agreement.`
+  );
 }
 
 /* ---- Webcam ---- */
 
-async function openCamera() {
-  if (!navigator.mediaDevices) throw new Error("The webcam works only on this machine itself or over https.");
+export async function openCamera() {
+  if (!navigator.mediaDevices)
+    throw new Error("The webcam works only on this machine itself or over https.");
   const video = make("video");
   [video.muted, video.playsInline] = [true, true];
   try {
-    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
+    video.srcObject = await navigator.mediaDevices.getUserMedia({
+      video: { width: { ideal: 1280 } },
+    });
   } catch (error) {
     const isDenied = error.name === "NotAllowedError";
-    throw new Error(isDenied ? "The browser did not allow the webcam; allow it and start again." :
-      "No webcam can be used; connect one, or close the program that has it.");
+    throw new Error(
+      isDenied
+        ? "The browser did not allow the webcam; allow it and start again."
+        : "No webcam can be used; connect one, or close the program that has it.",
+    );
   }
   await video.play();
   return video;
 }
 
-function closeCamera(camera) {
+export function closeCamera(camera) {
   for (const track of camera?.srcObject.getTracks() ?? []) track.stop();
 }
 
 // The webcam's picture now, as a data URI.
-function grab(camera) {
+export function grab(camera) {
   const scale = Math.min(1, WEBCAM_SIDE / Math.max(camera.videoWidth, camera.videoHeight));
   const canvas = make("canvas");
   canvas.width = Math.round(camera.videoWidth * scale);
@@ -113,7 +152,7 @@ function grab(camera) {
 /* ---- Pictures ---- */
 
 // The image of a data URI; null for none.
-async function loadPicture(uri) {
+export async function loadPicture(uri) {
   if (!uri) return null;
   const image = new Image();
   image.src = uri;
@@ -138,7 +177,7 @@ function describe({ canvas, caption }, number, ...words) {
 
 // A frame with the windows of the block `choice`, or in how many blocks each place was computed. `shown` is
 // { frame, picture, output, blocks }; without blocks nothing has run yet.
-function drawWindows(figure, shown, choice) {
+export function drawWindows(figure, shown, choice) {
   const { context, area, ratio } = fit(figure, shown.picture);
   const { frame, picture, blocks } = shown;
   const block = blocks[choice];
@@ -147,30 +186,47 @@ function drawWindows(figure, shown, choice) {
     drawLayer(context, picture, area);
     describe(figure, null, "The example: a slow pan over a street.");
   } else if (block) {
-    const layers = { photo: picture, pruned: recolour(readFrame(), PRUNED_LIGHT, PRUNED_COLOUR, PRUNED_TINT) };
+    const layers = {
+      photo: picture,
+      pruned: recolour(readFrame(), PRUNED_LIGHT, PRUNED_COLOUR, PRUNED_TINT),
+    };
     paintMask(context, area, layers, block);
     paintLines(context, area, ratio, block);
-    describe(figure, frame.number, `${block.name}: ${block.kept} of ${block.total} windows kept, dark ones skipped`);
+    describe(
+      figure,
+      frame.number,
+      `${block.name}: ${block.kept} of ${block.total} windows kept, dark ones skipped`,
+    );
   } else {
     const layers = { grey: recolour(readFrame(), 1, 0, [0, 0, 0]) };
     paintCompute(context, area, layers, countComputed(blocks), blocks.length);
-    describe(figure, frame.number, "Blocks that computed each place, ",
+    describe(
+      figure,
+      frame.number,
+      "Blocks that computed each place, ",
       make("span", { class: "sv-vid-ramp" }, "0", make("i"), String(blocks.length)),
-      `; ${percent(frame.kept / frame.total)} of all windows kept`);
+      `; ${percent(frame.kept / frame.total)} of all windows kept`,
+    );
   }
 }
 
-function drawOutput(figure, shown) {
+export function drawOutput(figure, shown) {
   const { frame, output, picture } = shown;
   const { context, area } = fit(figure, output ?? picture);
   if (!output) return describe(figure, null, "What the sparse network sees appears here.");
   drawLayer(context, output, area);
-  describe(figure, frame.number, "Output of the sparse network" + (frame.agreement == null ? "" :
-    `; ${percent(frame.agreement, 1)} agreement with dense on this frame`));
+  describe(
+    figure,
+    frame.number,
+    "Output of the sparse network" +
+      (frame.agreement == null
+        ? ""
+        : `; ${percent(frame.agreement, 1)} agreement with dense on this frame`),
+  );
 }
 
 // The latency of every frame, with a line at the one on the screen.
-function drawChart(chart, frames, position) {
+export function drawChart(chart, frames, position) {
   const { left, right, top, bottom } = CHART;
   const width = Math.max(200, chart.getBoundingClientRect().width);
   const times = frames.map(({ sparse_ms: ms }) => ms);
@@ -181,19 +237,33 @@ function drawChart(chart, frames, position) {
   const y = (ms) => bottom - ((bottom - top) * ms) / limit;
   const text = (words, at, anchor) => make("text", { ...at, "text-anchor": anchor }, words);
   chart.setAttribute("viewBox", `0 0 ${width} ${CHART_HEIGHT}`);
-  chart.setAttribute("aria-label", times.length ? `Latency of ${plural(times.length, "frame")}: sparse from ` +
-    `${formatMs(Math.min(...times))} to ${formatMs(Math.max(...times))}` : "No latency yet");
-  const rules = [0, limit].map((ms) => make("line", { x1: left, x2: width - right, y1: y(ms), y2: y(ms) }));
+  chart.setAttribute(
+    "aria-label",
+    times.length
+      ? `Latency of ${plural(times.length, "frame")}: sparse from ` +
+          `${formatMs(Math.min(...times))} to ${formatMs(Math.max(...times))}`
+      : "No latency yet",
+  );
+  const rules = [0, limit].map((ms) =>
+    make("line", { x1: left, x2: width - right, y1: y(ms), y2: y(ms) }),
+  );
   if (!times.length) return chart.replaceChildren(...rules);
   const points = times.map((ms, index) => `${x(index).toFixed(1)},${y(ms).toFixed(1)}`).join(" ");
-  const dense = frames.flatMap(({ dense_ms: ms }, index) => ms == null ? [] :
-    [make("rect", { x: x(index) - 2.5, y: y(ms) - 2.5, width: 5, height: 5, class: "dense" })]);
+  const dense = frames.flatMap(({ dense_ms: ms }, index) =>
+    ms == null
+      ? []
+      : [make("rect", { x: x(index) - 2.5, y: y(ms) - 2.5, width: 5, height: 5, class: "dense" })],
+  );
   chart.replaceChildren(
     ...rules,
     text(`${limit} ms`, { x: left - 6, y: y(limit) + 4 }, "end"),
     text("0 ms", { x: left - 6, y: y(0) + 4 }, "end"),
     text(`frame ${frames[0].number}`, { x: left, y: CHART_HEIGHT - 4 }, "start"),
-    text(String(frames[frames.length - 1].number), { x: width - right, y: CHART_HEIGHT - 4 }, "end"),
+    text(
+      String(frames[frames.length - 1].number),
+      { x: width - right, y: CHART_HEIGHT - 4 },
+      "end",
+    ),
     make("line", { class: "cursor", x1: x(position), x2: x(position), y1: top, y2: bottom }),
     make("polyline", { points, class: "sparse" }),
     ...dense,

@@ -38,6 +38,7 @@ from sparsevit.data.video import MAX_FRAMES, VideoError
 #: Short sides that can be chosen, pixels; the first is the default.
 SIDES = (256, 384, 512)
 
+_EVENTS = ("begin", "frame", "finish")
 _MOST_LETTERS = 8_000_000  # of a webcam frame as a data URI
 _QUIET: dict[str, Any] = {
     "queue": False,
@@ -211,7 +212,7 @@ def add_video_tab(engine: Engine, controls: dict[str, Any]) -> dict[str, Any]:
     handlers = VideoHandlers(engine)
     poster = next(make_example(next(iter(engine.examples.values())).pixels).frames)
     page, video = controls["session"], gr.State(VideoSession())
-    view = add_view("video", make_opening(poster, SIDES, MAX_FRAMES))
+    view = add_view("video", make_opening(poster, SIDES, MAX_FRAMES), _EVENTS)
     view.begin(handlers.begin, [page, video], view, api_name="begin_video", **_QUIET)
     view.frame(handlers.run_frame, [page, video], view, api_name="run_frame", **_QUIET)
     view.finish(handlers.finish, video, view, api_name="finish_video", **_QUIET)

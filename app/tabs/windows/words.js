@@ -1,41 +1,65 @@
-// What the view of pruned windows says; app/page/components.py puts this file before windows.js.
+// What the view of pruned windows says.
+import { findWindow, isKept } from "../../page/cells.js";
+import { VIRIDIS, pickViridis } from "../../page/colours.js";
+import { make, percent } from "../../page/common.js";
 
-const strong = (text) => make("b", {}, text);
-const formatScore = (score) => score === null ? "–" : score >= 100 ? score.toFixed(0) : score.toPrecision(3);
-const formatNumber = (block) => `${block.stage}.${block.block}`;
+export const strong = (text) => make("b", {}, text);
+const formatScore = (score) =>
+  score === null ? "–" : score >= 100 ? score.toFixed(0) : score.toPrecision(3);
+export const formatNumber = (block) => `${block.stage}.${block.block}`;
 const lowestKept = (block) => Math.min(...block.scores.filter((_, index) => isKept(block, index)));
 
 // "score 0.513, rank 37 of 512, kept"
-function describeWindow(block, index) {
+export function describeWindow(block, index) {
   const fate = isKept(block, index) ? "kept" : "skipped";
   return `score ${formatScore(block.scores[index])}, rank ${block.ranks[index]} of ${block.total}, ${fate}`;
 }
 
 // What one sees in a view, in one or two sentences: texts and elements.
-function describeView(view, block, { blocks, computed, linked }) {
+export function describeView(view, block, { blocks, computed, linked }) {
   const skipped = block.total - block.kept;
   if (view === "compute") {
     const { mean, every, none } = summarise(computed, blocks.length);
-    return ["In how many of the ", strong(`${blocks.length} blocks`), " each place was computed: ",
-      strong(mean.toFixed(1)), ` on average. ${percent(every)} of the picture was computed in every block, ` +
-      `${percent(none)} in none.`];
+    return [
+      "In how many of the ",
+      strong(`${blocks.length} blocks`),
+      " each place was computed: ",
+      strong(mean.toFixed(1)),
+      ` on average. ${percent(every)} of the picture was computed in every block, ` +
+        `${percent(none)} in none.`,
+    ];
   }
   if (view === "scores") {
     const where = linked && skipped ? "taken once for the stage" : "taken at this block";
-    const cut = skipped ? ["The ", strong(`${block.kept} highest`), ` of ${block.total} were kept.`]
+    const cut = skipped
+      ? ["The ", strong(`${block.kept} highest`), ` of ${block.total} were kept.`]
       : [`All ${block.total} were kept.`];
-    return ["A window's score is how strong its activations are: the RMS of its tokens' mean magnitude, ",
-      where, ". ", ...cut];
+    return [
+      "A window's score is how strong its activations are: the RMS of its tokens' mean magnitude, ",
+      where,
+      ". ",
+      ...cut,
+    ];
   }
   const shift = block.shifted ? " Shifted windows wrap around the border." : "";
-  if (!skipped) return ["This block computed ", strong(`all ${block.total} windows`), `; it skipped none.${shift}`];
+  if (!skipped)
+    return [
+      "This block computed ",
+      strong(`all ${block.total} windows`),
+      `; it skipped none.${shift}`,
+    ];
   const kept = strong(`${block.kept} of ${block.total} windows`);
-  return ["This block computed ", kept, ". The ", strong(`${skipped} dark ones`),
-    ` scored lowest and were skipped.${shift}`];
+  return [
+    "This block computed ",
+    kept,
+    ". The ",
+    strong(`${skipped} dark ones`),
+    ` scored lowest and were skipped.${shift}`,
+  ];
 }
 
 // Of the blocks in which a place was computed: the mean, and the shares of the picture with all and with none.
-function summarise({ xs, ys, counts }, total) {
+export function summarise({ xs, ys, counts }, total) {
   const sums = { mean: 0, every: 0, none: 0 };
   counts.forEach((count, cell) => {
     const [row, column] = [ys[Math.floor(cell / xs.length)], xs[cell % xs.length]];
@@ -48,21 +72,28 @@ function summarise({ xs, ys, counts }, total) {
 }
 
 // What the colours of a view mean.
-function makeLegend(view, block, total) {
+export function makeLegend(view, block, total) {
   if (view === "pruned") {
     return ["kept", "skipped"].map((word) =>
-      make("span", { class: "sv-win-key" }, make("i", { class: `sv-win-${word}` }), word));
+      make("span", { class: "sv-win-key" }, make("i", { class: `sv-win-${word}` }), word),
+    );
   }
   if (view === "compute") {
     const colours = Array.from({ length: total + 1 }, (_, count) => pickViridis(count / total));
-    const stops = colours.map((colour, step) =>
-      `${colour} ${(100 * step) / (total + 1)}% ${(100 * (step + 1)) / (total + 1)}%`);
+    const stops = colours.map(
+      (colour, step) =>
+        `${colour} ${(100 * step) / (total + 1)}% ${(100 * (step + 1)) / (total + 1)}%`,
+    );
     return [makeRamp(stops), makeEnds("0 blocks", `all ${total}`)];
   }
   const ramp = makeRamp(VIRIDIS);
   if (block.kept < block.total) {
     const level = (lowestKept(block) - block.low) / (block.high - block.low || 1);
-    const cut = make("div", { class: "sv-win-cut" }, make("span", {}, `kept from ${formatScore(lowestKept(block))}`));
+    const cut = make(
+      "div",
+      { class: "sv-win-cut" },
+      make("span", {}, `kept from ${formatScore(lowestKept(block))}`),
+    );
     cut.style.setProperty("--at", Math.min(1, Math.max(0, level)));
     ramp.append(cut);
   }
@@ -75,10 +106,11 @@ function makeRamp(stops) {
   return ramp;
 }
 
-const makeEnds = (low, high) => make("div", { class: "sv-win-ends" }, make("span", {}, low), make("span", {}, high));
+const makeEnds = (low, high) =>
+  make("div", { class: "sv-win-ends" }, make("span", {}, low), make("span", {}, high));
 
 // What every block did with the window at a place.
-function makeTable(blocks, place, current) {
+export function makeTable(blocks, place, current) {
   const heads = ["Block", "Score", "Rank", "As a bar", "Outcome"];
   const rows = blocks.map((block, number) => {
     const index = findWindow(block, place);
@@ -86,16 +118,27 @@ function makeTable(blocks, place, current) {
     const bar = make("i", { class: "sv-win-rank" });
     bar.style.setProperty("--share", 1 - (block.ranks[index] - 1) / block.total);
     bar.style.setProperty("--cut", 1 - block.kept / block.total);
-    const row = make("tr", { class: kept ? "sv-win-yes" : "sv-win-no" },
-      make("th", { scope: "row" }, formatNumber(block), make("small", {}, block.shifted ? " shifted" : "")),
+    const row = make(
+      "tr",
+      { class: kept ? "sv-win-yes" : "sv-win-no" },
+      make(
+        "th",
+        { scope: "row" },
+        formatNumber(block),
+        make("small", {}, block.shifted ? " shifted" : ""),
+      ),
       make("td", {}, formatScore(block.scores[index])),
       make("td", {}, strong(block.ranks[index]), ` / ${block.total}`),
       make("td", {}, bar),
-      make("td", {}, kept ? "● kept" : "○ skipped"));
+      make("td", {}, kept ? "● kept" : "○ skipped"),
+    );
     if (number === current) row.setAttribute("aria-current", "true");
     return row;
   });
-  return make("table", {},
+  return make(
+    "table",
+    {},
     make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
-    make("tbody", {}, ...rows));
+    make("tbody", {}, ...rows),
+  );
 }

@@ -1,12 +1,12 @@
-// Zoom and pan of a picture on a stage; app/page/components.py puts this file before windows.js.
+// Zoom and pan of a picture on a stage.
 
-const MAX_ZOOM = 16;
+export const MAX_ZOOM = 16;
 const CLICK_SLACK = 5; // CSS pixels a pointer may travel during a click
 
 // Places are { x, y }, fractions of the picture; points are { x, y }, CSS pixels of the stage.
 // Calls back: onZoom(level) when the picture lies elsewhere, onHover(place), onLeave(), onClick(place), and
 // onDoubleClick() after the second click of a pair, which has zoomed in. Places may lie off the picture.
-function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleClick }) {
+export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleClick }) {
   const pressed = new Map(); // pointer id -> point
   let size = { width: 1, height: 1 }; // of the picture, any unit
   let level = 1; // 1 fits the whole picture
@@ -19,12 +19,18 @@ function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleClick }) {
 
   // Where the picture lies, { x, y, width, height } in CSS pixels; it leaves no gap it could fill.
   function getArea() {
-    const scale = level * Math.min(stage.clientWidth / size.width, stage.clientHeight / size.height);
+    const scale =
+      level * Math.min(stage.clientWidth / size.width, stage.clientHeight / size.height);
     const start = (length, room, place) =>
-      length <= room ? (room - length) / 2 : Math.min(0, Math.max(room - length, room / 2 - place * length));
+      length <= room
+        ? (room - length) / 2
+        : Math.min(0, Math.max(room - length, room / 2 - place * length));
     const [width, height] = [size.width * scale, size.height * scale];
     return {
-      x: start(width, stage.clientWidth, centre.x), y: start(height, stage.clientHeight, centre.y), width, height,
+      x: start(width, stage.clientWidth, centre.x),
+      y: start(height, stage.clientHeight, centre.y),
+      width,
+      height,
     };
   }
 
@@ -38,7 +44,10 @@ function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleClick }) {
   function zoomTo(wanted, point = middle(), place = locate(point)) {
     level = Math.min(MAX_ZOOM, Math.max(1, wanted));
     const { width, height } = getArea();
-    centre = { x: place.x + (middle().x - point.x) / width, y: place.y + (middle().y - point.y) / height };
+    centre = {
+      x: place.x + (middle().x - point.x) / width,
+      y: place.y + (middle().y - point.y) / height,
+    };
     centre = locate(middle());
     stage.style.touchAction = level > 1 ? "none" : "pan-x pan-y";
     onZoom(level);
@@ -48,7 +57,8 @@ function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleClick }) {
   function reveal(place) {
     const area = getArea();
     const point = { x: area.x + place.x * area.width, y: area.y + place.y * area.height };
-    const inside = point.x >= 0 && point.y >= 0 && point.x <= stage.clientWidth && point.y <= stage.clientHeight;
+    const inside =
+      point.x >= 0 && point.y >= 0 && point.x <= stage.clientWidth && point.y <= stage.clientHeight;
     if (!inside) zoomTo(level, middle(), place);
   }
 
@@ -63,7 +73,10 @@ function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleClick }) {
 
   function getPoint(event) {
     const box = stage.getBoundingClientRect();
-    return { x: event.clientX - box.left - stage.clientLeft, y: event.clientY - box.top - stage.clientTop };
+    return {
+      x: event.clientX - box.left - stage.clientLeft,
+      y: event.clientY - box.top - stage.clientTop,
+    };
   }
 
   stage.addEventListener("pointerdown", (event) => {
@@ -91,15 +104,23 @@ function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleClick }) {
   }
   stage.addEventListener("pointerleave", onLeave);
   // Two fingers are ours; the browser would scroll the page with them.
-  stage.addEventListener("touchmove", (event) => {
-    if (event.touches.length > 1) event.preventDefault();
-  }, { passive: false });
+  stage.addEventListener(
+    "touchmove",
+    (event) => {
+      if (event.touches.length > 1) event.preventDefault();
+    },
+    { passive: false },
+  );
   // A pinch on a touchpad comes as a wheel with Ctrl.
-  stage.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey) return;
-    event.preventDefault();
-    zoomTo(level * Math.exp(-event.deltaY / 200), getPoint(event));
-  }, { passive: false });
+  stage.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey) return;
+      event.preventDefault();
+      zoomTo(level * Math.exp(-event.deltaY / 200), getPoint(event));
+    },
+    { passive: false },
+  );
   stage.addEventListener("click", (event) => {
     if (travelled > CLICK_SLACK) return;
     const point = getPoint(event);

@@ -1,74 +1,25 @@
-// Geometry and painting of pruned windows; app/page/components.py puts this file before windows.js.
-// A "cell" is a rectangle of the picture that belongs to one window; a shifted window that wraps
-// around owns several. Positions x and y in the painters are device pixels of the cells' edges.
+// Paints a block's windows over the photo; see cells.js. Positions x and y are device pixels of the cells' edges.
+import { make } from "./common.js";
+import { pickViridis } from "./colours.js";
 
-const isKept = (block, index) => block.keep[index] === "1";
-
-// Dark blue to yellow, even in brightness for every colour vision.
-const VIRIDIS = ["#440154", "#48186a", "#472d7b", "#424086", "#3b528b", "#33638d", "#2c728e", "#26828e", "#21918c",
-  "#1f9f88", "#27ad81", "#3dbc74", "#5cc863", "#81d34d", "#aadc32", "#d5e21a", "#fde725"];
-const PRUNED_LIGHT = 0.2; // of a pruned window's brightness is left
-const PRUNED_COLOUR = 0.25; // of its colour
-const PRUNED_TINT = [10, 15, 34]; // added, so that what is pruned shows on a black photo too
+export const PRUNED_LIGHT = 0.2; // of a pruned window's brightness is left
+export const PRUNED_COLOUR = 0.25; // of its colour
+export const PRUNED_TINT = [10, 15, 34]; // added, so that what is pruned shows on a black photo too
 const HEAT_OPACITY = 0.65;
 const EDGE_OPACITY = 0.4;
 const FADED_WINDOW = 24; // CSS pixels: edges of windows smaller than this are fainter
 const THUMB_SIDE = 320; // pixels of the longer side of the photo behind the thumbnails
 
-// The colour of a level 0 to 1.
-function pickViridis(level) {
-  const at = Math.min(1, Math.max(0, level)) * (VIRIDIS.length - 1);
-  const first = Math.min(VIRIDIS.length - 2, Math.floor(at));
-  const channels = [1, 3, 5].map((start) => {
-    const [low, high] = [0, 1].map((step) => parseInt(VIRIDIS[first + step].slice(start, start + 2), 16));
-    return Math.round(low + (at - first) * (high - low));
-  });
-  return `rgb(${channels.join(" ")})`;
-}
-
-// The cells along one axis, in the picture's order: { from, to, owner }, owner being the window's row or column.
-function makeAxis(spans) {
-  const cells = spans.flatMap((pieces, owner) => pieces.map(([from, to]) => ({ from, to, owner })));
-  return cells.sort((first, second) => first.from - second.from);
-}
-
-const addAxes = (block) => ({ ...block, ys: makeAxis(block.row_spans), xs: makeAxis(block.col_spans) });
-
-// The number of the cell on an axis that holds a place 0 to 1.
-function findCell(axis, place) {
-  const cell = axis.findIndex(({ to }) => place < to);
-  return cell < 0 ? axis.length - 1 : cell;
-}
-
-// The window of a block at a place { x, y } of the picture.
-function findWindow(block, place) {
-  return block.ys[findCell(block.ys, place.y)].owner * block.cols + block.xs[findCell(block.xs, place.x)].owner;
-}
-
-// In how many blocks each place was computed: { xs, ys, counts }, as finely as all blocks' cells divide the picture.
-function countComputed(blocks) {
-  const [xs, ys] = ["xs", "ys"].map((name) => {
-    const edges = new Set(blocks.flatMap((block) => block[name].map(({ from }) => from)));
-    const sorted = [...edges].sort((first, second) => first - second);
-    return sorted.map((from, index) => ({ from, to: sorted[index + 1] ?? 1 }));
-  });
-  const counts = new Uint16Array(xs.length * ys.length);
-  for (const block of blocks) {
-    const columns = xs.map(({ from, to }) => block.xs[findCell(block.xs, (from + to) / 2)].owner);
-    ys.forEach(({ from, to }, i) => {
-      const row = block.ys[findCell(block.ys, (from + to) / 2)].owner * block.cols;
-      for (let j = 0; j < columns.length; j++) counts[i * columns.length + j] += block.keep[row + columns[j]] === "1";
-    });
-  }
-  return { xs, ys, counts };
-}
-
 // The photo as it is drawn: itself, as pruned, grey, and the first two small for the thumbnails.
-function makeLayers(image) {
+export function makeLayers(image) {
   const { naturalWidth: width, naturalHeight: height } = image;
   const large = readPixels(image, width, height);
   const scale = Math.min(1, THUMB_SIDE / Math.max(width, height));
-  const small = readPixels(image, Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
+  const small = readPixels(
+    image,
+    Math.max(1, Math.round(width * scale)),
+    Math.max(1, Math.round(height * scale)),
+  );
   const makePruned = (pixels) => recolour(pixels, PRUNED_LIGHT, PRUNED_COLOUR, PRUNED_TINT);
   return {
     photo: image,
@@ -79,7 +30,7 @@ function makeLayers(image) {
 }
 
 // The pixels of a photo at a size.
-function readPixels(image, width, height) {
+export function readPixels(image, width, height) {
   const context = Object.assign(make("canvas"), { width, height }).getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, width, height);
@@ -87,7 +38,7 @@ function readPixels(image, width, height) {
 }
 
 // A canvas of pixels with this much of their brightness and colour left, and a tint added.
-function recolour({ data, width, height }, light, colour, tint) {
+export function recolour({ data, width, height }, light, colour, tint) {
   const pixels = new ImageData(width, height);
   for (let at = 0; at < data.length; at += 4) {
     const grey = (1 - colour) * (0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]);
@@ -152,7 +103,7 @@ function strokeSharp(context, path, width, colour) {
   context.restore();
 }
 
-function drawLayer(context, layer, area) {
+export function drawLayer(context, layer, area) {
   context.imageSmoothingQuality = "high";
   context.drawImage(layer, area.x, area.y, area.width, area.height);
 }
@@ -160,7 +111,7 @@ function drawLayer(context, layer, area) {
 // The painters below draw on `area` { x, y, width, height } in device pixels, `ratio` of them to a CSS pixel.
 
 // The photo, its pruned windows dark and bluish.
-function paintMask(context, area, layers, block) {
+export function paintMask(context, area, layers, block) {
   const [x, y] = placeBlock(block, area);
   drawLayer(context, layers.photo, area);
   context.save();
@@ -170,21 +121,23 @@ function paintMask(context, area, layers, block) {
 }
 
 // The scores of a block's windows as colours over the grey photo.
-function paintScores(context, area, layers, block) {
+export function paintScores(context, area, layers, block) {
   const [x, y] = placeBlock(block, area);
   const range = block.high - block.low;
   drawLayer(context, layers.grey, area);
   context.globalAlpha = HEAT_OPACITY;
-  block.ys.forEach((row, i) => block.xs.forEach((column, j) => {
-    const score = block.scores[row.owner * block.cols + column.owner];
-    context.fillStyle = pickViridis(range > 0 ? (score - block.low) / range : 0.5);
-    context.fillRect(x[j], y[i], x[j + 1] - x[j], y[i + 1] - y[i]);
-  }));
+  block.ys.forEach((row, i) =>
+    block.xs.forEach((column, j) => {
+      const score = block.scores[row.owner * block.cols + column.owner];
+      context.fillStyle = pickViridis(range > 0 ? (score - block.low) / range : 0.5);
+      context.fillRect(x[j], y[i], x[j + 1] - x[j], y[i + 1] - y[i]);
+    }),
+  );
   context.globalAlpha = 1;
 }
 
 // In how many of all blocks each place was computed, as colours over the grey photo.
-function paintCompute(context, area, layers, computed, total) {
+export function paintCompute(context, area, layers, computed, total) {
   const x = placeEdges(computed.xs, area.x, area.width);
   const y = placeEdges(computed.ys, area.y, area.height);
   const colours = Array.from({ length: total + 1 }, (_, count) => pickViridis(count / total));
@@ -198,27 +151,42 @@ function paintCompute(context, area, layers, computed, total) {
   context.globalAlpha = 1;
 }
 
-const placeBlock = (block, { x, y, width, height }) =>
-  [placeEdges(block.xs, x, width), placeEdges(block.ys, y, height)];
+const placeBlock = (block, { x, y, width, height }) => [
+  placeEdges(block.xs, x, width),
+  placeEdges(block.ys, y, height),
+];
 
 // Fine edges of all windows, and a bright line between kept and pruned ones.
-function paintLines(context, area, ratio, block) {
+export function paintLines(context, area, ratio, block) {
   const [x, y] = placeBlock(block, area);
   const side = Math.min(area.width / block.cols, area.height / block.rows) / ratio; // CSS pixels of a window
   const opacity = EDGE_OPACITY * Math.min(1, side / FADED_WINDOW);
   const edges = traceEdges(block, x, y, (first, second) => first !== second);
   strokeSharp(context, edges, Math.max(1, Math.round(ratio)), `rgb(255 255 255 / ${opacity})`);
   if (block.kept === block.total) return;
-  const outline = traceEdges(block, x, y, (first, second) => block.keep[first] !== block.keep[second]);
-  strokeSharp(context, outline, Math.max(1, Math.round(ratio * (side < FADED_WINDOW ? 1 : 2))), "rgb(240 240 240)");
+  const outline = traceEdges(
+    block,
+    x,
+    y,
+    (first, second) => block.keep[first] !== block.keep[second],
+  );
+  strokeSharp(
+    context,
+    outline,
+    Math.max(1, Math.round(ratio * (side < FADED_WINDOW ? 1 : 2))),
+    "rgb(240 240 240)",
+  );
 }
 
 // The outline of one window, all its pieces, in a colour that a dark casing sets off.
-function paintOutline(context, area, ratio, block, index, colour) {
+export function paintOutline(context, area, ratio, block, index, colour) {
   const [x, y] = placeBlock(block, area);
   const path = traceCells(block, x, y, (other) => other === index);
   context.lineJoin = "round";
-  for (const [width, style] of [[4.5, "rgb(0 0 0 / 0.75)"], [2.5, colour]]) {
+  for (const [width, style] of [
+    [4.5, "rgb(0 0 0 / 0.75)"],
+    [2.5, colour],
+  ]) {
     context.lineWidth = width * ratio;
     context.strokeStyle = style;
     context.stroke(path);
