@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NPM = PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
 # The other end of the declared ranges: see test-oldest.
 PYTHON_OLDEST ?= python3.11
@@ -16,14 +17,15 @@ export MALLOC_TOP_PAD_ ?= 536870912
 PYTEST := -m pytest --numprocesses 2 --dist worksteal
 test test-oldest: export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help venv demo test test-oldest test-package lint format clean
+.PHONY: help venv demo test test-oldest test-package lint lint-js test-js format clean
 
 help:
 	@echo "make demo    install everything and open the page on http://127.0.0.1:7860"
 	@echo "make test    install everything, lint, check types and run the tests"
 	@echo "make test-oldest  run the tests with the lowest versions allowed, on plain instructions"
 	@echo "make test-package  build the wheel, install it elsewhere and run it there"
-	@echo "make format  let ruff mend the style"
+	@echo "make lint-js, make test-js  the same for the page's scripts alone"
+	@echo "make format  let ruff and prettier mend the style"
 
 venv: $(VENV)/installed
 
@@ -35,14 +37,27 @@ $(VENV)/installed: requirements-dev.txt pyproject.toml
 demo: venv
 	$(BIN)/python app.py
 
-lint: venv
+# npm writes this file itself.
+node_modules/.package-lock.json: package.json package-lock.json | venv
+	$(NPM) ci --silent
+	touch $@
+
+lint-js: node_modules/.package-lock.json
+	@echo "--- javascript"
+	$(NPM) run --silent lint
+
+test-js: node_modules/.package-lock.json
+	@echo "--- javascript tests"
+	$(NPM) test --silent
+
+lint: venv lint-js
 	@echo "--- lint"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@echo "--- types"
 	$(BIN)/mypy
 
-test: lint
+test: lint test-js
 	@echo "--- tests"
 	$(BIN)/python $(PYTEST)
 
@@ -60,9 +75,10 @@ test-package: venv
 	@echo "--- package"
 	$(BIN)/python tests/check_package.py
 
-format: venv
+format: node_modules/.package-lock.json
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(NPM) run --silent format
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) node_modules .pytest_cache .mypy_cache .ruff_cache

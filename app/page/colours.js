@@ -19,15 +19,20 @@ export const VIRIDIS = [
   "#fde725",
 ];
 
-// The colour of a level 0 to 1.
-export function pickViridis(level) {
+/**
+ * The colour of a level 0 to 1 as [red, green, blue].
+ * @param {number} level
+ */
+export function pickChannels(level) {
   const at = Math.min(1, Math.max(0, level)) * (VIRIDIS.length - 1);
   const first = Math.min(VIRIDIS.length - 2, Math.floor(at));
-  const channels = [1, 3, 5].map((start) => {
+  return [1, 3, 5].map((start) => {
     const [low, high] = [0, 1].map((step) =>
       parseInt(VIRIDIS[first + step].slice(start, start + 2), 16),
     );
     return Math.round(low + (at - first) * (high - low));
   });
-  return `rgb(${channels.join(" ")})`;
 }
+
+/** @param {number} level */
+export const pickViridis = (level) => `rgb(${pickChannels(level).join(" ")})`;

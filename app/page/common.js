@@ -1,12 +1,21 @@
-// What every view of the page uses. A view is a module with mount({ element, trigger, props, server, upload,
-// watch }), which app/page/components.py lets gr.HTML call once for each element; see the docstring of gr.HTML.
+// What every view of the page uses. A view is a module that exports mount({ element, trigger, props,
+// server, upload, watch }); app/page/assets.py lets gr.HTML call it once for each element.
 
-// make("button", { type: "button", class: "x" }, "text", otherNode): a new element.
+/** @import { View } from "./types.d.ts" */
+
+const SVG = ["svg", "g", "path", "line", "circle", "rect", "text", "polyline", "title"];
+
+/**
+ * make("button", { type: "button", class: "x" }, "text", otherNode): a new element.
+ * @template {string} T
+ * @param {T} tag
+ * @param {Record<string, string | number | boolean>} [attributes]
+ * @param {...(Node | string | number)} children
+ * @returns {T extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[T] : SVGElement}
+ */
 export function make(tag, attributes = {}, ...children) {
-  const svg = ["svg", "g", "path", "line", "circle", "rect", "text", "polyline", "title"].includes(
-    tag,
-  );
-  const node = svg
+  /** @type {any} */
+  const node = SVG.includes(tag)
     ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -14,9 +23,18 @@ export function make(tag, attributes = {}, ...children) {
   return node;
 }
 
+/**
+ * @param {number} share
+ * @param {number} [digits]
+ */
 export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
 
-// The JSON that Python sent, now and whenever it changes; null while there is none.
+/**
+ * The JSON that Python sent, now and whenever it changes; null while there is none.
+ * @template T
+ * @param {Pick<View, "props" | "watch">} view
+ * @param {(value: T | null) => void} callback
+ */
 export function onValue({ props, watch }, callback) {
   const read = () => callback(props.value ? JSON.parse(props.value) : null);
   watch("value", read);

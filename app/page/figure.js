@@ -1,12 +1,19 @@
 // What every part of the page that Python draws as HTML can do: press what has a data-index. It may
 // be drawn anew at any moment, while a button is held down or has the focus.
 
-const find = (target) => target.closest?.("[data-index]") ?? null;
+/** @import { View } from "./types.d.ts" */
 
+/** @param {EventTarget} target @returns {HTMLElement | null} */
+const find = (target) => /** @type {HTMLElement} */ (target).closest?.("[data-index]") ?? null;
+
+/** @param {View} view */
 export function mount({ element, trigger }) {
+  /** @type {HTMLElement} */
   let held = null; // what the pointer went down on
+  /** @type {string} */
   let focused = null; // the index that has the focus
 
+  /** @param {HTMLElement} cell */
   function select(cell) {
     trigger("select", { index: Number(cell.dataset.index), value: null });
   }
@@ -27,7 +34,8 @@ export function mount({ element, trigger }) {
 
   // A point of a chart is no button of the browser's own.
   element.addEventListener("keydown", (event) => {
-    const cell = event.target.closest("g[data-index]");
+    /** @type {HTMLElement} */
+    const cell = /** @type {Element} */ (event.target).closest("g[data-index]");
     if (!cell || (event.key !== "Enter" && event.key !== " ")) return;
     event.preventDefault();
     select(cell);
@@ -38,10 +46,11 @@ export function mount({ element, trigger }) {
     (event) => (focused = find(event.target)?.dataset.index ?? null),
   );
   element.addEventListener("focusout", (event) => {
-    if (event.target.isConnected) focused = null;
+    if (/** @type {Element} */ (event.target).isConnected) focused = null;
   });
   new MutationObserver(() => {
     if (focused === null || element.contains(document.activeElement)) return;
+    /** @type {HTMLElement} */
     const cell = element.querySelector(`[data-index="${focused}"]`);
     focused = null;
     cell?.focus({ preventScroll: true });

@@ -1,6 +1,9 @@
-// Paints a block's windows over the photo; see cells.js. Positions x and y are device pixels of the cells' edges.
+// Paints a block's windows over the photo; see cells.js. Positions x and y are device pixels of the
+// cells' edges.
 import { make } from "./common.js";
 import { pickViridis } from "./colours.js";
+
+/** @import { Area, Block, Computed, Layers, ScoredBlock } from "./types.d.ts" */
 
 export const PRUNED_LIGHT = 0.2; // of a pruned window's brightness is left
 export const PRUNED_COLOUR = 0.25; // of its colour
@@ -10,7 +13,10 @@ const EDGE_OPACITY = 0.4;
 const FADED_WINDOW = 24; // CSS pixels: edges of windows smaller than this are fainter
 const THUMB_SIDE = 320; // pixels of the longer side of the photo behind the thumbnails
 
-// The photo as it is drawn: itself, as pruned, grey, and the first two small for the thumbnails.
+/**
+ * The photo as it is drawn: itself, as pruned, grey, and the first two small for the thumbnails.
+ * @param {HTMLImageElement} image
+ */
 export function makeLayers(image) {
   const { naturalWidth: width, naturalHeight: height } = image;
   const large = readPixels(image, width, height);
@@ -20,6 +26,7 @@ export function makeLayers(image) {
     Math.max(1, Math.round(width * scale)),
     Math.max(1, Math.round(height * scale)),
   );
+  /** @param {ImageData} pixels */
   const makePruned = (pixels) => recolour(pixels, PRUNED_LIGHT, PRUNED_COLOUR, PRUNED_TINT);
   return {
     photo: image,
@@ -29,7 +36,12 @@ export function makeLayers(image) {
   };
 }
 
-// The pixels of a photo at a size.
+/**
+ * The pixels of a photo at a size.
+ * @param {HTMLImageElement} image
+ * @param {number} width
+ * @param {number} height
+ */
 export function readPixels(image, width, height) {
   const context = Object.assign(make("canvas"), { width, height }).getContext("2d");
   context.imageSmoothingQuality = "high";
@@ -37,7 +49,13 @@ export function readPixels(image, width, height) {
   return context.getImageData(0, 0, width, height);
 }
 
-// A canvas of pixels with this much of their brightness and colour left, and a tint added.
+/**
+ * A canvas of pixels with this much of their brightness and colour left, and a tint added.
+ * @param {ImageData} pixels
+ * @param {number} light
+ * @param {number} colour
+ * @param {number[]} tint
+ */
 export function recolour({ data, width, height }, light, colour, tint) {
   const pixels = new ImageData(width, height);
   for (let at = 0; at < data.length; at += 4) {
@@ -52,12 +70,24 @@ export function recolour({ data, width, height }, light, colour, tint) {
   return canvas;
 }
 
-// Device pixels of the edges of an axis's cells, where the picture starts at `start` and is `length` long.
+/**
+ * Device pixels of the edges of an axis's cells, where the picture starts at `start` and is
+ * `length` long.
+ * @param {{ from: number }[]} axis
+ * @param {number} start
+ * @param {number} length
+ */
 function placeEdges(axis, start, length) {
   return [...axis.map(({ from }) => from), 1].map((edge) => Math.round(start + edge * length));
 }
 
-// The area of the cells whose windows are wanted.
+/**
+ * The area of the cells whose windows are wanted.
+ * @param {Block} block
+ * @param {number[]} x
+ * @param {number[]} y
+ * @param {(index: number) => boolean} wanted
+ */
 function traceCells({ ys, xs, cols }, x, y, wanted) {
   const path = new Path2D();
   ys.forEach((row, i) => {
@@ -73,9 +103,19 @@ function traceCells({ ys, xs, cols }, x, y, wanted) {
   return path;
 }
 
-// The lines between neighbouring cells whose windows `differ`.
+/**
+ * The lines between neighbouring cells whose windows `differ`.
+ * @param {Block} block
+ * @param {number[]} x
+ * @param {number[]} y
+ * @param {(first: number, second: number) => boolean} differ
+ */
 function traceEdges({ ys, xs, cols }, x, y, differ) {
   const path = new Path2D();
+  /**
+   * @param {number} i
+   * @param {number} j
+   */
   const owner = (i, j) => ys[i].owner * cols + xs[j].owner;
   for (let i = 0; i < ys.length; i++) {
     for (let j = 0; j < xs.length; j++) {
@@ -92,7 +132,13 @@ function traceEdges({ ys, xs, cols }, x, y, differ) {
   return path;
 }
 
-// Sharp lines of whole device pixels.
+/**
+ * Sharp lines of whole device pixels.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Path2D} path
+ * @param {number} width
+ * @param {string} colour
+ */
 function strokeSharp(context, path, width, colour) {
   context.save();
   context.translate((width % 2) / 2, (width % 2) / 2);
@@ -103,14 +149,26 @@ function strokeSharp(context, path, width, colour) {
   context.restore();
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {CanvasImageSource} layer
+ * @param {Area} area
+ */
 export function drawLayer(context, layer, area) {
   context.imageSmoothingQuality = "high";
   context.drawImage(layer, area.x, area.y, area.width, area.height);
 }
 
-// The painters below draw on `area` { x, y, width, height } in device pixels, `ratio` of them to a CSS pixel.
+// The painters below draw on `area` { x, y, width, height } in device pixels, `ratio` of them to a
+// CSS pixel.
 
-// The photo, its pruned windows dark and bluish.
+/**
+ * The photo, its pruned windows dark and bluish.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Area} area
+ * @param {Pick<Layers, "photo" | "pruned">} layers
+ * @param {Block} block
+ */
 export function paintMask(context, area, layers, block) {
   const [x, y] = placeBlock(block, area);
   drawLayer(context, layers.photo, area);
@@ -120,7 +178,13 @@ export function paintMask(context, area, layers, block) {
   context.restore();
 }
 
-// The scores of a block's windows as colours over the grey photo.
+/**
+ * The scores of a block's windows as colours over the grey photo.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Area} area
+ * @param {Pick<Layers, "grey">} layers
+ * @param {ScoredBlock} block
+ */
 export function paintScores(context, area, layers, block) {
   const [x, y] = placeBlock(block, area);
   const range = block.high - block.low;
@@ -136,7 +200,14 @@ export function paintScores(context, area, layers, block) {
   context.globalAlpha = 1;
 }
 
-// In how many of all blocks each place was computed, as colours over the grey photo.
+/**
+ * In how many of all blocks each place was computed, as colours over the grey photo.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Area} area
+ * @param {Pick<Layers, "grey">} layers
+ * @param {Computed} computed
+ * @param {number} total
+ */
 export function paintCompute(context, area, layers, computed, total) {
   const x = placeEdges(computed.xs, area.x, area.width);
   const y = placeEdges(computed.ys, area.y, area.height);
@@ -151,15 +222,26 @@ export function paintCompute(context, area, layers, computed, total) {
   context.globalAlpha = 1;
 }
 
+/**
+ * @param {Block} block
+ * @param {Area} area
+ */
 const placeBlock = (block, { x, y, width, height }) => [
   placeEdges(block.xs, x, width),
   placeEdges(block.ys, y, height),
 ];
 
-// Fine edges of all windows, and a bright line between kept and pruned ones.
+/**
+ * Fine edges of all windows, and a bright line between kept and pruned ones.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Area} area
+ * @param {number} ratio
+ * @param {Block} block
+ */
 export function paintLines(context, area, ratio, block) {
   const [x, y] = placeBlock(block, area);
-  const side = Math.min(area.width / block.cols, area.height / block.rows) / ratio; // CSS pixels of a window
+  // CSS pixels of a window
+  const side = Math.min(area.width / block.cols, area.height / block.rows) / ratio;
   const opacity = EDGE_OPACITY * Math.min(1, side / FADED_WINDOW);
   const edges = traceEdges(block, x, y, (first, second) => first !== second);
   strokeSharp(context, edges, Math.max(1, Math.round(ratio)), `rgb(255 255 255 / ${opacity})`);
@@ -178,14 +260,22 @@ export function paintLines(context, area, ratio, block) {
   );
 }
 
-// The outline of one window, all its pieces, in a colour that a dark casing sets off.
+/**
+ * The outline of one window, all its pieces, in a colour that a dark casing sets off.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Area} area
+ * @param {number} ratio
+ * @param {Block} block
+ * @param {number} index
+ * @param {string} colour
+ */
 export function paintOutline(context, area, ratio, block, index, colour) {
   const [x, y] = placeBlock(block, area);
   const path = traceCells(block, x, y, (other) => other === index);
   context.lineJoin = "round";
-  for (const [width, style] of [
-    [4.5, "rgb(0 0 0 / 0.75)"],
-    [2.5, colour],
+  for (const { width, style } of [
+    { width: 4.5, style: "rgb(0 0 0 / 0.75)" },
+    { width: 2.5, style: colour },
   ]) {
     context.lineWidth = width * ratio;
     context.strokeStyle = style;

@@ -2,13 +2,19 @@
 // props.value is the JSON of app/page/panel.py; every change of the user fires "input".
 
 import { make, onValue } from "./common.js";
+import { countKept, countPairs, keepMoves, linkPairs, setPair, toPercent } from "./sparsities.js";
+
+/** @import { PanelValue, View } from "./types.d.ts" */
+/** @typedef {{ stage: number, pair: number, control: Control, count: HTMLElement }} Row */
+/** @typedef {ReturnType<typeof makeControl>} Control */
 
 const QUIET_MS = 50; // of quiet before "input" fires while a slider is dragged
 
-const whole = (sparsity) => Math.round(sparsity * 100); // percent
-const kept = (windows, p) => windows && Math.max(1, Math.floor((windows * (100 - p)) / 100)); // null before the first result
-
-// A slider with its number box; both call onchange with a whole percentage.
+/**
+ * A slider with its number box; both call onchange with a whole percentage.
+ * @param {string} name
+ * @param {(p: number) => void} onchange
+ */
 function makeControl(name, onchange) {
   const range = make("input", { type: "range", min: 0, max: 95, step: 1, "aria-label": name });
   const number = make("input", {
@@ -25,21 +31,29 @@ function makeControl(name, onchange) {
     onchange(Math.min(95, Math.max(0, Number.isFinite(value) ? value : 0)));
   });
   const box = make("span", { class: "sv-number" }, number, "%");
+  /**
+   * @param {number} p
+   * @param {string} text
+   */
   const show = (p, text) => {
-    range.value = p;
+    range.value = String(p);
     range.style.setProperty("--fill", `${(p / 95) * 100}%`);
     range.setAttribute("aria-valuetext", text);
-    if (document.activeElement !== number || Number(number.value) !== p) number.value = p;
+    if (document.activeElement !== number || Number(number.value) !== p) number.value = String(p);
   };
   return { range, box, show };
 }
 
+/** @param {View} view */
 export function mount({ element, trigger, props, watch }) {
   const root = element.querySelector(".sv-panel");
+  /** @type {PanelValue} */
   let state = null;
+  /** @type {Row[]} */
   let rows = [];
+  /** @type {HTMLElement[]} */
   let heads = []; // one for each stage
-  let timer = null;
+  let timer = 0;
   let moves = 0; // of the user, so that an answer to an earlier state does not undo later ones
 
   // Called for every move of the user.
@@ -53,26 +67,16 @@ export function mount({ element, trigger, props, watch }) {
     props.value = JSON.stringify(state);
     const url = new URL(location.href); // the page reloads after a lost connection
     url.searchParams.set("sparsity", JSON.stringify(state.stages.map((stage) => stage.sparsities)));
-    url.searchParams.set("linked", Number(state.linked));
+    url.searchParams.set("linked", state.linked ? "1" : "0");
     history.replaceState(history.state, "", url);
     trigger("input");
-  }
-
-  function setPair(stage, pair, p) {
-    const values = state.stages[stage].sparsities;
-    values[pair] = p / 100;
-    if (!state.linked) return;
-    for (let i = 0; i < values.length; i++) {
-      if (i < pair) values[i] = Math.min(values[i], values[pair]);
-      if (i > pair) values[i] = Math.max(values[i], values[pair]);
-    }
   }
 
   function refresh() {
     for (const row of rows) {
       const stage = state.stages[row.stage];
-      const p = whole(stage.sparsities[row.pair]);
-      const count = kept(stage.windows, p);
+      const p = toPercent(stage.sparsities[row.pair]);
+      const count = countKept(stage.windows, p);
       row.control.show(
         p,
         count ? `${p} % pruned, ${count} of ${stage.windows} windows kept` : `${p} % pruned`,
@@ -85,12 +89,12 @@ export function mount({ element, trigger, props, watch }) {
       head.title = grid ? `${grid.join(" × ")} tokens, ${windows} windows in each block` : "";
     });
     const all = state.stages.flatMap((stage) => stage.sparsities);
-    const mean = whole(all.reduce((a, b) => a + b, 0) / all.length);
+    const mean = toPercent(all.reduce((a, b) => a + b, 0) / all.length);
     const mixed = all.some((s) => s !== all[0]);
     master.show(mean, mixed ? `mixed, ${mean} % on average` : `${mean} % in every layer`);
     masterNote.textContent = mixed ? "mean" : "";
     const current = JSON.stringify(state.stages.map((stage) => stage.sparsities));
-    for (const button of presets.children) {
+    for (const button of presets.querySelectorAll("button")) {
       button.setAttribute("aria-pressed", String(button.dataset.stages === current));
     }
     link.checked = state.linked;
@@ -107,9 +111,7 @@ export function mount({ element, trigger, props, watch }) {
   link.addEventListener("change", () => {
     state.linked = link.checked;
     if (state.linked) {
-      for (const stage of state.stages) {
-        stage.sparsities = stage.sparsities.map((_, i, all) => Math.max(...all.slice(0, i + 1)));
-      }
+      for (const stage of state.stages) stage.sparsities = linkPairs(stage.sparsities);
     }
     refresh();
     emit();
@@ -144,7 +146,8 @@ export function mount({ element, trigger, props, watch }) {
           const many = stage.sparsities.length > 1;
           const name = `Sparsity of stage ${s + 1}${many ? `, pair ${pair + 1}` : ""}`;
           const control = makeControl(name, (p) => {
-            setPair(s, pair, p);
+            const now = state.stages[s];
+            now.sparsities = setPair(now.sparsities, pair, p, state.linked);
             refresh();
             emit();
           });
@@ -196,22 +199,9 @@ export function mount({ element, trigger, props, watch }) {
     stagesBox,
   );
   let built = "";
-  onValue({ props, watch }, (value) => {
-    const layout = JSON.stringify([
-      value.stages.map(({ sparsities }) => sparsities.length),
-      value.presets,
-    ]);
-    const late = value.moves !== null && value.moves < moves;
-    const fits =
-      state?.stages.map((stage) => stage.sparsities.length).join() ===
-      value.stages.map((stage) => stage.sparsities.length).join();
-    if (late && fits) {
-      value.stages.forEach((stage, i) => (stage.sparsities = state.stages[i].sparsities));
-      state = { ...value, linked: state.linked };
-    } else {
-      state = value;
-    }
-    state.moves = moves;
+  onValue({ props, watch }, (/** @type {PanelValue} */ value) => {
+    const layout = JSON.stringify([countPairs(value), value.presets]);
+    state = keepMoves(value, state, moves);
     props.value = JSON.stringify(state); // a run that waits for its turn reads it
     if (layout !== built) build(); // else what has the focus keeps it
     built = layout;

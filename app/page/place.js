@@ -2,8 +2,11 @@
 // lost connection, opens this very state again. From the JSON of app/tabs/takeaway/view.py.
 import { onValue } from "./common.js";
 
+/** @import { AddressValue, View } from "./types.d.ts" */
+
+/** @param {View} view */
 export function mount({ props, watch }) {
-  onValue({ props, watch }, (address) => {
+  onValue({ props, watch }, (/** @type {AddressValue} */ address) => {
     if (!address) return;
     const url = new URL(location.href);
     url.searchParams.delete("photo"); // the address of an own photo names none

@@ -1,161 +1,29 @@
-// Painting of the six steps.
-import { VIRIDIS, clamp, count, layTiles, mix, part, pickColour, short } from "./geometry.js";
+// What each of the six steps draws.
+import { pickChannels } from "../../page/colours.js";
+import { clamp, count, layTiles, mix, part, short } from "./geometry.js";
+import { LABEL, NUMBER, Painter } from "./painter.js";
 
-const LABEL = "12px system-ui, sans-serif";
-const NUMBER = "600 20px system-ui, sans-serif";
+/** @import { Box, Rect } from "./types.d.ts" */
 
-// A painter of one block's steps. `model` is { data, pieces, photos, scored, change, layout, selected, colours }.
-export class Painter {
-  constructor(ctx, model) {
-    Object.assign(this, model);
-    this.ctx = ctx;
-    const [height, width] = this.data.tokens;
-    this.unit = { x: this.layout.photo.w / width, y: this.layout.photo.h / height };
-    this.tall = this.data.window[0] / this.data.window[1];
-    this.dense = this.data.kept === this.data.ranking.length;
-    this.kept = this.dense
-      ? this.pieces.map((_, index) => index)
-      : this.data.ranking.slice(0, this.data.kept);
-    this.skipped = this.data.ranking.slice(this.data.kept);
-    this.fine = this.data.window[1] * this.unit.x < 20; // windows are small on the screen
-  }
-
-  // What the six steps draw at time t of their animation, 0 to 1.
+export class StepPainter extends Painter {
+  /**
+   * What the six steps draw at time t of their animation, 0 to 1.
+   * @param {number} step
+   * @param {number} t
+   */
   draw(step, t) {
-    const scenes = ["windows", "scores", "ranking", "gather", "batch", "scatter"];
+    const scenes = /** @type {const} */ ([
+      "windows",
+      "scores",
+      "ranking",
+      "gather",
+      "batch",
+      "scatter",
+    ]);
     this[scenes[step]](t);
   }
 
-  /* ---- Parts ---- */
-
-  place(piece) {
-    const { x, y } = this.layout.photo;
-    return [
-      x + piece.x * this.unit.x,
-      y + piece.y * this.unit.y,
-      piece.w * this.unit.x,
-      piece.h * this.unit.y,
-    ];
-  }
-
-  // Draws a picture of the token grid's shape in [x, y, w, h], or only a piece of it.
-  paint(source, rect, piece = null) {
-    const [height, width] = this.data.tokens;
-    const { x, y, w, h } = piece ?? { x: 0, y: 0, w: width, h: height };
-    const [sx, sy] = [source.width / width, source.height / height];
-    this.ctx.imageSmoothingEnabled = source.width > 4 * width;
-    this.ctx.drawImage(source, x * sx, y * sy, w * sx, h * sy, ...rect);
-  }
-
-  paintPhoto(source) {
-    const { x, y, w, h } = this.layout.photo;
-    this.paint(source, [x, y, w, h]);
-  }
-
-  paintWindows(source, windows) {
-    for (const index of windows)
-      for (const piece of this.pieces[index]) this.paint(source, this.place(piece), piece);
-  }
-
-  // Where a piece lies in its window drawn `size` wide at (x, y).
-  slot(piece, x, y, size) {
-    const unit = size / this.data.window[1];
-    return [x + piece.u * unit, y + piece.v * unit, piece.w * unit, piece.h * unit];
-  }
-
-  crop(source, index, x, y, size) {
-    this.ctx.fillStyle = this.colours.track; // where there is padding
-    this.ctx.fillRect(x, y, size, size * this.tall);
-    for (const piece of this.pieces[index]) this.paint(source, this.slot(piece, x, y, size), piece);
-  }
-
-  edges(opacity) {
-    this.ctx.strokeStyle = `rgb(255 255 255 / ${opacity * (this.fine ? 0.45 : 0.75)})`;
-    this.ctx.lineWidth = this.fine ? 0.6 : 1;
-    this.ctx.beginPath();
-    for (const pieces of this.pieces)
-      for (const piece of pieces) this.ctx.rect(...this.place(piece));
-    this.ctx.stroke();
-  }
-
-  outline(rects) {
-    for (const [colour, width] of [
-      ["#000000", 4.5],
-      ["#ffffff", 2.5],
-    ]) {
-      Object.assign(this.ctx, { strokeStyle: colour, lineWidth: width });
-      for (const rect of rects) this.ctx.strokeRect(...rect);
-    }
-  }
-
-  select() {
-    this.outline(this.pieces[this.selected].map((piece) => this.place(piece)));
-  }
-
-  fade(opacity, paint) {
-    if (opacity === 0) return;
-    this.ctx.globalAlpha = opacity;
-    paint();
-    this.ctx.globalAlpha = 1;
-  }
-
-  write(text, x, y, { font = LABEL, colour = this.colours.soft, align = "left" } = {}) {
-    Object.assign(this.ctx, {
-      font,
-      fillStyle: colour,
-      textAlign: align,
-      textBaseline: "alphabetic",
-    });
-    this.ctx.fillText(text, x, y);
-  }
-
-  ramp(x, y, width, low, high, what) {
-    const fill = this.ctx.createLinearGradient(x, 0, x + width, 0);
-    VIRIDIS.forEach((colour, i) =>
-      fill.addColorStop(i / (VIRIDIS.length - 1), `rgb(${colour.join(" ")})`),
-    );
-    this.ctx.fillStyle = fill;
-    this.ctx.fillRect(x, y, width, 9);
-    this.write(what, x, y - 6);
-    this.write(low, x, y + 23);
-    this.write(high, x + width, y + 23, { align: "right" });
-  }
-
-  tokenLines(x, y, size) {
-    const [rows, cols] = this.data.window;
-    this.ctx.strokeStyle = "rgb(255 255 255 / 0.6)";
-    this.ctx.lineWidth = 1;
-    this.ctx.beginPath();
-    for (let i = 1; i < cols; i++) this.line(x + (i * size) / cols, y, 0, size * this.tall);
-    for (let i = 1; i < rows; i++) this.line(x, y + (i * size * this.tall) / rows, size, 0);
-    this.ctx.stroke();
-  }
-
-  line(x, y, dx, dy) {
-    this.ctx.moveTo(x, y);
-    this.ctx.lineTo(x + dx, y + dy);
-  }
-
-  // The selected window enlarged, with a caption; returns where it is and where the next thing may be.
-  enlarge(source, x, caption) {
-    const { y, w, h } = this.layout.lower;
-    const size = Math.min(h - 22, (w - 130) / 2) / Math.max(1, this.tall);
-    this.crop(source, this.selected, x, y, size);
-    this.write(caption, x, y + size * this.tall + 16);
-    return { x, y, size, next: x + size + (w < 480 ? 10 : 22) };
-  }
-
-  // What a step says of the selected window, and its colours.
-  tell(x, name, value, low, high, what) {
-    const { y } = this.layout.lower;
-    const room = this.layout.lower.x + this.layout.lower.w - x;
-    this.write(name, x, y + 12);
-    this.write(short(value), x, y + 36, { font: NUMBER, colour: this.colours.ink });
-    this.ramp(x, y + 76, Math.min(130, room), low, high, what);
-  }
-
-  /* ---- The six steps ---- */
-
+  /** @param {number} t */
   windows(t) {
     this.paintPhoto(this.photos.bright);
     const { tokens, window, patch, channels } = this.data;
@@ -193,7 +61,12 @@ export class Painter {
     this.numbers(at + 86, top, channels);
   }
 
-  // One token's C numbers as C little cells: how many there are, not what they are.
+  /**
+   * One token's C numbers as C little cells: how many there are, not what they are.
+   * @param {number} x
+   * @param {number} y
+   * @param {number} channels
+   */
   numbers(x, y, channels) {
     const cell = clamp(Math.sqrt((72 * 44) / channels), 2, 9);
     const cols = Math.floor(72 / cell);
@@ -205,23 +78,24 @@ export class Painter {
     this.write(`C = ${channels}`, x, y + 78);
   }
 
+  /** @param {number} t */
   scores(t) {
     const { scores } = this.data;
     const [low, high] = [Math.min(...scores), Math.max(...scores)];
     const averaged = part(t, 0.5, 0.9); // from tokens to windows
     this.paintPhoto(this.photos.bright);
-    this.fade(0.85 * part(t, 0, 0.25), () => this.paintPhoto(this.scored));
+    this.fade(0.85 * part(t, 0, 0.25), () => this.paintPhoto(this.magnitudes));
     this.fade(averaged, () => this.paintPhoto(this.photos.bright));
     this.fade(0.8 * averaged, () => {
       this.pieces.forEach((pieces, index) => {
-        this.ctx.fillStyle = `rgb(${pickColour((scores[index] - low) / (high - low || 1)).join(" ")})`;
+        this.ctx.fillStyle = `rgb(${pickChannels((scores[index] - low) / (high - low || 1)).join(" ")})`;
         for (const piece of pieces) this.ctx.fillRect(...this.place(piece));
       });
     });
     this.edges(0.5 * part(t, 0.4, 0.7));
     this.select();
     const first = this.enlarge(this.photos.bright, this.layout.lower.x, "window");
-    const second = this.enlarge(this.scored, first.next, "magnitudes");
+    const second = this.enlarge(this.magnitudes, first.next, "magnitudes");
     this.tokenLines(second.x, second.y, second.size);
     this.tell(
       second.next,
@@ -233,6 +107,7 @@ export class Painter {
     );
   }
 
+  /** @param {number} t */
   ranking(t) {
     this.paintPhoto(this.photos.bright);
     this.fade(part(t, 0.5, 1), () => this.paintWindows(this.photos.dim, this.skipped));
@@ -263,7 +138,11 @@ export class Painter {
     return { x: x + 1, y: y + 18, w: w - 2, h: h - 40 };
   }
 
-  // The line between kept and skipped, with their numbers.
+  /**
+   * The line between kept and skipped, with their numbers.
+   * @param {Box} box
+   * @param {number} offset
+   */
   cut(box, offset) {
     const { kept, ranking } = this.data;
     const [x, base] = [box.x + offset, box.y + box.h];
@@ -276,6 +155,7 @@ export class Painter {
     if (kept < ranking.length && room) this.write(rest, x + 8, base + 17);
   }
 
+  /** @param {string} text */
   measure(text) {
     this.ctx.font = LABEL;
     return this.ctx.measureText(text).width;
@@ -286,7 +166,10 @@ export class Painter {
     return layTiles({ x, y, w, h: h - 20 }, this.kept.length, this.tall);
   }
 
-  // The kept windows on their way from the photo (t = 0) into the batch (t = 1).
+  /**
+   * The kept windows on their way from the photo (t = 0) into the batch (t = 1).
+   * @param {number} t
+   */
   fly(t) {
     const { x, y, size, cols } = this.tiles();
     const inner = size > 6 ? size - 1 : size;
@@ -303,7 +186,7 @@ export class Painter {
         const goal = this.slot(piece, left, top, inner);
         this.paint(
           this.photos.bright,
-          this.place(piece).map((value, i) => mix(value, goal[i], move)),
+          /** @type {Rect} */ (this.place(piece).map((value, i) => mix(value, goal[i], move))),
           piece,
         );
       }
@@ -314,6 +197,7 @@ export class Painter {
     this.outline([[x + (rank % cols) * size, top, inner, inner * this.tall]]);
   }
 
+  /** @param {number} t */
   gather(t) {
     this.paintPhoto(this.photos.dim);
     this.edges(0.35);
@@ -324,11 +208,18 @@ export class Painter {
     this.write(`the batch: ${count(this.kept.length)} windows, ${order}`, x, y + h - 4);
   }
 
-  // The first windows of the batch on their way in and out; the diagram between is HTML.
+  /**
+   * The first windows of the batch on their way in and out; the diagram between is HTML.
+   * @param {number} t
+   */
   batch(t) {
     const { width, height } = this.layout;
     const size = width < 480 ? 32 : 44;
     const shown = Math.min(this.kept.length, Math.floor((width + 5) / (size + 5)));
+    /**
+     * @param {HTMLCanvasElement} source
+     * @param {number} y
+     */
     const strip = (source, y) =>
       this.kept
         .slice(0, shown)
@@ -342,6 +233,7 @@ export class Painter {
     this.write("out: how much each token changed", 0, height - 4);
   }
 
+  /** @param {number} t */
   scatter(t) {
     this.paintPhoto(this.photos.dim);
     if (t < 0.65) {
@@ -363,7 +255,13 @@ export class Painter {
 
   /* ---- What lies under the pointer ---- */
 
-  // The window at (x, y) of the canvas in a step, or null.
+  /**
+   * The window at (x, y) of the canvas in a step, or null.
+   * @param {number} step
+   * @param {number} x
+   * @param {number} y
+   * @param {{ rows: number[], cols: number[] }} owners
+   */
   find(step, x, y, owners) {
     const { photo, lower } = this.layout;
     const { ranking, cols } = this.data;

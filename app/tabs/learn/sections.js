@@ -2,20 +2,37 @@
 import { make, percent } from "../../page/common.js";
 import { count, short } from "./geometry.js";
 
+/** @import { Size } from "../../page/types.d.ts" */
+/** @import { Adaptation, Layers, LearnValue, Rect, Shift } from "./types.d.ts" */
+
+/**
+ * @param {string} name
+ * @param {...(Node | string)} children
+ */
 export const box = (name, ...children) => make("div", { class: `sv-learn-${name}` }, ...children);
+/** @param {string} text */
 const joinUnits = (text) => text.replaceAll(" %", "\u00a0%").replaceAll(" × ", "\u00a0×\u00a0");
+/** @param {string[]} words */
 export const paragraphs = (words) => words.map((text) => make("p", {}, joinUnits(text)));
 
-// Marks a drawing made of boxes as one picture with these words.
+/**
+ * Marks a drawing made of boxes as one picture with these words.
+ * @param {HTMLElement} node
+ * @param {string} words
+ */
 function describe(node, words) {
   node.setAttribute("role", "img");
   node.setAttribute("aria-label", words);
   return node;
 }
 
-// The block between the batch on its way in and out, with the arithmetic it needs.
+/**
+ * The block between the batch on its way in and out, with the arithmetic it needs.
+ * @param {LearnValue} value
+ */
 export function makeFlow({ ranking, kept, macs, steps }) {
   const [batch, weights] = steps[4].shapes;
+  /** @param {string[][]} nodes */
   const half = (...nodes) =>
     box(
       "half",
@@ -30,6 +47,11 @@ export function makeFlow({ ranking, kept, macs, steps }) {
     );
   const add = ["+", "input", "sv-learn-add"];
   const most = Math.max(macs.dense, macs.sparse);
+  /**
+   * @param {string} name
+   * @param {number} gmacs
+   * @param {string} kind
+   */
   const gauge = (name, gmacs, kind) =>
     box(
       "gauge",
@@ -52,21 +74,34 @@ export function makeFlow({ ranking, kept, macs, steps }) {
   ];
 }
 
-// What each stage costs and what each of its blocks keeps.
+/**
+ * What each stage costs and what each of its blocks keeps.
+ * @param {Layers} layers
+ */
 export function makeLayers({ stages, fixed, dense }) {
   const most = Math.max(fixed, ...stages.map((stage) => Math.max(stage.dense, stage.sparse)));
+  /**
+   * @param {string} kind
+   * @param {number} gmacs
+   */
   const fill = (kind, gmacs) =>
     make("i", { class: `sv-learn-${kind}`, style: `width: ${(100 * gmacs) / most}%` });
+  /**
+   * @param {Size} size
+   * @param {number} block
+   */
   const column = ([kept, total], block) =>
     make("i", {
       style: `--kept: ${(100 * kept) / total}%`,
       title: `block ${block + 1}: ${kept} of ${total} windows kept`,
     });
+  /** @param {Size[]} kept */
   const columns = (kept) =>
     describe(
       box("kept", ...kept.map(column)),
       `Windows kept by block: ${kept.map(([some, all]) => `${some} of ${all}`).join(", ")}`,
     );
+  /** @param {Layers["stages"][0]} stage */
   const row = (stage) =>
     box(
       "stage-row",
@@ -82,14 +117,25 @@ export function makeLayers({ stages, fixed, dense }) {
       ...(stage.kept.length ? [columns(stage.kept)] : []),
     );
   const about = "never pruned: embedding, merging, head";
-  const rest = { name: "The rest", about, dense: fixed, sparse: fixed, kept: [] };
+  const rest = {
+    name: "The rest",
+    about,
+    dense: fixed,
+    sparse: fixed,
+    kept: /** @type {Size[]} */ ([]),
+  };
   const key =
     "Bars: arithmetic left (blue) of dense (outline). Columns: share of windows each block keeps.";
   return [...[...stages, rest].map(row), make("small", {}, key)];
 }
 
-// Random schedules as the adaptation draws them: a row for each pair, a column for each training step.
+/**
+ * Random schedules as the adaptation draws them: a row for each pair, a column for each training
+ * step.
+ * @param {Adaptation} options
+ */
 export function makeDraws({ rows, draws }) {
+  /** @param {number} sparsity */
   const cell = (sparsity) =>
     make("i", { style: `--s: ${sparsity}`, title: `${percent(sparsity)} skipped` });
   const lines = rows.map((name, row) =>
@@ -106,12 +152,23 @@ export function makeDraws({ rows, draws }) {
   ];
 }
 
-// The photo under a grid of windows that is `moved` from plain (0) to shifted (1).
+/**
+ * The photo under a grid of windows that is `moved` from plain (0) to shifted (1).
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Shift} shift
+ */
 export function paintShift(ctx, { width, height, moved, grid, photo, pieces }) {
   const [unitX, unitY] = [width / grid.tokens[1], height / grid.tokens[0]];
   const [stepX, stepY] = [grid.window[1] * unitX, grid.window[0] * unitY];
   const [byX, byY] = [grid.shift[1] * unitX * moved, grid.shift[0] * unitY * moved];
   ctx.drawImage(photo, 0, 0, width, height);
+  /**
+   * @param {number} offsetX
+   * @param {number} offsetY
+   * @param {string} colour
+   * @param {number} lineWidth
+   * @param {number[]} dash
+   */
   const lines = (offsetX, offsetY, colour, lineWidth, dash) => {
     Object.assign(ctx, { strokeStyle: colour, lineWidth });
     ctx.setLineDash(dash);
@@ -122,6 +179,10 @@ export function paintShift(ctx, { width, height, moved, grid, photo, pieces }) {
   };
   // One window, and one that comes back on the other side.
   const split = pieces.reduce((best, next) => (next.length > best.length ? next : best));
+  /**
+   * @param {string} colour
+   * @param {...Rect} rects
+   */
   const fill = (colour, ...rects) => {
     ctx.fillStyle = colour;
     for (const rect of rects) ctx.fillRect(...rect);
@@ -133,7 +194,9 @@ export function paintShift(ctx, { width, height, moved, grid, photo, pieces }) {
   if (moved === 1) {
     fill(
       "rgb(240 160 75 / 0.6)",
-      ...split.map((p) => [p.x * unitX, p.y * unitY, p.w * unitX, p.h * unitY]),
+      ...split.map(
+        (p) => /** @type {Rect} */ ([p.x * unitX, p.y * unitY, p.w * unitX, p.h * unitY]),
+      ),
     );
   }
   lines(0, 0, "rgb(255 255 255 / 0.55)", 1, [3, 4]);

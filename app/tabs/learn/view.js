@@ -1,7 +1,7 @@
 // How window pruning works, in six steps on the photo, from the JSON of app/tabs/learn/view.py.
 import { make, onValue } from "../../page/common.js";
 import { getPhoto, onPhoto } from "../../page/photo.js";
-import { Painter } from "./draw.js";
+import { StepPainter } from "./draw.js";
 import {
   clamp,
   count,
@@ -14,6 +14,9 @@ import {
   short,
 } from "./geometry.js";
 import { box, makeDraws, makeFlow, makeLayers, paintShift, paragraphs } from "./sections.js";
+
+/** @import { View } from "../../page/types.d.ts" */
+/** @import { Animation, LearnValue, Shown } from "./types.d.ts" */
 
 const ANIMATION_MS = 1800;
 const LETTERS =
@@ -29,15 +32,26 @@ const LINKS = [
   ],
 ];
 
+/**
+ * @param {string} words
+ * @param {() => void} action
+ * @param {Record<string, string>} [options]
+ */
 function makeButton(words, action, options = {}) {
   const button = make("button", { type: "button", ...options }, words);
   button.addEventListener("click", action);
   return button;
 }
 
+/** @param {Animation} run */
 const advance = ({ start, length }) => (length ? clamp((performance.now() - start) / length) : 1);
 
-// A canvas of this many CSS pixels, its own pixels those of the screen; returns its context.
+/**
+ * A canvas of this many CSS pixels, its own pixels those of the screen; returns its context.
+ * @param {HTMLCanvasElement} node
+ * @param {number} width
+ * @param {number} height
+ */
 function startCanvas(node, width, height) {
   const ratio = window.devicePixelRatio;
   node.style.height = `${height}px`;
@@ -47,17 +61,26 @@ function startCanvas(node, width, height) {
   return context;
 }
 
+/**
+ * @param {string} heading
+ * @param {...(Node | string)} children
+ */
 const card = (heading, ...children) =>
   make("section", { class: "sv-learn-card" }, make("h4", {}, heading), ...children);
 
+/** @param {View} view */
 export function mount({ element, trigger, props, watch }) {
+  /** @type {HTMLElement} */
   const root = element.querySelector(".sv-learn");
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
   // What the user chose; it outlives every new value.
+  /** @type {{ step: number, selected: number, pending: number, shifted: boolean }} */
   const state = { step: 0, selected: null, pending: null, shifted: true };
+  /** @type {LearnValue} */
   let latest = null; // what Python sent last
-  let shown = null; // what is drawn: { data, photo, photos, pieces, owners, scored, change, shiftPieces }
+  /** @type {Shown} */
+  let shown = null; // what is drawn
   let run = { start: 0, length: 0 }; // the animation of the step
   let shiftRun = { start: 0, length: 0 }; // and of the shifted grid
   let frame = 0;
@@ -130,11 +153,12 @@ export function mount({ element, trigger, props, watch }) {
   });
 
   function showBusy() {
-    picture.setAttribute("aria-busy", state.pending !== null);
+    picture.setAttribute("aria-busy", String(state.pending !== null));
   }
 
   /* ---- Steps ---- */
 
+  /** @param {number} step */
   function goTo(step) {
     if (!shown || step < 0 || step >= dots.length) return;
     state.step = step;
@@ -206,6 +230,7 @@ export function mount({ element, trigger, props, watch }) {
 
   /* ---- Pointing at a window ---- */
 
+  /** @param {number | null} index */
   function choose(index) {
     if (index === null || index === state.selected) return;
     state.selected = index;
@@ -216,6 +241,7 @@ export function mount({ element, trigger, props, watch }) {
   canvas.addEventListener("pointermove", pointAt);
   canvas.addEventListener("pointerdown", pointAt);
 
+  /** @param {PointerEvent} event */
   function pointAt(event) {
     if (!shown) return;
     const { left, top } = canvas.getBoundingClientRect();
@@ -238,6 +264,7 @@ export function mount({ element, trigger, props, watch }) {
 
   /* ---- The sections below ---- */
 
+  /** @param {boolean} shifted */
   function shift(shifted) {
     if (!shown) return;
     state.shifted = shifted;
@@ -263,6 +290,7 @@ export function mount({ element, trigger, props, watch }) {
 
   /* ---- Drawing ---- */
 
+  /** @param {CanvasRenderingContext2D | null} context */
   function makePainter(context) {
     const layout = layOut(canvas.clientWidth, shown.photo.width / shown.photo.height);
     const style = getComputedStyle(root);
@@ -270,7 +298,7 @@ export function mount({ element, trigger, props, watch }) {
     const colours = Object.fromEntries(
       Object.entries(names).map(([use, name]) => [use, style.getPropertyValue(`--sv-${name}`)]),
     );
-    return new Painter(context, { ...shown, layout, selected: state.selected, colours });
+    return new StepPainter(context, { ...shown, layout, selected: state.selected, colours });
   }
 
   function requestDraw() {
@@ -334,7 +362,7 @@ export function mount({ element, trigger, props, watch }) {
     select.replaceChildren(
       ...data.blocks.map((name, index) => make("option", { value: index }, name)),
     );
-    select.value = state.pending ?? data.index;
+    select.value = String(state.pending ?? data.index);
     glossary.replaceChildren(
       ...data.glossary.map(([term, meaning]) =>
         make("div", {}, make("dt", {}, term), make("dd", {}, meaning)),
@@ -360,7 +388,7 @@ export function mount({ element, trigger, props, watch }) {
   }).observe(root);
   new MutationObserver(requestDraw).observe(document.body, { attributeFilter: ["class"] });
   onPhoto(settle);
-  onValue({ props, watch }, (value) => {
+  onValue({ props, watch }, (/** @type {LearnValue} */ value) => {
     latest = value;
     settle();
   });

@@ -1,7 +1,9 @@
-// Class maps and drawings as layers over the photo.
-// A map is { uri, width, height, numbers, values }, values a Uint8Array of class indices, row by row; numbers are those
-// of segments where a map has segments. `chosen` is the index of the one class to see alone, or null.
+// Class maps and drawings as layers over the photo. A map is { uri, width, height, numbers, values
+// }, values a Uint8Array of class indices, row by row; numbers are those of segments where a map
+// has segments. `chosen` is the index of the one class to see alone, or null.
 import { make } from "../../page/common.js";
+
+/** @import { ClassMap, Kind, Marks, Name, OutputsValue, Segment, Side } from "./types.d.ts" */
 
 const FADED = [22, 22, 22]; // a grey that what is not meant sinks into, so that the rest stands out
 const FADING = 0.6;
@@ -17,6 +19,7 @@ const ERRORS = [
   { words: "both wrong", colour: [204, 121, 167] },
 ];
 
+/** @param {string} uri */
 async function decodePicture(uri) {
   const image = new Image();
   image.src = uri;
@@ -24,13 +27,19 @@ async function decodePicture(uri) {
   return image;
 }
 
-// The drawings of both sides, { dense, sparse }.
+/**
+ * The drawings of both sides, { dense, sparse }.
+ * @param {Record<Side, string>} uris
+ */
 export async function decodePair(uris) {
   const [dense, sparse] = await Promise.all([uris.dense, uris.sparse].map(decodePicture));
   return { dense, sparse };
 }
 
-// A grey PNG as a map.
+/**
+ * A grey PNG as a map.
+ * @param {string} uri
+ */
 export async function decodeMap(uri) {
   const image = await decodePicture(uri);
   const { width, height } = image;
@@ -42,17 +51,30 @@ export async function decodeMap(uri) {
   return { uri, width, height, numbers, values: numbers };
 }
 
-// A map of segments with the classes of these, [{ class, match, iou }], as its values.
+/**
+ * A map of segments with the classes of these, [{ class, match, iou }], as its values.
+ * @param {ClassMap} map
+ * @param {Segment[]} segments
+ */
 export function nameSegments(map, segments) {
   return { ...map, values: map.numbers.map((number) => segments[number]?.class ?? UNKNOWN) };
 }
 
-// Index of the pixel at a place of the picture, fractions 0 <= u, v < 1.
+/**
+ * Index of the pixel at a place of the picture, fractions 0 <= u, v < 1.
+ * @param {ClassMap} map
+ * @param {number} u
+ * @param {number} v
+ */
 export function findPixel({ width, height }, u, v) {
   return Math.floor(v * height) * width + Math.floor(u * width);
 }
 
-// The values of a map at another size, each from the nearest pixel.
+/**
+ * The values of a map at another size, each from the nearest pixel.
+ * @param {ClassMap} map
+ * @param {{ width: number, height: number }} size
+ */
 export function scaleMap(map, { width, height }) {
   const columns = Array.from({ length: width }, (_, x) =>
     Math.floor(((x + 0.5) * map.width) / width),
@@ -65,10 +87,17 @@ export function scaleMap(map, { width, height }) {
   return values;
 }
 
-// [red, green, blue] as a pixel of a Uint32Array over ImageData.
+/**
+ * [red, green, blue] as a pixel of a Uint32Array over ImageData.
+ * @param {number[]} options
+ */
 const pack = ([red, green, blue]) => (0xff000000 | (blue << 16) | (green << 8) | red) >>> 0;
 
-// A canvas of a map's size whose pixel i has the packed colour paint(i), 0 for none.
+/**
+ * A canvas of a map's size whose pixel i has the packed colour paint(i), 0 for none.
+ * @param {{ width: number, height: number }} options
+ * @param {(index: number) => number} paint
+ */
 function makeLayer({ width, height }, paint) {
   const canvas = make("canvas", { width, height });
   const image = new ImageData(width, height);
@@ -78,7 +107,12 @@ function makeLayer({ width, height }, paint) {
   return canvas;
 }
 
-// The map in the colours of the classes, [{ colour: "#rrggbb" }].
+/**
+ * The map in the colours of the classes, [{ colour: "#rrggbb" }].
+ * @param {ClassMap} map
+ * @param {OutputsValue["classes"]} classes
+ * @param {number | null} chosen
+ */
 export function makeClassLayer(map, classes, chosen) {
   const colours = new Uint32Array(256);
   classes.forEach(({ colour }, index) => {
@@ -88,7 +122,11 @@ export function makeClassLayer(map, classes, chosen) {
   return makeLayer(map, (i) => colours[map.values[i]]);
 }
 
-// A drawing without what lies under a cover; all of it without one.
+/**
+ * A drawing without what lies under a cover; all of it without one.
+ * @param {HTMLImageElement} drawing
+ * @param {HTMLCanvasElement | null} cover
+ */
 export function cutOut(drawing, cover) {
   const { width, height } = drawing;
   const canvas = make("canvas", { width, height });
@@ -98,19 +136,34 @@ export function cutOut(drawing, cover) {
   return canvas;
 }
 
-// Covers the pixels of the other classes.
+/**
+ * Covers the pixels of the other classes.
+ * @param {ClassMap} map
+ * @param {number | null} chosen
+ */
 export function makeCover(map, chosen) {
   const colour = pack(FADED);
   return makeLayer(map, (i) => (map.values[i] === chosen ? 0 : colour));
 }
 
-// Whether two classes differ, and one of them is the chosen class if there is one.
+/**
+ * Whether two classes differ, and one of them is the chosen class if there is one.
+ * @param {number} one
+ * @param {number} other
+ * @param {number | null} chosen
+ */
 function differ(one, other, chosen) {
   return one !== other && (chosen === null || one === chosen || other === chosen);
 }
 
-// Marks pixel i in the colour of its kind: kindOf(i) is an index into kinds, -1 for no mark, null where nothing is
-// known. Gives { kinds, layer, shares }: the share of each kind in the known pixels.
+/**
+ * Marks pixel i in the colour of its kind: kindOf(i) is an index into kinds, -1 for no mark, null
+ * where nothing is known. Gives { kinds, layer, shares }: the share of each kind in the known
+ * pixels.
+ * @param {ClassMap} map
+ * @param {Kind[]} kinds
+ * @param {(index: number) => number | null} kindOf
+ */
 function makeMarks(map, kinds, kindOf) {
   const counts = kinds.map(() => 0);
   const colours = kinds.map(({ colour }) => pack(colour));
@@ -126,39 +179,71 @@ function makeMarks(map, kinds, kindOf) {
   return { kinds, layer, shares: counts.map((count) => count / known) };
 }
 
+/**
+ * @param {ClassMap} dense
+ * @param {ClassMap} sparse
+ * @param {number | null} chosen
+ */
 export function markDifference(dense, sparse, chosen) {
-  return makeMarks(dense, DIFFERENCE, (i) => differ(dense.values[i], sparse.values[i], chosen) - 1);
+  return makeMarks(dense, DIFFERENCE, (i) =>
+    differ(dense.values[i], sparse.values[i], chosen) ? 0 : -1,
+  );
 }
 
-// The same for segments: `segments` are those of the dense map. Where the class is the same, the segments must match.
+/**
+ * The same for segments: `segments` are those of the dense map. Where the class is the same, the
+ * segments must match.
+ * @param {ClassMap} dense
+ * @param {ClassMap} sparse
+ * @param {Segment[]} segments
+ * @param {number | null} chosen
+ */
 export function markSegments(dense, sparse, segments, chosen) {
   return makeMarks(dense, SEGMENT_DIFFERENCE, (i) => {
     const [one, other] = [dense.values[i], sparse.values[i]];
-    if (one !== other) return differ(one, other, chosen) - 1;
+    if (one !== other) return differ(one, other, chosen) ? 0 : -1;
     if (one === UNKNOWN || (chosen !== null && one !== chosen)) return -1;
     return segments[dense.numbers[i]].match === sparse.numbers[i] ? -1 : 1;
   });
 }
 
-// Compared at the resolution of the truth, as the accuracy is.
+/**
+ * Compared at the resolution of the truth, as the accuracy is.
+ * @param {ClassMap} dense
+ * @param {ClassMap} sparse
+ * @param {ClassMap} truth
+ * @param {number | null} chosen
+ */
 export function markErrors(dense, sparse, truth, chosen) {
   const [first, second] = [scaleMap(dense, truth), scaleMap(sparse, truth)];
   return makeMarks(truth, ERRORS, (i) => {
     const right = truth.values[i];
     return right === UNKNOWN
       ? null
-      : differ(first[i], right, chosen) + 2 * differ(second[i], right, chosen) - 1;
+      : Number(differ(first[i], right, chosen)) + 2 * Number(differ(second[i], right, chosen)) - 1;
   });
 }
 
-// The photo at the canvas's size.
+/**
+ * The photo at the canvas's size.
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLImageElement} image
+ */
 export function drawPhoto(context, image) {
   const { width, height } = context.canvas;
   context.imageSmoothingEnabled = true;
   context.drawImage(image, 0, 0, width, height);
 }
 
-// A layer between two columns of the canvas, each pixel of the map crisp, or smoothly scaled.
+/**
+ * A layer between two columns of the canvas, each pixel of the map crisp, or smoothly scaled.
+ * @param {CanvasRenderingContext2D} context
+ * @param {CanvasImageSource} layer
+ * @param {number[]} options
+ * @param {number} opacity
+ * @param {GlobalCompositeOperation} [mix]
+ * @param {boolean} [smooth]
+ */
 export function drawLayer(
   context,
   layer,
@@ -179,16 +264,28 @@ export function drawLayer(
   context.restore();
 }
 
-const NAME = { size: 12.5, edge: 3, gap: 2, top: 34 }; // CSS pixels, as large on every screen; top is for the tags
+// CSS pixels, as large on every screen; top is for the tags
+const NAME = { size: 12.5, edge: 3, gap: 2, top: 34 };
 
-// Names, [{ text, u, v }], around those of their places that lie between two columns of the canvas; where two names
-// meet, the first stays.
+/**
+ * Names, [{ text, u, v }], around those of their places that lie between two columns of the canvas;
+ * where two names meet, the first stays.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Name[]} names
+ * @param {number[]} options
+ */
 export function writeNames(context, names, [left, right]) {
   const { width, height } = context.canvas;
   const [size, edge, gap, top] = [NAME.size, NAME.edge, NAME.gap, NAME.top].map(
     (side) => side * devicePixelRatio,
   );
+  /**
+   * @param {number} value
+   * @param {number} low
+   * @param {number} high
+   */
   const clip = (value, low, high) => Math.max(low, Math.min(high, value));
+  /** @type {{ x: number, y: number, across: number }[]} */
   const boxes = [];
   context.save();
   Object.assign(context, {
@@ -207,6 +304,7 @@ export function writeNames(context, names, [left, right]) {
       clip(u * width, left + across, right - across),
       clip(v * height, top + along, height - along),
     ];
+    /** @param {{ x: number, y: number, across: number }} box */
     const meets = (box) =>
       Math.abs(box.x - x) < box.across + across + gap && Math.abs(box.y - y) < 2 * along;
     if (boxes.some(meets)) continue;
@@ -217,7 +315,12 @@ export function writeNames(context, names, [left, right]) {
   context.restore();
 }
 
-// Makes what lies under a cover grey and dark.
+/**
+ * Makes what lies under a cover grey and dark.
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLCanvasElement} cover
+ * @param {number[]} columns
+ */
 export function fade(context, cover, columns) {
   drawLayer(context, cover, columns, 1, "saturation");
   drawLayer(context, cover, columns, FADING);

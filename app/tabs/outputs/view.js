@@ -1,5 +1,6 @@
-// What the dense and the sparse network say about the photo, from the JSON of app/tabs/outputs/view.py: maps
-// or drawings over the photo, compared with each other and with the truth, or the likeliest classes.
+// What the dense and the sparse network say about the photo, from the JSON of
+// app/tabs/outputs/view.py: maps or drawings over the photo, compared with each other and with the
+// truth, or the likeliest classes.
 import { make, onValue, percent } from "../../page/common.js";
 import { getPhoto, onPhoto } from "../../page/photo.js";
 import {
@@ -16,43 +17,49 @@ import {
   nameSegments,
   writeNames,
 } from "./draw.js";
-import {
-  VIEWS,
-  bold,
-  describeAccuracy,
-  describeMatch,
-  fillTop,
-  keep,
-  makeTableHead,
-  share,
-  swatch,
-} from "./words.js";
+import { makeNumbers } from "./numbers.js";
+import { VIEWS, bold, describeMatch, fillTop, keep, share, swatch } from "./words.js";
+
+/** @import { View } from "../../page/types.d.ts" */
+/** @import { Layer, MapName, Mode, OutputsValue, Probe, Ready, Shown, Side } from "./types.d.ts" */
 
 const MODES = { compare: "Compare", difference: "Difference", truth: "Truth", errors: "Errors" };
 const NEED_TRUTH = ["truth", "errors"];
-const SIDES = { compare: ["dense", "sparse"], truth: ["truth", "sparse"] }; // left and right of the handle
+/** @type {Partial<Record<Mode, MapName[]>>} */
+// left and right of the handle
+const SIDES = { compare: ["dense", "sparse"], truth: ["truth", "sparse"] };
 const TAG_ROOM = 0.12; // of the picture; a side narrower than this has no tag
 const KEY_STEP = 0.025; // of the picture, for the arrow keys
-const ROOM = { tall: 720, wide: 1300 }; // CSS pixels of width from which on the numbers fit beside a picture
+// CSS pixels of width from which on the numbers fit beside a picture
+const ROOM = { tall: 720, wide: 1300 };
 const TIGHT = 456; // CSS pixels: a table narrower than this has no bars
 
+/** @param {string} path */
 function makeIcon(path) {
   return make("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, make("path", { d: path }));
 }
 
+/** @param {View} view */
 export function mount({ element, props, watch }) {
+  /** @type {HTMLElement} */
   const root = element.querySelector(".sv-outputs");
-  // What the user chose; it outlives every new value. The probe is the place whose classes are read:
-  // { u, v, pinned }, fractions of the picture, pinned where no mouse pointer shows the place.
+  // What the user chose; it outlives every new value. The probe is the place whose classes are
+  // read: { u, v, pinned }, fractions of the picture, pinned where no mouse pointer shows the
+  // place.
+  /** @type {{ mode: Mode, split: number, opacity: number, chosen: string, probe: Probe }} */
   const state = { mode: "compare", split: 0.5, opacity: 0.6, chosen: null, probe: null };
+  /** @type {OutputsValue} */
   let newest = null; // the last JSON that came
-  let ready = null; // the last one whose pictures are decoded: { data, dense, sparse, truth, drawings }
+  /** @type {Ready} */
+  let ready = null; // the last one whose pictures are decoded
+  /** @type {Shown} */
   let shown = null; // the one on screen, with its photo
-  let layers = null; // over the photo, [{ cover, marks, opacity, names }] from left to right; null: to be made again
+  /** @type {Layer[]} */
+  let layers = null; // over the photo, from left to right; null: to be made again
 
   // ---- The parts of the view, made once ----
 
-  const radios = Object.entries(MODES).map(([mode, words]) => {
+  const radios = /** @type {[Mode, string][]} */ (Object.entries(MODES)).map(([mode, words]) => {
     const input = make("input", { type: "radio", name: "sv-outputs-mode", value: mode });
     input.addEventListener("change", () => {
       state.mode = mode;
@@ -95,16 +102,7 @@ export function mount({ element, props, watch }) {
   );
   const ring = make("span", { class: "sv-out-ring" });
   const frame = make("div", { class: "sv-out-frame" }, canvas, range, handle, ...tags, ring);
-  const chips = make("div", { class: "sv-out-chips", role: "group" });
-  const agreementLine = make("p");
-  const truthLine = make("p");
-  const table = make("table", { class: "sv-out-table" });
-  const numbers = make(
-    "div",
-    { class: "sv-out-numbers" },
-    make("div", { class: "sv-out-facts" }, agreementLine, truthLine),
-    table,
-  );
+  const numbers = makeNumbers();
   const view = make(
     "div",
     { class: "sv-out" },
@@ -113,8 +111,8 @@ export function mount({ element, props, watch }) {
     make(
       "div",
       { class: "sv-out-body" },
-      make("div", { class: "sv-out-picture" }, frame, readout, hint, chips),
-      numbers,
+      make("div", { class: "sv-out-picture" }, frame, readout, hint, numbers.chips),
+      numbers.box,
     ),
   );
   const list = make("div", { class: "sv-out-top" });
@@ -123,6 +121,7 @@ export function mount({ element, props, watch }) {
 
   // ---- New values and photos ----
 
+  /** @param {OutputsValue | null} data */
   async function take(data) {
     newest = data;
     list.hidden = data?.task !== "classification";
@@ -138,27 +137,31 @@ export function mount({ element, props, watch }) {
     if (newest !== data) return;
     const [dense, sparse, truth] = maps;
     ready = { data, dense, sparse, truth, drawings };
-    for (const [side, segments] of Object.entries(data.segments ?? {})) {
-      ready[side] = nameSegments(ready[side], segments);
+    for (const side of /** @type {Side[]} */ (Object.keys(data.segments ?? {}))) {
+      ready[side] = nameSegments(ready[side], data.segments[side]);
     }
     show();
   }
 
-  // The map of a data URI, or null for none; what is on screen already is not decoded again.
+  /**
+   * The map of a data URI, or null for none; what is on screen already is not decoded again.
+   * @param {string | null | undefined} uri
+   */
   function getMap(uri) {
     const same = shown && [shown.dense, shown.sparse, shown.truth].find((map) => map?.uri === uri);
     return same ?? (uri && decodeMap(uri));
   }
 
-  // Puts the newest value on screen once its maps and its photo are there; the old one stays till then.
+  // Puts the newest value on screen once its maps and its photo are there; the old one stays till
+  // then.
   function show() {
     const photo = getPhoto();
     if (!ready || ready.data !== newest || photo?.key !== ready.data.photo) return;
     shown = { ...ready, photo };
     view.hidden = false;
-    view.style.setProperty("--ratio", photo.width / photo.height);
+    view.style.setProperty("--ratio", String(photo.width / photo.height));
     arrange();
-    fillNumbers();
+    numbers.fill(shown.data);
     refresh();
   }
 
@@ -166,7 +169,7 @@ export function mount({ element, props, watch }) {
     const tall = shown?.photo.width < 1.1 * shown?.photo.height;
     view.classList.toggle("sv-out-tall", tall);
     view.classList.toggle("sv-out-beside", root.clientWidth >= (tall ? ROOM.tall : ROOM.wide));
-    view.classList.toggle("sv-out-tight", numbers.clientWidth < TIGHT);
+    view.classList.toggle("sv-out-tight", numbers.box.clientWidth < TIGHT);
   }
 
   // ---- The picture ----
@@ -177,6 +180,7 @@ export function mount({ element, props, watch }) {
     return getView().modes.filter((mode) => shown.truth || !NEED_TRUTH.includes(mode));
   }
 
+  /** @returns {Mode} */
   function getMode() {
     return listModes().includes(state.mode) ? state.mode : "compare";
   }
@@ -201,9 +205,11 @@ export function mount({ element, props, watch }) {
     readout.hidden = !shown.dense;
     view.classList.toggle("sv-out-marks", !(mode in SIDES));
     view.classList.toggle("sv-out-drawn", shown.drawings.length > 0);
-    for (const node of view.querySelectorAll("[data-index]")) {
+    /** @type {NodeListOf<HTMLElement>} */
+    const nodes = view.querySelectorAll("[data-index]");
+    for (const node of nodes) {
       const on = Number(node.dataset.index) === chosen;
-      if (node.matches("button")) node.setAttribute("aria-pressed", on);
+      if (node.matches("button")) node.setAttribute("aria-pressed", String(on));
       else node.classList.toggle("sv-out-chosen", on);
     }
     layers = null;
@@ -236,7 +242,12 @@ export function mount({ element, props, watch }) {
     return [{ cover: makeCover(dense, null), marks: marks.layer, opacity: () => 1 }];
   }
 
-  // One side of the handle, "dense", "sparse" or "truth": its map in the colours of the classes, or its drawing.
+  /**
+   * One side of the handle, "dense", "sparse" or "truth": its map in the colours of the classes, or
+   * its drawing.
+   * @param {MapName} side
+   * @param {number | null} chosen
+   */
   function makeSide(side, chosen) {
     const { data, drawings } = shown;
     const map = shown[side];
@@ -248,11 +259,17 @@ export function mount({ element, props, watch }) {
         opacity: () => state.opacity,
       };
     }
-    const drawing = map || chosen === null ? drawings[0] : drawings[chosen + 1]; // without maps one for each stage
+    // without maps one for each stage
+    const drawing = map || chosen === null ? drawings[0] : drawings[chosen + 1];
     const names = (data.names?.[side] ?? [])
       .filter((name) => chosen === null || name.class === chosen)
       .map(({ class: index, u, v }) => ({ text: data.classes[index].name, u, v }));
-    return { cover, marks: cutOut(drawing[side], cover), opacity: () => 1, names };
+    return {
+      cover,
+      marks: cutOut(drawing[/** @type {Side} */ (side)], cover),
+      opacity: () => 1,
+      names,
+    };
   }
 
   function draw() {
@@ -288,7 +305,7 @@ export function mount({ element, props, watch }) {
 
   function showSplit() {
     const sides = (SIDES[getMode()] ?? ["", ""]).map((side) => getView().tags?.[side] ?? side);
-    range.value = 100 * state.split;
+    range.value = String(100 * state.split);
     range.setAttribute(
       "aria-label",
       `Share of the picture that shows ${sides[0]}, beside ${sides[1]}`,
@@ -309,7 +326,7 @@ export function mount({ element, props, watch }) {
     }
     ring.style.left = `${100 * probe.u}%`;
     ring.style.top = `${100 * probe.v}%`;
-    const names = ["dense", "sparse", "truth"].filter((name) => shown[name]);
+    const names = /** @type {const} */ (["dense", "sparse", "truth"]).filter((name) => shown[name]);
     readout.replaceChildren(
       ...names.map((name) => {
         const index = findPixel(shown[name], probe.u, probe.v);
@@ -325,73 +342,22 @@ export function mount({ element, props, watch }) {
     );
   }
 
-  // ---- Numbers: two lines, and a table of classes that is the legend too ----
-
-  let columns = []; // of the table, see VIEWS
-  let signature = ""; // of its rows and columns; while it stays, only the cells' texts change
-
-  function fillNumbers() {
-    const { task, accuracy, rows, classes, truth } = shown.data;
-    agreementLine.replaceChildren(...getView().describeAgreement(shown.data));
-    truthLine.hidden = !accuracy;
-    if (accuracy) truthLine.replaceChildren(...describeAccuracy(accuracy));
-    const now = JSON.stringify([task, classes, rows.map((row) => row.index), !truth]);
-    if (now !== signature) makeRows();
-    signature = now;
-    rows.forEach((row, index) =>
-      columns.forEach(({ key, write, hasBar }, column) => {
-        const cell = table.tBodies[0].rows[index].cells[column + 1];
-        cell.lastChild.textContent = row[key] === null ? "–" : write(row[key]);
-        if (hasBar) cell.style.setProperty("--share", row[key] ?? 0);
-      }),
-    );
-  }
-
-  function makeRows() {
-    const { rows } = shown.data;
-    const { things, note, listColumns } = getView();
-    columns = listColumns(shown.data);
-    table.replaceChildren(
-      make("caption", {}, note),
-      makeTableHead(things[0], columns),
-      make(
-        "tbody",
-        {},
-        ...rows.map(({ index }) =>
-          make(
-            "tr",
-            { "data-index": index },
-            make("th", { scope: "row" }, makeClassButton(index)),
-            ...columns.map(({ hasBar }) =>
-              make("td", { class: hasBar ? "sv-out-iou" : "" }, make("span")),
-            ),
-          ),
-        ),
-      ),
-    );
-    chips.setAttribute("aria-label", `${things[1]}, to see one alone`);
-    chips.replaceChildren(...rows.map(({ index }) => makeClassButton(index)));
-  }
-
-  function makeClassButton(index) {
-    const { name, colour } = shown.data.classes[index];
-    return make(
-      "button",
-      { type: "button", "data-index": index },
-      colour ? swatch(colour) : "",
-      name,
-    );
-  }
-
   // ---- What the user does ----
 
+  /** @param {number} split */
   function setSplit(split) {
     state.split = Math.min(1, Math.max(0, split));
     draw();
     showSplit();
   }
 
+  /**
+   * @param {number} u
+   * @param {number} v
+   * @param {boolean} pinned
+   */
   function setProbe(u, v, pinned) {
+    /** @param {number} value */
     const clip = (value) => Math.min(1 - 1e-6, Math.max(0, value));
     state.probe = { u: clip(u), v: clip(v), pinned };
     showProbe();
@@ -404,7 +370,11 @@ export function mount({ element, props, watch }) {
 
   let dragging = false;
 
-  // A mouse reads the classes under it and pulls the handle while pressed; a tap reads, a finger's drag pulls.
+  /**
+   * A mouse reads the classes under it and pulls the handle while pressed; a tap reads, a finger's
+   * drag pulls.
+   * @param {PointerEvent} event
+   */
   function point(event) {
     const box = frame.getBoundingClientRect();
     const u = (event.clientX - box.left) / box.width;
@@ -426,8 +396,9 @@ export function mount({ element, props, watch }) {
   frame.addEventListener("pointerleave", () => {
     if (!state.probe?.pinned) clearProbe();
   });
-  range.addEventListener("input", () => setSplit(range.value / 100));
+  range.addEventListener("input", () => setSplit(Number(range.value) / 100));
   canvas.addEventListener("keydown", (event) => {
+    /** @type {Record<string, [number, number]>} */
     const directions = {
       ArrowLeft: [-1, 0],
       ArrowRight: [1, 0],
@@ -444,14 +415,16 @@ export function mount({ element, props, watch }) {
     setProbe(u + right * across, v + down * along, true);
   });
   opacity.addEventListener("input", () => {
-    state.opacity = opacity.value / 100;
+    state.opacity = Number(opacity.value) / 100;
     opacityText.value = percent(state.opacity);
     draw();
   });
   view.addEventListener("click", (event) => {
-    const index = event.target.closest("[data-index]")?.dataset.index;
-    if (index === undefined) return;
-    state.chosen = Number(index) === getChosen() ? null : shown.data.classes[index].name;
+    /** @type {HTMLElement} */
+    const node = /** @type {Element} */ (event.target).closest("[data-index]");
+    if (!node) return;
+    const index = Number(node.dataset.index);
+    state.chosen = index === getChosen() ? null : shown.data.classes[index].name;
     refresh();
   });
 

@@ -2,16 +2,30 @@
 import { make, percent } from "../../page/common.js";
 import { markDifference, markSegments } from "./draw.js";
 
+/** @import { Accuracy, Column, OutputsValue, Row, Segment, Side, TaskView } from "./types.d.ts" */
+
+/** @param {number} value */
 export const share = (value) => (value > 0 && value < 0.0005 ? "< 0.1 %" : percent(value, 1));
+/** @param {string} text */
 export const bold = (text) => make("b", {}, text);
+/** @param {...(Node | string)} parts */
 export const keep = (...parts) => make("span", { class: "sv-out-keep" }, ...parts); // on one line
+/** @param {string} colour */
 export const swatch = (colour) =>
   make("i", { class: "sv-out-swatch", style: `background: ${colour}` });
 
+/** @param {number} value */
 const writeIou = (value) => value.toFixed(2);
+/**
+ * @param {string} group
+ * @param {(value: number) => string} write
+ * @param {boolean} hasBar
+ * @param {(keyof Row)[]} [keys]
+ */
 const pairUp = (group, write, hasBar, keys = ["dense", "sparse"]) =>
   keys.map((key, side) => ({ key, group, write, hasBar, head: ["dense", "sparse"][side] }));
 
+/** @type {TaskView} */
 const SEGMENTS = {
   modes: ["compare", "difference"],
   picture: "Photo with every segment in a colour.",
@@ -43,9 +57,10 @@ const SEGMENTS = {
     markSegments(dense, sparse, data.segments.dense, chosen),
 };
 
-// What the view says of each task; `data` is the JSON of app/tabs/outputs/view.py. A column of the table is
-// { key, head, group, write, hasBar }: of the row's value, words above it, words above it and its neighbour, value to
-// text, and whether a bar shows it too.
+// What the view says of each task; `data` is the JSON of app/tabs/outputs/view.py. A column of the
+// table is { key, head, group, write, hasBar }: of the row's value, words above it, words above it
+// and its neighbour, value to text, and whether a bar shows it too.
+/** @type {Record<string, TaskView>} */
 export const VIEWS = {
   semantic: {
     modes: ["compare", "difference", "truth", "errors"],
@@ -100,6 +115,7 @@ export const VIEWS = {
   },
 };
 
+/** @param {Record<Side, Accuracy>} options */
 export function describeAccuracy({ dense, sparse }) {
   return [
     "Truth: ",
@@ -113,13 +129,22 @@ export function describeAccuracy({ dense, sparse }) {
   ];
 }
 
+/** @param {Segment} segment */
 export const describeMatch = ({ match, iou }) =>
   match === null ? ", no match" : `, matched, IoU ${iou.toFixed(2)}`;
 
-// Head of a table: what its rows are, then the columns, neighbours of one group under common words.
+/**
+ * Head of a table: what its rows are, then the columns, neighbours of one group under common words.
+ * @param {string} thing
+ * @param {Column[]} columns
+ */
 export function makeTableHead(thing, columns) {
   const isGrouped = columns.some(({ group }) => group);
-  const head = (text, attributes) => make("th", { scope: "col", ...attributes }, text);
+  /**
+   * @param {string} text
+   * @param {Record<string, string | number>} [attributes]
+   */
+  const head = (text, attributes = {}) => make("th", { scope: "col", ...attributes }, text);
   const tall = isGrouped ? { rowspan: 2 } : {};
   const first = columns.flatMap(({ head: words, group }, index) => {
     if (!group) return [head(words, tall)];
@@ -136,9 +161,18 @@ export function makeTableHead(thing, columns) {
   );
 }
 
-// The likeliest classes of a classifier into a list: for each, a bar of both networks.
+/**
+ * The likeliest classes of a classifier into a list: for each, a bar of both networks.
+ * @param {HTMLElement} list
+ * @param {OutputsValue} value
+ */
 export function fillTop(list, { rows, agreement, same_top: sameTop }) {
+  /** @param {Side} key */
   const first = (key) => bold(rows.reduce((best, row) => (row[key] > best[key] ? row : best)).name);
+  /**
+   * @param {Side} kind
+   * @param {number} value
+   */
   const bar = (kind, value) =>
     make(
       "div",

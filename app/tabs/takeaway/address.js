@@ -1,6 +1,9 @@
 // The address that reopens what is on the screen; app/tabs/takeaway/view.py makes its end.
 import { make, onValue } from "../../page/common.js";
 
+/** @import { AddressValue, View } from "../../page/types.d.ts" */
+
+/** @param {View} view */
 export function mount({ element, props, watch }) {
   const root = element.querySelector(".sv-address");
   const field = make("input", {
@@ -20,7 +23,7 @@ export function mount({ element, props, watch }) {
     }
   });
   root.append(field, button, done);
-  onValue({ props, watch }, (address) => {
+  onValue({ props, watch }, (/** @type {AddressValue} */ address) => {
     if (!address) return;
     field.value = location.origin + location.pathname + address.query;
     done.textContent = address.note;

@@ -13,12 +13,20 @@ import {
   recolour,
 } from "../../page/paint.js";
 
+/** @import { Figure, Frame, Shown, Stats } from "./types.d.ts" */
+
 const WEBCAM_SIDE = 960; // pixels of the longer side of a frame that is sent
 const CHART_HEIGHT = 96; // CSS pixels
 const CHART = { left: 62, right: 8, top: 8, bottom: CHART_HEIGHT - 18 };
 
 /* ---- Elements ---- */
 
+/**
+ * @param {string} group
+ * @param {Record<string, string>} choices
+ * @param {string} current
+ * @param {(value: string) => void} choose
+ */
 export function makeRadios(group, choices, current, choose) {
   const labels = Object.entries(choices).map(([value, words]) => {
     const input = make("input", { type: "radio", name: `sv-vid-${group}`, value });
@@ -40,7 +48,10 @@ export function makeFigure() {
   return { canvas, caption, figure: make("figure", {}, canvas, caption) };
 }
 
-// A number with its name and what it counts.
+/**
+ * A number with its name and what it counts.
+ * @param {string} name
+ */
 export function makeNumber(name) {
   const value = make("strong");
   const words = make("small");
@@ -49,11 +60,21 @@ export function makeNumber(name) {
 
 /* ---- Words ---- */
 
+/** @param {number} rate */
 const formatRate = (rate) => rate.toFixed(rate >= 100 ? 0 : rate >= 1 ? 1 : 2);
+/** @param {number} ms */
 const formatMs = (ms) => `${ms.toFixed(ms >= 100 ? 0 : 1)} ms`;
+/**
+ * @param {number} count
+ * @param {string} word
+ */
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
-// { value, words } of each number, for the statistics of app/tabs/video/view.py or null.
+/**
+ * { value, words } of each number, for the statistics of app/tabs/video/view.py or null.
+ * @param {Stats | null} stats
+ * @param {number | null} pageRate
+ */
 export function describeStats(stats, pageRate) {
   const page = [pageRate ? formatRate(pageRate) : "–", "frames/s, all included"];
   if (!stats) {
@@ -68,6 +89,7 @@ export function describeStats(stats, pageRate) {
   }
   const { kept, total } = stats.windows;
   const { doubt } = stats;
+  /** @param {"dense" | "sparse"} name */
   const rate = (name) => [
     formatRate(stats.fps[name]),
     `frames/s (${formatMs(stats.median_ms[name])} a frame)${doubt ? ", disturbed" : ""}`,
@@ -87,6 +109,7 @@ export function describeStats(stats, pageRate) {
   };
 }
 
+/** @param {Stats | null} stats */
 export function describeMeasuring(stats) {
   if (!stats) {
     return (
@@ -102,6 +125,7 @@ export function describeMeasuring(stats) {
   );
 }
 
+/** @param {Stats | null} stats */
 export function summarize(stats) {
   if (!stats) return "nothing was measured.";
   const { kept, total } = stats.windows;
@@ -124,22 +148,28 @@ export async function openCamera() {
       video: { width: { ideal: 1280 } },
     });
   } catch (error) {
-    const isDenied = error.name === "NotAllowedError";
+    const isDenied = error instanceof DOMException && error.name === "NotAllowedError";
     throw new Error(
       isDenied
         ? "The browser did not allow the webcam; allow it and start again."
         : "No webcam can be used; connect one, or close the program that has it.",
+      { cause: error },
     );
   }
   await video.play();
   return video;
 }
 
+/** @param {HTMLVideoElement | null | undefined} camera */
 export function closeCamera(camera) {
-  for (const track of camera?.srcObject.getTracks() ?? []) track.stop();
+  const stream = /** @type {MediaStream | undefined} */ (camera?.srcObject);
+  for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
-// The webcam's picture now, as a data URI.
+/**
+ * The webcam's picture now, as a data URI.
+ * @param {HTMLVideoElement} camera
+ */
 export function grab(camera) {
   const scale = Math.min(1, WEBCAM_SIDE / Math.max(camera.videoWidth, camera.videoHeight));
   const canvas = make("canvas");
@@ -151,7 +181,10 @@ export function grab(camera) {
 
 /* ---- Pictures ---- */
 
-// The image of a data URI; null for none.
+/**
+ * The image of a data URI; null for none.
+ * @param {string | null} uri
+ */
 export async function loadPicture(uri) {
   if (!uri) return null;
   const image = new Image();
@@ -160,7 +193,11 @@ export async function loadPicture(uri) {
   return image;
 }
 
-// Makes a figure's canvas as sharp as the screen, in the shape of a picture.
+/**
+ * Makes a figure's canvas as sharp as the screen, in the shape of a picture.
+ * @param {Figure} figure
+ * @param {HTMLImageElement} picture
+ */
 function fit({ canvas }, { naturalWidth: width, naturalHeight: height }) {
   canvas.style.aspectRatio = `${width} / ${height}`;
   const ratio = window.devicePixelRatio || 1;
@@ -170,17 +207,27 @@ function fit({ canvas }, { naturalWidth: width, naturalHeight: height }) {
   return { context: canvas.getContext("2d"), area, ratio };
 }
 
+/**
+ * @param {Figure} figure
+ * @param {number | null} number
+ * @param {...(Node | string)} words
+ */
 function describe({ canvas, caption }, number, ...words) {
   caption.replaceChildren(...words);
   canvas.setAttribute("aria-label", `${number ? `Frame ${number}. ` : ""}${caption.textContent}`);
 }
 
-// A frame with the windows of the block `choice`, or in how many blocks each place was computed. `shown` is
-// { frame, picture, output, blocks }; without blocks nothing has run yet.
+/**
+ * A frame with the windows of the block `choice`, or in how many blocks each place was computed.
+ * `shown` is { frame, picture, output, blocks }; without blocks nothing has run yet.
+ * @param {Figure} figure
+ * @param {Shown} shown
+ * @param {string} choice
+ */
 export function drawWindows(figure, shown, choice) {
   const { context, area, ratio } = fit(figure, shown.picture);
   const { frame, picture, blocks } = shown;
-  const block = blocks[choice];
+  const block = blocks[Number(choice)];
   const readFrame = () => readPixels(picture, picture.naturalWidth, picture.naturalHeight);
   if (!blocks.length) {
     drawLayer(context, picture, area);
@@ -210,6 +257,10 @@ export function drawWindows(figure, shown, choice) {
   }
 }
 
+/**
+ * @param {Figure} figure
+ * @param {Shown} shown
+ */
 export function drawOutput(figure, shown) {
   const { frame, output, picture } = shown;
   const { context, area } = fit(figure, output ?? picture);
@@ -225,7 +276,12 @@ export function drawOutput(figure, shown) {
   );
 }
 
-// The latency of every frame, with a line at the one on the screen.
+/**
+ * The latency of every frame, with a line at the one on the screen.
+ * @param {SVGElement} chart
+ * @param {Frame[]} frames
+ * @param {number} position
+ */
 export function drawChart(chart, frames, position) {
   const { left, right, top, bottom } = CHART;
   const width = Math.max(200, chart.getBoundingClientRect().width);
@@ -233,8 +289,15 @@ export function drawChart(chart, frames, position) {
   const most = Math.max(1, ...times, ...frames.map(({ dense_ms: ms }) => ms ?? 0));
   const step = 10 ** Math.floor(Math.log10(most));
   const limit = Math.ceil(most / step) * step;
+  /** @param {number} index */
   const x = (index) => left + ((width - left - right) * (index + 0.5)) / Math.max(1, frames.length);
+  /** @param {number} ms */
   const y = (ms) => bottom - ((bottom - top) * ms) / limit;
+  /**
+   * @param {string} words
+   * @param {object} at
+   * @param {string} anchor
+   */
   const text = (words, at, anchor) => make("text", { ...at, "text-anchor": anchor }, words);
   chart.setAttribute("viewBox", `0 0 ${width} ${CHART_HEIGHT}`);
   chart.setAttribute(

@@ -1,5 +1,6 @@
-// A clip or the webcam, frame by frame, from the messages of app/tabs/video/view.py. Each frame is asked for when the last
-// one is here, so a webcam's frames that come too fast are never sent. Processed frames stay here to go back to.
+// A clip or the webcam, frame by frame, from the messages of app/tabs/video/view.py. Each frame is
+// asked for when the last one is here, so a webcam's frames that come too fast are never sent.
+// Processed frames stay here to go back to.
 import { addAxes } from "../../page/cells.js";
 import { make, onValue } from "../../page/common.js";
 import {
@@ -18,28 +19,41 @@ import {
   summarize,
 } from "./draw.js";
 
+/** @import { View } from "../../page/types.d.ts" */
+/** @import { Begun, Done, Frame, Message, Problem, Shown, State, Stats } from "./types.d.ts" */
+
 const SOURCES = { example: "Example", clip: "Your clip", webcam: "Webcam" };
 const VIEWS = { both: "Both", windows: "Windows", output: "Output" };
 const COMPUTE = "compute"; // what can be shown beside the blocks
 const RATE_FRAMES = 20; // whose arrival tells the page's own rate
 
+/** @param {View} view */
 export function mount({ element, trigger, props, upload, watch }) {
+  /** @type {State} */
   const state = { source: "example", file: null, uploaded: null, view: "both", choice: COMPUTE };
   let mostFrames = 1; // as many are kept
   let run = 0; // number of the newest run
+  /** @type {{ camera: HTMLVideoElement | null }} */
   let live = null; // { camera }, while frames are coming
+  /** @type {string} */
   let sent = null; // the webcam's frame under way, a data URI
+  /** @type {Pick<Begun, "rate" | "count" | "note">} */
   let clip = { rate: 10, count: null, note: "" }; // of the newest run
+  /** @type {Frame[]} */
   let frames = []; // processed ones, as Python sent them
   let dropped = 0; // frames of this run that are kept no longer
+  /** @type {number[]} */
   let arrivals = []; // times of the latest frames, ms
   let position = -1; // of the frame on the screen
+  /** @type {Shown} */
   let shown = null; // what is drawn: { frame, picture, output, blocks }
   let loads = 0; // pictures asked for so far; only the newest is drawn
+  /** @type {number} */
   let player = null; // timer while playing
 
   /* ---- The page's elements ---- */
 
+  /** @type {HTMLElement} */
   const root = element.querySelector(".sv-video");
   const sources = makeRadios("Source", SOURCES, state.source, (source) => {
     state.source = source;
@@ -113,18 +127,24 @@ export function mount({ element, trigger, props, upload, watch }) {
 
   /* ---- What the elements say ---- */
 
+  /**
+   * @param {string} text
+   * @param {boolean} [isProblem]
+   */
   function say(text, isProblem = false) {
     status.textContent = text;
     status.classList.toggle("sv-vid-problem", isProblem);
   }
 
+  /** @param {Stats | null} stats */
   function showStats(stats) {
     const span = arrivals[arrivals.length - 1] - arrivals[0];
     const words = describeStats(
       stats,
       arrivals.length > 1 ? (1000 * (arrivals.length - 1)) / span : null,
     );
-    for (const [name, number] of Object.entries(numbers)) {
+    for (const name of /** @type {(keyof typeof numbers)[]} */ (Object.keys(numbers))) {
+      const number = numbers[name];
       [number.value.textContent, number.words.textContent] = words[name];
     }
     measuring.textContent = describeMeasuring(stats);
@@ -144,8 +164,8 @@ export function mount({ element, trigger, props, upload, watch }) {
     playButton.textContent = player ? "❚❚" : "▶";
     playButton.setAttribute("aria-label", player ? "Pause" : "Play the processed frames");
     playButton.disabled = scrubber.disabled = count < 2;
-    scrubber.max = Math.max(0, count - 1);
-    scrubber.value = Math.max(0, position);
+    scrubber.max = String(Math.max(0, count - 1));
+    scrubber.value = String(Math.max(0, position));
     scrubber.setAttribute("aria-valuetext", number ? `frame ${number}` : "no frame yet");
     place.textContent = number ? `frame ${number}` : "";
     counter.textContent =
@@ -175,7 +195,7 @@ export function mount({ element, trigger, props, upload, watch }) {
       live.camera = camera;
       trigger("begin", { run, source, path });
     } catch (error) {
-      if (isCurrent()) fail(error.message);
+      if (isCurrent()) fail(error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -204,6 +224,7 @@ export function mount({ element, trigger, props, upload, watch }) {
     trigger("finish", { run });
   }
 
+  /** @param {string} message */
   function fail(message) {
     end();
     say(message, true);
@@ -211,7 +232,9 @@ export function mount({ element, trigger, props, upload, watch }) {
 
   /* ---- What Python says ---- */
 
+  /** @type {Record<string, (message: any) => void>} */
   const answers = {
+    /** @param {Begun} message */
     begun(message) {
       if (!live) return;
       clip = message;
@@ -220,6 +243,7 @@ export function mount({ element, trigger, props, upload, watch }) {
       refresh();
     },
 
+    /** @param {Frame} message */
     frame(message) {
       if (!live) return; // stopped meanwhile
       const follows = position === frames.length - 1 && !player;
@@ -237,16 +261,17 @@ export function mount({ element, trigger, props, upload, watch }) {
       show(follows ? frames.length - 1 : position, follows);
     },
 
+    /** @param {Done} message */
     done(message) {
       const word = live ? "Done" : "Stopped";
       end();
       say([`${word}: ${summarize(message.stats)}`, clip.note].join(" "));
     },
 
-    problem: (message) => fail(message.message),
+    problem: (/** @type {Problem} */ message) => fail(message.message),
   };
 
-  onValue({ props, watch }, (message) => {
+  onValue({ props, watch }, (/** @type {Message} */ message) => {
     if (message?.kind === "opening") {
       mostFrames = message.most_frames;
       sides.replaceChildren(
@@ -260,6 +285,7 @@ export function mount({ element, trigger, props, upload, watch }) {
 
   /* ---- Looking at frames ---- */
 
+  /** @param {Partial<Frame>} frame */
   async function load(frame) {
     const number = ++loads;
     const [picture, result] = await Promise.all([
@@ -272,7 +298,12 @@ export function mount({ element, trigger, props, upload, watch }) {
     draw();
   }
 
-  // Goes to a frame; `isNew` is false when it is on the screen already and only its surroundings changed.
+  /**
+   * Goes to a frame; `isNew` is false when it is on the screen already and only its surroundings
+   * changed.
+   * @param {number} index
+   * @param {boolean} [isNew]
+   */
   function show(index, isNew = true) {
     position = index;
     refresh();
@@ -305,6 +336,7 @@ export function mount({ element, trigger, props, upload, watch }) {
 
   function play() {
     const first = position < frames.length - 1 ? position + 1 : 0;
+    /** @param {number} index */
     const step = (index) => {
       player = index < frames.length - 1 ? setTimeout(step, 1000 / clip.rate, index + 1) : null;
       show(index);
@@ -314,10 +346,11 @@ export function mount({ element, trigger, props, upload, watch }) {
 
   /* ---- What the user does ---- */
 
+  /** @param {File | undefined} file */
   function chooseFile(file) {
     if (!file || live) return;
     [state.file, state.source, fileName.textContent] = [file, "clip", file.name];
-    sources.querySelector("[value=clip]").checked = true;
+    /** @type {HTMLInputElement} */ (sources.querySelector("[value=clip]")).checked = true;
     refresh();
   }
 

@@ -18,8 +18,13 @@ import {
   makeTable,
   strong,
 } from "./words.js";
+import { makeStrip, startCanvas } from "./strip.js";
 import { MAX_ZOOM, makeZoom } from "./zoom.js";
 
+/** @import { Area, Cell, Place, View } from "../../page/types.d.ts" */
+/** @import { Picture, Shown, WindowsBlock, WindowsValue } from "./types.d.ts" */
+
+/** @type {Record<Picture, string>} */
 const VIEWS = { pruned: "Pruned windows", scores: "Scores", compute: "Compute map" };
 const WAITING =
   "The network looks at this photo for the first time; what it skips appears here by itself.";
@@ -27,8 +32,14 @@ const ZOOM_STEP = 1.5;
 const CENTRE = { x: 0.5, y: 0.5 };
 const CURSOR_COLOUR = "#ffffff";
 const PIN_COLOUR = "#f0a04b";
+/** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+/**
+ * @param {string} label
+ * @param {string} path
+ * @param {() => void} action
+ */
 function makeTool(label, path, action) {
   const icon = make(
     "svg",
@@ -44,20 +55,13 @@ function makeTool(label, path, action) {
   return button;
 }
 
+/** @param {Place} place */
 const isOnPicture = ({ x, y }) => x >= 0 && x < 1 && y >= 0 && y < 1;
 
-// Clears a canvas, its pixels those of the screen; returns its context and how many make a CSS pixel.
-function startCanvas(node) {
-  const ratio = window.devicePixelRatio;
-  const context = node.getContext("2d");
-  const [width, height] = [node.clientWidth, node.clientHeight].map((length) =>
-    Math.round(length * ratio),
-  );
-  if (node.width === width && node.height === height) context.clearRect(0, 0, width, height);
-  else [node.width, node.height] = [width, height];
-  return [context, ratio];
-}
-
+/**
+ * @param {Area} area
+ * @param {number} ratio
+ */
 const scaleArea = ({ x, y, width, height }, ratio) => ({
   x: x * ratio,
   y: y * ratio,
@@ -65,12 +69,17 @@ const scaleArea = ({ x, y, width, height }, ratio) => ({
   height: height * ratio,
 });
 
+/** @param {View} view */
 export function mount({ element, props, watch }) {
-  // What the user chose. The pinned place and that of the cursor are { x, y }, fractions of the picture.
+  // What the user chose. The pinned place and that of the cursor are { x, y }, fractions of the
+  // picture.
+  /** @type {{ block: number, view: Picture, pin: Place, cursor: Place }} */
   const state = { block: 0, view: "pruned", pin: null, cursor: null };
+  /** @type {WindowsValue} */
   let latest = null; // what Python sent last
+  /** @type {Shown} */
   let shown = null; // what is drawn: { key, linked, blocks, waiting, computed, photo, layers }
-  let thumbs = []; // one { button, canvas, dot, share, drawn } for each block
+  /** @type {Place} */
   let pinBefore = null; // what a click replaced, should it become a double click
   let frame = 0;
 
@@ -78,16 +87,18 @@ export function mount({ element, props, watch }) {
 
   /* ---- The page's elements ---- */
 
+  /** @param {string[]} choice */
   function makeRadio([view, label]) {
     const input = make("input", { type: "radio", name: "sv-win-view", value: view });
     input.checked = view === state.view;
     input.addEventListener("change", () => {
-      state.view = view;
+      state.view = /** @type {Picture} */ (view);
       update();
     });
     return make("label", {}, input, make("span", {}, label));
   }
 
+  /** @type {HTMLElement} */
   const root = element.querySelector(".sv-windows");
   const blockName = make("b");
   const blockKept = make("span");
@@ -119,11 +130,7 @@ export function mount({ element, props, watch }) {
   );
   const caption = make("p", { class: "sv-win-caption" });
   const legend = make("div", { class: "sv-win-legend" });
-  const strip = make("div", {
-    class: "sv-win-strip",
-    role: "group",
-    "aria-label": "Blocks of the network",
-  });
+  const strip = makeStrip(chooseBlock);
   const hint = make(
     "p",
     { class: "sv-win-hint" },
@@ -162,13 +169,14 @@ export function mount({ element, props, watch }) {
     ),
     stage,
     make("div", { class: "sv-win-below" }, caption, legend),
-    strip,
+    strip.box,
     hint,
     panel,
     spoken,
   );
 
   const zoom = makeZoom(stage, {
+    /** @param {number} level */
     onZoom(level) {
       stage.classList.toggle("sv-win-zoomed", level > 1);
       zoomOut.disabled = zoomFit.disabled = level === 1;
@@ -178,6 +186,7 @@ export function mount({ element, props, watch }) {
     },
     onHover: setCursor,
     onLeave: () => setCursor(null),
+    /** @param {Place} place */
     onClick(place) {
       pinBefore = state.pin;
       togglePin(place);
@@ -198,22 +207,25 @@ export function mount({ element, props, watch }) {
     shown = { key, linked, blocks, waiting, computed: countComputed(blocks), layers };
     root.inert = Boolean(waiting);
     state.block = Math.min(state.block, blocks.length - 1);
+    /** @param {Shown | null} some */
     const names = (some) => some?.blocks.map(({ name }) => name).join();
-    if (names(before) !== names(shown)) buildStrip();
+    if (names(before) !== names(shown)) strip.build(shown);
     if (before?.key !== key) {
       Object.assign(state, { pin: null, cursor: null });
       root.hidden = false;
-      root.style.setProperty("--ratio", photo.width / photo.height);
+      root.style.setProperty("--ratio", String(photo.width / photo.height));
       zoom.reset(photo);
     }
     update();
   }
 
+  /** @param {number} index */
   function chooseBlock(index) {
     state.block = Math.min(shown.blocks.length - 1, Math.max(0, index));
     update();
   }
 
+  /** @param {Place | null} place */
   function pinPlace(place) {
     state.pin = place;
     update();
@@ -239,85 +251,23 @@ export function mount({ element, props, watch }) {
       `${VIEWS[state.view]}. ${block.name}. ${caption.textContent}`,
     );
     legend.replaceChildren(...makeLegend(state.view, block, shown.blocks.length));
-    updateStrip();
+    strip.update(shown, state);
     updatePanel();
     updateTip();
     requestDraw();
   }
 
-  /* ---- Filmstrip ---- */
-
-  function buildStrip() {
-    thumbs = shown.blocks.map((block, index) => {
-      const [thumb, dot, share] = [make("canvas"), make("i", { class: "sv-win-dot" }), make("em")];
-      const button = make(
-        "button",
-        { type: "button" },
-        make("span", { class: "sv-win-thumb" }, thumb, dot),
-        make("span", {}, formatNumber(block), share),
-      );
-      button.addEventListener("click", () => chooseBlock(index));
-      return { button, canvas: thumb, dot, share, drawn: "" };
-    });
-    const stages = [...new Set(shown.blocks.map((block) => block.stage))];
-    strip.replaceChildren(
-      ...stages.map((number) => {
-        const buttons = thumbs
-          .filter((_, index) => shown.blocks[index].stage === number)
-          .map(({ button }) => button);
-        const group = make("div", {
-          role: "group",
-          "aria-label": `Stage ${number}`,
-          style: `--blocks: ${buttons.length}`,
-        });
-        group.append(
-          make("b", {}, `Stage ${number}`),
-          make("div", { class: "sv-win-thumbs" }, ...buttons),
-        );
-        return group;
-      }),
-    );
-  }
-
-  function updateStrip() {
-    shown.blocks.forEach((block, index) => {
-      const { button, dot, share } = thumbs[index];
-      const kept = percent(block.kept / block.total);
-      const current = index === state.block;
-      share.textContent = shown.waiting ? "–" : kept;
-      button.setAttribute("aria-label", `${block.name}: ${kept} of its windows kept`);
-      button.setAttribute("aria-pressed", String(current));
-      button.tabIndex = current ? 0 : -1;
-      dot.hidden = !state.pin;
-      if (!state.pin) return;
-      dot.style.left = `${100 * state.pin.x}%`;
-      dot.style.top = `${100 * state.pin.y}%`;
-    });
-  }
-
-  strip.addEventListener("keydown", (event) => {
-    const last = shown.blocks.length - 1;
-    const steps = {
-      ArrowLeft: -1,
-      ArrowUp: -1,
-      ArrowRight: 1,
-      ArrowDown: 1,
-      Home: -last,
-      End: last,
-    };
-    if (!(event.key in steps)) return;
-    event.preventDefault();
-    chooseBlock(state.block + steps[event.key]);
-    thumbs[state.block].button.focus();
-  });
-
   /* ---- One window ---- */
 
+  /** @param {Place} place */
   function countAt(place) {
     return shown.blocks.filter((block) => isKept(block, findWindow(block, place))).length;
   }
 
-  // The cursor window: under the mouse, or moved by the arrow keys.
+  /**
+   * The cursor window: under the mouse, or moved by the arrow keys.
+   * @param {Place | null} place
+   */
   function setCursor(place) {
     state.cursor = place && isOnPicture(place) ? place : null;
     updateTip();
@@ -371,6 +321,7 @@ export function mount({ element, props, watch }) {
 
   /* ---- Mouse and keys ---- */
 
+  /** @param {Place} place */
   function togglePin(place) {
     const block = currentBlock();
     if (!isOnPicture(place)) return;
@@ -378,10 +329,18 @@ export function mount({ element, props, watch }) {
     pinPlace(same ? null : place);
   }
 
-  // The cursor goes to the next cell, and the picture with it.
+  /**
+   * The cursor goes to the next cell, and the picture with it.
+   * @param {[number, number]} options
+   */
   function moveCursor([across, down]) {
     const block = currentBlock();
     const from = state.cursor ?? state.pin ?? CENTRE;
+    /**
+     * @param {Cell[]} axis
+     * @param {number} place
+     * @param {number} by
+     */
     const step = (axis, place, by) => {
       const cell = axis[Math.min(axis.length - 1, Math.max(0, findCell(axis, place) + by))];
       return (cell.from + cell.to) / 2;
@@ -393,6 +352,7 @@ export function mount({ element, props, watch }) {
   }
 
   stage.addEventListener("keydown", (event) => {
+    /** @type {Record<string, () => void>} */
     const actions = {
       Enter: () => togglePin(state.cursor ?? CENTRE),
       Escape: () => (state.pin ? pinPlace(null) : setCursor(null)),
@@ -433,7 +393,7 @@ export function mount({ element, props, watch }) {
       paintLines(context, area, ratio, block);
     }
     drawMarks();
-    thumbs.forEach(drawThumb);
+    strip.draw(shown);
   }
 
   // The windows pointed at and pinned, on a canvas of their own.
@@ -442,34 +402,12 @@ export function mount({ element, props, watch }) {
     const [context, ratio] = startCanvas(marks);
     const area = scaleArea(zoom.getArea(), ratio);
     const block = currentBlock();
-    for (const [place, colour] of [
-      [state.cursor, CURSOR_COLOUR],
-      [state.pin, PIN_COLOUR],
+    for (const { place, colour } of [
+      { place: state.cursor, colour: CURSOR_COLOUR },
+      { place: state.pin, colour: PIN_COLOUR },
     ]) {
       if (place) paintOutline(context, area, ratio, block, findWindow(block, place), colour);
     }
-  }
-
-  function drawThumb(thumb, index) {
-    const block = shown.blocks[index];
-    const { clientWidth, clientHeight } = thumb.canvas;
-    const drawn = [
-      shown.key,
-      clientWidth,
-      clientHeight,
-      window.devicePixelRatio,
-      block.cols,
-      block.keep,
-    ].join();
-    if (drawn === thumb.drawn) return;
-    thumb.drawn = drawn;
-    const [context] = startCanvas(thumb.canvas);
-    paintMask(
-      context,
-      { x: 0, y: 0, width: thumb.canvas.width, height: thumb.canvas.height },
-      shown.layers.small,
-      block,
-    );
   }
 
   new ResizeObserver(() => {
@@ -478,7 +416,7 @@ export function mount({ element, props, watch }) {
     requestDraw();
   }).observe(stage);
   onPhoto(settle);
-  onValue({ props, watch }, (value) => {
+  onValue({ props, watch }, (/** @type {WindowsValue} */ value) => {
     latest = value;
     settle();
   });

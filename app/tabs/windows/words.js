@@ -3,19 +3,35 @@ import { findWindow, isKept } from "../../page/cells.js";
 import { VIRIDIS, pickViridis } from "../../page/colours.js";
 import { make, percent } from "../../page/common.js";
 
+/** @import { Computed, Place } from "../../page/types.d.ts" */
+/** @import { Picture, Shown, WindowsBlock } from "./types.d.ts" */
+
+/** @param {string | number} text */
 export const strong = (text) => make("b", {}, text);
+/** @param {number | null} score */
 const formatScore = (score) =>
   score === null ? "–" : score >= 100 ? score.toFixed(0) : score.toPrecision(3);
+/** @param {WindowsBlock} block */
 export const formatNumber = (block) => `${block.stage}.${block.block}`;
+/** @param {WindowsBlock} block */
 const lowestKept = (block) => Math.min(...block.scores.filter((_, index) => isKept(block, index)));
 
-// "score 0.513, rank 37 of 512, kept"
+/**
+ * "score 0.513, rank 37 of 512, kept"
+ * @param {WindowsBlock} block
+ * @param {number} index
+ */
 export function describeWindow(block, index) {
   const fate = isKept(block, index) ? "kept" : "skipped";
   return `score ${formatScore(block.scores[index])}, rank ${block.ranks[index]} of ${block.total}, ${fate}`;
 }
 
-// What one sees in a view, in one or two sentences: texts and elements.
+/**
+ * What one sees in a view, in one or two sentences: texts and elements.
+ * @param {Picture} view
+ * @param {WindowsBlock} block
+ * @param {Shown} shown
+ */
 export function describeView(view, block, { blocks, computed, linked }) {
   const skipped = block.total - block.kept;
   if (view === "compute") {
@@ -58,7 +74,12 @@ export function describeView(view, block, { blocks, computed, linked }) {
   ];
 }
 
-// Of the blocks in which a place was computed: the mean, and the shares of the picture with all and with none.
+/**
+ * Of the blocks in which a place was computed: the mean, and the shares of the picture with all and
+ * with none.
+ * @param {Computed} computed
+ * @param {number} total
+ */
 export function summarise({ xs, ys, counts }, total) {
   const sums = { mean: 0, every: 0, none: 0 };
   counts.forEach((count, cell) => {
@@ -71,7 +92,12 @@ export function summarise({ xs, ys, counts }, total) {
   return sums;
 }
 
-// What the colours of a view mean.
+/**
+ * What the colours of a view mean.
+ * @param {Picture} view
+ * @param {WindowsBlock} block
+ * @param {number} total
+ */
 export function makeLegend(view, block, total) {
   if (view === "pruned") {
     return ["kept", "skipped"].map((word) =>
@@ -94,30 +120,40 @@ export function makeLegend(view, block, total) {
       { class: "sv-win-cut" },
       make("span", {}, `kept from ${formatScore(lowestKept(block))}`),
     );
-    cut.style.setProperty("--at", Math.min(1, Math.max(0, level)));
+    cut.style.setProperty("--at", String(Math.min(1, Math.max(0, level))));
     ramp.append(cut);
   }
   return [ramp, makeEnds(`≤ ${formatScore(block.low)} low`, `high ≥ ${formatScore(block.high)}`)];
 }
 
+/** @param {string[]} stops */
 function makeRamp(stops) {
   const ramp = make("div", { class: "sv-win-ramp" });
   ramp.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
   return ramp;
 }
 
+/**
+ * @param {string} low
+ * @param {string} high
+ */
 const makeEnds = (low, high) =>
   make("div", { class: "sv-win-ends" }, make("span", {}, low), make("span", {}, high));
 
-// What every block did with the window at a place.
+/**
+ * What every block did with the window at a place.
+ * @param {WindowsBlock[]} blocks
+ * @param {Place} place
+ * @param {number} current
+ */
 export function makeTable(blocks, place, current) {
   const heads = ["Block", "Score", "Rank", "As a bar", "Outcome"];
   const rows = blocks.map((block, number) => {
     const index = findWindow(block, place);
     const kept = isKept(block, index);
     const bar = make("i", { class: "sv-win-rank" });
-    bar.style.setProperty("--share", 1 - (block.ranks[index] - 1) / block.total);
-    bar.style.setProperty("--cut", 1 - block.kept / block.total);
+    bar.style.setProperty("--share", String(1 - (block.ranks[index] - 1) / block.total));
+    bar.style.setProperty("--cut", String(1 - block.kept / block.total));
     const row = make(
       "tr",
       { class: kept ? "sv-win-yes" : "sv-win-no" },

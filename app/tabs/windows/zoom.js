@@ -1,12 +1,21 @@
 // Zoom and pan of a picture on a stage.
 
+/** @import { Area, Place } from "../../page/types.d.ts" */
+/** @import { ZoomEvents } from "./types.d.ts" */
+
 export const MAX_ZOOM = 16;
 const CLICK_SLACK = 5; // CSS pixels a pointer may travel during a click
 
-// Places are { x, y }, fractions of the picture; points are { x, y }, CSS pixels of the stage.
-// Calls back: onZoom(level) when the picture lies elsewhere, onHover(place), onLeave(), onClick(place), and
-// onDoubleClick() after the second click of a pair, which has zoomed in. Places may lie off the picture.
+/**
+ * Places are { x, y }, fractions of the picture; points are { x, y }, CSS pixels of the stage.
+ * Calls back: onZoom(level) when the picture lies elsewhere, onHover(place), onLeave(),
+ * onClick(place), and onDoubleClick() after the second click of a pair, which has zoomed in. Places
+ * may lie off the picture.
+ * @param {HTMLElement} stage
+ * @param {ZoomEvents} events
+ */
 export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleClick }) {
+  /** @type {Map<number, Place>} */
   const pressed = new Map(); // pointer id -> point
   let size = { width: 1, height: 1 }; // of the picture, any unit
   let level = 1; // 1 fits the whole picture
@@ -14,13 +23,26 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
   let travelled = 0; // CSS pixels since the press
 
   const middle = () => ({ x: stage.clientWidth / 2, y: stage.clientHeight / 2 });
+  /**
+   * @param {Place} first
+   * @param {Place} second
+   */
   const distance = (first, second) => Math.hypot(first.x - second.x, first.y - second.y);
+  /**
+   * @param {Place} first
+   * @param {Place} second
+   */
   const between = (first, second) => ({ x: (first.x + second.x) / 2, y: (first.y + second.y) / 2 });
 
   // Where the picture lies, { x, y, width, height } in CSS pixels; it leaves no gap it could fill.
   function getArea() {
     const scale =
       level * Math.min(stage.clientWidth / size.width, stage.clientHeight / size.height);
+    /**
+     * @param {number} length
+     * @param {number} room
+     * @param {number} place
+     */
     const start = (length, room, place) =>
       length <= room
         ? (room - length) / 2
@@ -34,13 +56,21 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
     };
   }
 
-  // The place at a point.
+  /**
+   * The place at a point.
+   * @param {Place} point
+   */
   function locate(point) {
     const area = getArea();
     return { x: (point.x - area.x) / area.width, y: (point.y - area.y) / area.height };
   }
 
-  // Zooms so that a place comes to lie at a point: the place that is there now, if none is given.
+  /**
+   * Zooms so that a place comes to lie at a point: the place that is there now, if none is given.
+   * @param {number} wanted
+   * @param {Place} [point]
+   * @param {Place} [place]
+   */
   function zoomTo(wanted, point = middle(), place = locate(point)) {
     level = Math.min(MAX_ZOOM, Math.max(1, wanted));
     const { width, height } = getArea();
@@ -53,7 +83,10 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
     onZoom(level);
   }
 
-  // Moves a place into view, if it is not.
+  /**
+   * Moves a place into view, if it is not.
+   * @param {Place} place
+   */
   function reveal(place) {
     const area = getArea();
     const point = { x: area.x + place.x * area.width, y: area.y + place.y * area.height };
@@ -62,7 +95,10 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
     if (!inside) zoomTo(level, middle(), place);
   }
 
-  // Another picture, shown whole.
+  /**
+   * Another picture, shown whole.
+   * @param {{ width: number, height: number }} newSize
+   */
   function reset(newSize) {
     size = newSize;
     level = 1;
@@ -71,6 +107,7 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
     onZoom(level);
   }
 
+  /** @param {MouseEvent} event */
   function getPoint(event) {
     const box = stage.getBoundingClientRect();
     return {
@@ -99,7 +136,7 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
       zoomTo(level, now, locate(before));
     }
   });
-  for (const name of ["pointerup", "pointercancel"]) {
+  for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
     stage.addEventListener(name, (event) => pressed.delete(event.pointerId));
   }
   stage.addEventListener("pointerleave", onLeave);
@@ -128,5 +165,11 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
     zoomTo(level < MAX_ZOOM ? 2 * level : 1, point);
     onDoubleClick();
   });
-  return { getArea, zoomTo, reveal, reset, scale: (factor) => zoomTo(level * factor) };
+  return {
+    getArea,
+    zoomTo,
+    reveal,
+    reset,
+    scale: (/** @type {number} */ factor) => zoomTo(level * factor),
+  };
 }

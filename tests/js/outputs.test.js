@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { UNKNOWN, findPixel, nameSegments, scaleMap } from "../../app/tabs/outputs/draw.js";
+import { VIEWS, describeMatch, share } from "../../app/tabs/outputs/words.js";
+
+const MAP = { width: 2, height: 2, values: Uint8Array.of(1, 2, 3, 4) };
+
+test("a place is in the pixel that covers it", () => {
+  assert.equal(findPixel(MAP, 0.99, 0), 1);
+  assert.equal(findPixel(MAP, 0.49, 0.5), 2);
+});
+
+test("a map at another size takes the nearest pixels", () => {
+  assert.deepEqual([...scaleMap(MAP, { width: 4, height: 2 })], [1, 1, 2, 2, 3, 3, 4, 4]);
+  assert.deepEqual([...scaleMap(MAP, { width: 1, height: 1 })], [4]); // its middle is theirs
+});
+
+test("segments give their class; where there is none, nothing is known", () => {
+  const map = { ...MAP, numbers: Uint8Array.of(0, 1, 1, UNKNOWN) };
+  const named = nameSegments(map, [{ class: 7 }, { class: 9 }]);
+  assert.deepEqual([...named.values], [7, 9, 9, UNKNOWN]);
+});
+
+test("a share too small to show is said to be small", () => {
+  assert.deepEqual([0, 0.0001, 0.5].map(share), ["0.0 %", "< 0.1 %", "50.0 %"]);
+});
+
+test("the truth has columns only where there is one", () => {
+  const keys = (truth) => VIEWS.semantic.listColumns({ truth }).map(({ key }) => key);
+  assert.deepEqual(keys(null), ["dense", "sparse", "iou"]);
+  assert.deepEqual(keys("data:"), ["dense", "sparse", "iou", "true_dense", "true_sparse"]);
+});
+
+test("a segment says whether it has a match", () => {
+  assert.equal(describeMatch({ match: null }), ", no match");
+  assert.equal(describeMatch({ match: 3, iou: 0.756 }), ", matched, IoU 0.76");
+});
