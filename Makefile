@@ -17,7 +17,7 @@ export MALLOC_TOP_PAD_ ?= 536870912
 PYTEST := -m pytest --numprocesses 2 --dist worksteal
 test test-oldest: export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help venv demo test test-oldest test-package lint lint-js test-js format clean
+.PHONY: help venv demo test test-oldest test-package docs lint lint-js test-js format clean
 
 help:
 	@echo "make demo    install everything and open the page on http://127.0.0.1:7860"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-oldest  run the tests with the lowest versions allowed, on plain instructions"
 	@echo "make test-package  build the wheel, install it elsewhere and run it there"
 	@echo "make lint-js, make test-js  the same for the page's scripts alone"
+	@echo "make docs    build the pages as a site: build/docs/index.html"
 	@echo "make format  let ruff and prettier mend the style"
 
 venv: $(VENV)/installed
@@ -74,6 +75,11 @@ test-oldest: $(OLDEST)/installed
 test-package: venv
 	@echo "--- package"
 	$(BIN)/python tests/check_package.py
+
+# Needs no network. A dead link is a warning, and warnings are errors.
+docs: venv
+	$(BIN)/sphinx-build -q -W -c docs . build/docs
+	@echo "The site is build/docs/index.html"
 
 format: node_modules/.package-lock.json
 	$(BIN)/ruff check --fix .
