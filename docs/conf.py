@@ -22,14 +22,14 @@ html_extra_path = ["index.html"]  # leads to README.html
 html_show_sphinx = False
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["colon_fence"]
+
+smartquotes = False  # "--out" stays two dashes
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 napoleon_use_ivar = True
 default_role = "code"
-nitpicky = False
 
 CONTENTS = """
 ```{toctree}
