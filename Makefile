@@ -15,9 +15,9 @@ export MALLOC_TOP_PAD_ ?= 536870912
 # Two workers suit two cores; one takes over tests of the other when it has none left. A thread that
 # waits must not spin: beside another worker that takes more time than the work.
 PYTEST := -m pytest --numprocesses 2 --dist worksteal
-test test-oldest: export OMP_WAIT_POLICY ?= PASSIVE
+test test-oldest notebooks: export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help venv demo test test-oldest test-package docs lint lint-js test-js format clean
+.PHONY: help venv demo test test-oldest test-package docs notebooks lint lint-js test-js format clean
 
 help:
 	@echo "make demo    install everything and open the page on http://127.0.0.1:7860"
@@ -26,6 +26,7 @@ help:
 	@echo "make test-package  build the wheel, install it elsewhere and run it there"
 	@echo "make lint-js, make test-js  the same for the page's scripts alone"
 	@echo "make docs    build the pages as a site: build/docs/index.html"
+	@echo "make notebooks  run docs/notebooks, which takes a minute"
 	@echo "make format  let ruff and prettier mend the style"
 
 venv: $(VENV)/installed
@@ -80,6 +81,11 @@ test-package: venv
 docs: venv
 	$(BIN)/sphinx-build -q -W -c docs . build/docs
 	@echo "The site is build/docs/index.html"
+
+# Their outputs are not kept.
+notebooks: venv
+	@echo "--- notebooks"
+	$(BIN)/jupyter execute docs/notebooks/*.ipynb
 
 format: node_modules/.package-lock.json
 	$(BIN)/ruff check --fix .

@@ -1,5 +1,6 @@
 """The pages build without a warning, lead nowhere dead, and ask no other host for anything."""
 
+import json
 import re
 import warnings
 from html.parser import HTMLParser
@@ -75,3 +76,13 @@ def test_files_and_modules_named_in_a_page_exist(page: Path) -> None:
         if match := re.match(r"(sparsevit(?:\.\w+)+)(?:\(|$)", code):
             module, _, name = match[1].rpartition(".")
             assert hasattr(import_module(module), name) or import_module(match[1]), code
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")), ids=lambda path: path.name
+)
+def test_a_notebook_holds_no_outputs(path: Path) -> None:
+    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    assert cells
+    for cell in cells:
+        assert (cell["outputs"], cell["execution_count"], cell["metadata"]) == ([], None, {})
