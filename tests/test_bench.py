@@ -147,8 +147,6 @@ def test_the_command_writes_compares_and_draws(home, tmp_path):
         (["--size", "64,big"], "--size takes whole numbers"),
         (["--batch", "0"], "batch at least 1"),
         (["--compare", "none.json"], "none.json"),
-        (["--photo", "none.jpg", "--size", "256"], "none.jpg"),
-        (["--photo", "none.jpg", "--size", "256", "--dtype", "bf16"], "in fp32; leave out --dtype"),
     ],
 )
 def test_a_bad_input_is_one_sentence(home, arguments, says):
@@ -176,12 +174,30 @@ def test_a_photo_is_timed_from_file_to_overlay(home, tmp_path, monkeypatch):
     assert len(drawn) == 2 * (2 + WARMUP_RUNS)
     assert not np.array_equal(drawn[-1], drawn[-2])  # dense and sparse in turn
     result = _run(
-        "bench", "--model", home / "small.safetensors", "--photo", photo, "--size", 128, "-s", 0.5,
-        "--repeats", 1,
+        "time", photo, "--model", home / "small.safetensors", "--size", 128, "--repeats", 1,
+        "--out", tmp_path / "new" / "time.json",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "dense" in result.stdout
     assert "network" in result.stdout
+    written = json.loads((tmp_path / "new" / "time.json").read_text())
+    assert written["input_size"] == [128, 256]
+    assert {sparsity for stage in written["schedule"] for sparsity in stage} == {0.6}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["none.jpg"], "none.jpg"),
+        (["none.jpg", "--size", "huge"], "size is 64 to 4096 pixels or 'native', not 'huge'"),
+        (["none.jpg", "-s", "0.5,0.6"], "Cannot read the schedule"),
+    ],
+)
+def test_a_photo_that_cannot_be_timed_is_one_sentence(home, arguments, says):
+    result = _run("time", *arguments, "--model", home / "small.safetensors")
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_any_network_of_timm_is_timed_without_its_weights():

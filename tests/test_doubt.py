@@ -71,13 +71,13 @@ def test_run_keeps_what_it_measured(photo, tmp_path, monkeypatch):
     assert data["latency_ms"]["sparse"] > 0
 
 
-def test_bench_and_eval_warn(photo, tmp_path, monkeypatch):
+def test_bench_time_and_eval_warn(photo, tmp_path, monkeypatch):
     set_load(monkeypatch, 0.38)
-    model = ["--model", "small", "--device", "cpu", "--repeats", 1, "-s", "0,0.5"]
+    model = ["--model", "small", "--device", "cpu", "--repeats", 1, "-s", "0.5"]
     out = tmp_path / "out.json"
     for arguments in (
         ["bench", "--size", 64],
-        ["bench", "--size", 64, "--photo", photo],
+        ["time", photo, "--size", 64],
         ["eval", "--images", photo.parent, "--size", 64, "--latency"],
     ):
         result = _run(*arguments, *model, "--out", out)

@@ -14,8 +14,8 @@ import sparsevit
 
 ROOT = Path(sparsevit.__file__).resolve().parent.parent
 COMMANDS = (
-    *("models", "run", "bench", "eval", "plot", "train", "scenes", "search", "study", "convert"),
-    "app",
+    *("models", "run", "bench", "time", "eval", "plot", "train", "scenes", "search", "study"),
+    *("convert", "app"),
 )
 
 #: Runs the command line in this process; its last line says which slow packages were imported.

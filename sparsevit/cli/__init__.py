@@ -16,6 +16,7 @@ from sparsevit.cli.plot import plot
 from sparsevit.cli.scenes import scenes
 from sparsevit.cli.search import search
 from sparsevit.cli.study import study
+from sparsevit.cli.time import time_
 from sparsevit.cli.train import train_
 
 cli = typer.Typer(
@@ -43,6 +44,7 @@ def _main(
 cli.command()(models)
 cli.command()(run)
 cli.command()(bench)
+cli.command(name="time")(time_)
 cli.command(name="eval")(eval_)
 cli.command()(plot)
 cli.command(name="train")(train_)

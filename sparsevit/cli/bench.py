@@ -1,4 +1,4 @@
-"""The command that measures speed."""
+"""The command that measures the speed of a network."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from sparsevit.cli.common import (
     JsonFlag,
     ModelName,
     Seed,
+    Threads,
     load,
-    read_size,
     report_errors,
     split_schedules,
+    write_json,
 )
 from sparsevit.package.extras import require
 
@@ -33,7 +34,7 @@ def bench(
     dtype: Annotated[str, typer.Option(help="fp32, fp16 or bf16.")] = "fp32",
     device: Device = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 10,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
+    threads: Threads = None,
     compile_host: Annotated[
         bool,
         typer.Option(
@@ -43,13 +44,6 @@ def bench(
     profile: Annotated[
         bool, typer.Option(help="Also show the time of every stage and operator.")
     ] = False,
-    photo: Annotated[
-        Path | None,
-        typer.Option(
-            help="Time this picture from file to overlay instead, at one --size (its short side) "
-            "and the first --sparsity that is not 0."
-        ),
-    ] = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON here.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw it, as PNG.")] = None,
@@ -62,12 +56,10 @@ def bench(
     import torch
     from tqdm import tqdm
 
-    from sparsevit.cli.report import print_bench, print_changes, print_photo_bench
+    from sparsevit.cli.report import print_bench, print_changes
     from sparsevit.draw.curves import draw_bench
-    from sparsevit.inspect.end_to_end import time_photo
     from sparsevit.measure.bench import compare_reports, run_bench
     from sparsevit.measure.latency import WARMUP_RUNS
-    from sparsevit.schedule import read_schedule
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -76,24 +68,6 @@ def bench(
             require("matplotlib", "--plot", "train")
         before = None if compare is None else _read_json(compare)
         loaded = load(model, device, None, not model.endswith(".safetensors"), seed)
-        if photo is not None:
-            if dtype != "fp32" or batch != "1" or compile_host or profile or plot or compare:
-                raise ValueError(
-                    "--photo times one picture in fp32; leave out --dtype, --batch, --compile, "
-                    "--profile, --plot and --compare."
-                )
-            schedules = [read_schedule(text, loaded.depths) for text in split_schedules(sparsity)]
-            schedule = next((s for s in schedules if not s.is_dense), schedules[0])
-            short_side = read_size(size)
-            bar = tqdm(total=repeats + WARMUP_RUNS, unit="round")
-            result = time_photo(
-                loaded, photo, schedule, short_side, repeats, lambda done: bar.update(done - bar.n)
-            )
-            bar.close()
-            _write(result.to_dict(), out, as_json)
-            if not as_json:
-                print_photo_bench(result)
-            return
         sizes, batches = _read_numbers("size", size), _read_numbers("batch", batch)
         bar = tqdm(total=(repeats + WARMUP_RUNS) * len(sizes) * len(batches), unit="round")
         report = run_bench(
@@ -111,7 +85,7 @@ def bench(
             on_round=lambda done: bar.update(done - bar.n),
         )
         bar.close()
-        _write(report.to_dict(), out, as_json)
+        write_json(report.to_dict(), out, as_json)
         if plot is not None:
             plot.parent.mkdir(parents=True, exist_ok=True)
             plot.write_bytes(draw_bench(report.to_dict()))
@@ -134,12 +108,3 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON of 'sparsevit bench --out'.") from error
-
-
-def _write(data: dict[str, Any], out: Path | None, as_json: bool) -> None:
-    text = json.dumps(data, indent=2)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n", encoding="utf-8")
-    if as_json:
-        typer.echo(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ ModelName = Annotated[
     str, typer.Option("--model", "-m", help="A name from 'sparsevit models', or a .safetensors.")
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N. [default: a GPU if any]")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Checkpoint = Annotated[
     Path | None, typer.Option(help="Weights for a timm architecture, instead of its download.")
@@ -70,6 +72,16 @@ def split_schedules(text: str) -> list[str]:
         else:
             parts[-1] += letter
     return [part.strip() for part in parts]
+
+
+def write_json(data: Any, out: Path | None, to_stdout: bool) -> None:
+    """Write JSON to a file, whose folder is made, or on standard output, or both."""
+    text = json.dumps(data, indent=2)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n", encoding="utf-8")
+    if to_stdout:
+        typer.echo(text)
 
 
 def name_data(spec: str) -> str:

@@ -31,7 +31,7 @@ STEPS = ("decode", "resize", "network", "draw")
 
 @dataclass(frozen=True)
 class PhotoBench:
-    """Medians of every step; :meth:`to_dict` is what ``sparsevit bench --photo --json`` prints.
+    """Medians of every step; :meth:`to_dict` is what ``sparsevit time --json`` prints.
 
     Attributes:
         model: the network's name.
