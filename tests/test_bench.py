@@ -13,7 +13,8 @@ from sparsevit.cli import cli
 from sparsevit.data.reader import load_image
 from sparsevit.inspect.end_to_end import STEPS, time_photo
 from sparsevit.measure import bench
-from sparsevit.measure.bench import compare_reports, find_ops_ms, run_bench
+from sparsevit.measure.bench import BenchSettings, find_ops_ms, run_bench
+from sparsevit.measure.bench_report import compare_reports
 from sparsevit.measure.latency import WARMUP_RUNS
 from sparsevit.networks import load_model
 from sparsevit.patch import get_depths, get_sparsity, is_sparse, sparsify
@@ -28,11 +29,10 @@ def _run(*arguments):
 def report(home):
     rounds = []
     model = load_model("small").module
-    report = run_bench(
-        "small", model, [64, 96], [1, 2], ["0", "0.5"], repeats=2, with_ops=True,
-        on_round=rounds.append,
-    )  # fmt: skip
+    settings = BenchSettings([64, 96], [1, 2], ["0", "0.5"], repeats=2, with_ops=True)
+    report = run_bench("small", model, settings, on_round=rounds.append)
     assert rounds == list(range(1, 4 * (2 + WARMUP_RUNS) + 1))
+    assert settings.rounds == rounds[-1]
     return report
 
 
@@ -98,7 +98,8 @@ def test_the_compiled_host_is_the_host_and_fused(home, monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_is_timed_with_graphs_too(home):
     model = load_model("small").module
-    report = run_bench("small", model, [64], [1], ["0.5"], repeats=2, device="cuda")
+    settings = BenchSettings([64], [1], ["0.5"], repeats=2, device="cuda")
+    report = run_bench("small", model, settings)
     names = [row.name for row in report.rows]
     assert {"sparsevit 0, CUDA graph", "sparsevit 0.5, CUDA graph"} <= set(names)
     sparse = next(row for row in report.rows if row.name == "sparsevit 0.5, CUDA graph")

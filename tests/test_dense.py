@@ -18,7 +18,7 @@ from sparsevit.evaluation import add_latency, evaluate_sizes
 from sparsevit.inspect import end_to_end
 from sparsevit.inspect.end_to_end import time_photo
 from sparsevit.measure import bench
-from sparsevit.measure.bench import run_bench
+from sparsevit.measure.bench import BenchSettings, run_bench
 from sparsevit.measure.dense import DENSE_FORMS, as_dense, choose_dense, make_runs
 from sparsevit.measure.latency import WARMUP_RUNS, measure_latency, refine_latency
 from sparsevit.networks import LoadedModel
@@ -123,7 +123,9 @@ def _bench(loaded: LoadedModel) -> tuple[nn.Module, Callable[[], Quoted]]:
     names = {name: form for form, name in bench._DENSE_NAMES.items()}
 
     def quote() -> Quoted:
-        rows = run_bench("toy", loaded.module, [64], [1], ["0.5"], repeats=1).rows
+        rows = run_bench(
+            "toy", loaded.module, BenchSettings([64], repeats=1, sparsities=["0.5"])
+        ).rows
         (dense,) = (row for row in rows if row.ratio_to_fastest_dense == 1)
         sparse = next(row for row in rows if row.name == "sparsevit 0.5")
         assert sparse.ratio_to_fastest_dense == 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,80 +18,90 @@ from sparsevit.cli.common import (
     load,
     report_errors,
     split_schedules,
+    takes_options,
     write_json,
 )
+from sparsevit.cli.progress import Bar
 from sparsevit.package.extras import require
 
 
-def bench(
-    model: ModelName = "swin_tiny_patch4_window7_224",
-    size: Annotated[
-        str, typer.Option(help="Sides of the square input in pixels, with commas.")
-    ] = "672",
-    batch: Annotated[str, typer.Option(help="Images at once, with commas.")] = "1",
+@dataclass(frozen=True)
+class BenchOptions:
+    """What ``sparsevit bench`` is asked."""
+
+    model: ModelName = "swin_tiny_patch4_window7_224"
+    size: Annotated[str, typer.Option(help="Sides of the square input in pixels, with commas.")] = (
+        "672"
+    )
+    batch: Annotated[str, typer.Option(help="Images at once, with commas.")] = "1"
     sparsity: Annotated[
         str, typer.Option("--sparsity", "-s", help="Schedules, separated by commas.")
-    ] = "0,0.6,paper-42ms,paper-35ms,paper-33ms",
-    dtype: Annotated[str, typer.Option(help="fp32, fp16 or bf16.")] = "fp32",
-    device: Device = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 10,
-    threads: Threads = None,
+    ] = "0,0.6,paper-42ms,paper-35ms,paper-33ms"
+    dtype: Annotated[str, typer.Option(help="fp32, fp16 or bf16.")] = "fp32"
+    device: Device = None
+    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 10
+    threads: Threads = None
     compile_host: Annotated[
         bool,
         typer.Option(
             "--compile", help="Also time the host compiled, and ours but for the stages; minutes."
         ),
-    ] = False,
+    ] = False
     profile: Annotated[
         bool, typer.Option(help="Also show the time of every stage and operator.")
-    ] = False,
-    seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Also write the JSON here.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Also draw it, as PNG.")] = None,
+    ] = False
+    seed: Seed = 0
+    out: Annotated[Path | None, typer.Option(help="Also write the JSON here.")] = None
+    plot: Annotated[Path | None, typer.Option(help="Also draw it, as PNG.")] = None
     compare: Annotated[
         Path | None, typer.Option(help="Show the change since this JSON of an earlier run.")
-    ] = None,
-    as_json: JsonFlag = False,
-) -> None:
+    ] = None
+    as_json: JsonFlag = False
+
+
+@takes_options
+def bench(options: BenchOptions) -> None:
     """Time every dense form and every schedule in turn; timm networks get random weights."""
     import torch
-    from tqdm import tqdm
 
     from sparsevit.cli.report import print_bench, print_changes
     from sparsevit.draw.curves import draw_bench
-    from sparsevit.measure.bench import compare_reports, run_bench
-    from sparsevit.measure.latency import WARMUP_RUNS
+    from sparsevit.measure.bench import BenchSettings, run_bench
+    from sparsevit.measure.bench_report import compare_reports
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     with report_errors():
-        if plot is not None:
+        if options.plot is not None:
             require("matplotlib", "--plot", "train")
-        before = None if compare is None else _read_json(compare)
-        loaded = load(model, device, None, not model.endswith(".safetensors"), seed)
-        sizes, batches = _read_numbers("size", size), _read_numbers("batch", batch)
-        bar = tqdm(total=(repeats + WARMUP_RUNS) * len(sizes) * len(batches), unit="round")
-        report = run_bench(
-            model,
-            loaded.module,
-            sizes=sizes,
-            batches=batches,
-            sparsities=split_schedules(sparsity),
-            dtype=dtype,
+        before = None if options.compare is None else _read_json(options.compare)
+        name = options.model
+        loaded = load(name, options.device, None, not name.endswith(".safetensors"), options.seed)
+        settings = BenchSettings(
+            sizes=_read_numbers("size", options.size),
+            batches=_read_numbers("batch", options.batch),
+            sparsities=split_schedules(options.sparsity),
+            dtype=options.dtype,
             device=str(loaded.device),
-            repeats=repeats,
-            compile_host=compile_host,
-            with_ops=profile,
-            seed=seed,
-            on_round=lambda done: bar.update(done - bar.n),
+            repeats=options.repeats,
+            compile_host=options.compile_host,
+            with_ops=options.profile,
+            seed=options.seed,
         )
-        bar.close()
-        write_json(report.to_dict(), out, as_json)
-        if plot is not None:
-            plot.parent.mkdir(parents=True, exist_ok=True)
-            plot.write_bytes(draw_bench(report.to_dict()))
-        if not as_json:
-            print_bench(report, with_profile=profile)
+        with Bar("round") as bar:
+            bar.show(0, settings.rounds)
+            report = run_bench(
+                name,
+                loaded.module,
+                settings,
+                on_round=lambda done: bar.show(done, settings.rounds),
+            )
+        write_json(report.to_dict(), options.out, options.as_json)
+        if options.plot is not None:
+            options.plot.parent.mkdir(parents=True, exist_ok=True)
+            options.plot.write_bytes(draw_bench(report.to_dict()))
+        if not options.as_json:
+            print_bench(report, with_profile=options.profile)
         if before is not None:
             changes, differing = compare_reports(report, before)
             print_changes(changes, differing)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +34,22 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Checkpoint = Annotated[
     Path | None, typer.Option(help="Weights for a timm architecture, instead of its download.")
 ]
+
+
+def takes_options(command: Callable[[Any], None]) -> Callable[..., None]:
+    """Make a command whose one parameter is a dataclass: each field is an option of it.
+
+    A field is annotated as typer reads a function's parameters; its default is the option's.
+    """
+    (options,) = inspect.signature(command, eval_str=True).parameters.values()
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        command(options.annotation(**values))
+
+    # What typer looks at; the dataclass is called with nothing but its fields.
+    vars(run)["__signature__"] = inspect.signature(options.annotation, eval_str=True)
+    return run
 
 
 def load(
@@ -60,6 +78,11 @@ def read_size(text: str) -> int | None:
     if not text.isdigit() or not 64 <= int(text) <= 4096:
         raise fail(ValueError(f"size is 64 to 4096 pixels or 'native', not {text!r}."))
     return int(text)
+
+
+def read_sizes(text: str) -> list[int | None]:
+    """Short sides with commas, each once; ends the command if one is none."""
+    return [read_size(part) for part in dict.fromkeys(map(str.strip, text.split(",")))]
 
 
 def split_schedules(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from sparsevit.inspect.end_to_end import PhotoBench
-from sparsevit.measure.bench import BenchChange, BenchReport, BenchRow
+from sparsevit.measure.bench_report import BenchChange, BenchReport, BenchRow
 
 _MOST_OPERATORS = 12  # listed of a profile
 

@@ -17,6 +17,7 @@ from sparsevit.cli.common import (
     report_errors,
     write_json,
 )
+from sparsevit.cli.progress import Bar
 from sparsevit.networks import DEFAULT_MODEL
 
 
@@ -40,7 +41,6 @@ def time_(
     Networks of timm get random weights.
     """
     import torch
-    from tqdm import tqdm
 
     from sparsevit.cli.report import print_photo_bench
     from sparsevit.inspect.end_to_end import time_photo
@@ -53,9 +53,11 @@ def time_(
     with report_errors():
         loaded = load(model, device, None, not model.endswith(".safetensors"), 0)
         schedule = read_schedule(sparsity, loaded.depths)
-        with tqdm(total=repeats + WARMUP_RUNS, unit="round") as bar:
+        rounds = repeats + WARMUP_RUNS
+        with Bar("round") as bar:
+            bar.show(0, rounds)
             result = time_photo(
-                loaded, photo, schedule, short_side, repeats, lambda done: bar.update(done - bar.n)
+                loaded, photo, schedule, short_side, repeats, lambda done: bar.show(done, rounds)
             )
         write_json(result.to_dict(), out, as_json)
         if not as_json:

@@ -6,7 +6,7 @@ import copy
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 from sparsevit.accel.compiling import compile_rest
 from sparsevit.accel.graphs import GraphedModel
 from sparsevit.core.trace import capture
+from sparsevit.measure.bench_report import BenchReport, BenchRow
 from sparsevit.measure.cost import CostReport, count_fixed_macs, count_macs
 from sparsevit.measure.dense import choose_dense, make_runs
 from sparsevit.measure.latency import (
@@ -62,92 +63,10 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
-class BenchRow:
-    """One line of the benchmark.
+class BenchSettings:
+    """What to time, and how.
 
     Attributes:
-        name: which form of the network.
-        size: pixels of a side of the square input.
-        batch: images at once.
-        schedule: layerwise sparsities, None for the host's own forms.
-        median_ms, p10_ms, p90_ms: of a forward of the whole network.
-        ratio_to_fastest_dense: this median over that of the fastest dense form.
-        mac_ratio: multiply-accumulates over the host's own: what an ideal machine would reach.
-        peak_extra_mb: memory held by the forward's tensors at the worst moment, 1e6 bytes.
-        parts_ms: medians of what comes before the first stage, of each stage with what follows it,
-            and of what comes after the last; one figure where the stages cannot be seen.
-        ops_ms: time inside each operator of PyTorch alone in one run under its profiler, the
-            largest first; None unless asked for.
-    """
-
-    name: str
-    size: int
-    batch: int
-    schedule: list[list[float]] | None
-    median_ms: float
-    p10_ms: float
-    p90_ms: float
-    ratio_to_fastest_dense: float
-    mac_ratio: float
-    peak_extra_mb: float
-    parts_ms: tuple[float, ...]
-    ops_ms: dict[str, float] | None = None
-
-    @property
-    def key(self) -> tuple[str, int, int]:
-        """What a row of another report must share to be compared with this one."""
-        return self.name, self.size, self.batch
-
-
-@dataclass(frozen=True)
-class BenchReport:
-    """A finished benchmark; :meth:`to_dict` is what ``sparsevit bench --json`` prints.
-
-    Attributes:
-        model: the network's name.
-        device, dtype, threads, repeats, torch: how it was run.
-        allocator: the settings of ``ALLOCATOR_VARIABLES`` in force.
-        other_load: share of the CPUs that other processes used meanwhile, at the worst of the sizes
-            and batches; None if unknown.
-        doubt: why these latencies are not worth quoting; None if they are.
-        rows: for every size and batch, dense forms first.
-    """
-
-    model: str
-    device: str
-    dtype: str
-    threads: int
-    repeats: int
-    torch: str
-    allocator: dict[str, str]
-    other_load: float | None
-    doubt: str | None
-    rows: tuple[BenchRow, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
-
-
-def run_bench(
-    name: str,
-    model: nn.Module,
-    sizes: Sequence[int] = (672,),
-    batches: Sequence[int] = (1,),
-    sparsities: Sequence[str] = ("0.6",),
-    dtype: str = "fp32",
-    device: str = "cpu",
-    repeats: int = 10,
-    compile_host: bool = False,
-    with_ops: bool = False,
-    seed: int = 0,
-    on_round: Callable[[int], None] | None = None,
-) -> BenchReport:
-    """Time the host's forms, our dense form and our sparse forms, interleaved in one process.
-
-    Args:
-        name: the network's name, for the report.
-        model: of a supported kind, sparsified or not; it comes back sparsified.
         sizes: pixels of a side of the square input, >= 32, one after the other.
         batches: images at once, >= 1, each with every size.
         sparsities: schedules as :func:`sparsevit.schedule.read_schedule` reads them.
@@ -158,22 +77,61 @@ def run_bench(
             forms with all that is never pruned under it.
         with_ops: also find the time inside each operator.
         seed: of the random images.
+
+    Raises:
+        ValueError: an unknown dtype, a size or batch out of range.
+    """
+
+    sizes: Sequence[int] = (672,)
+    batches: Sequence[int] = (1,)
+    sparsities: Sequence[str] = ("0.6",)
+    dtype: str = "fp32"
+    device: str = "cpu"
+    repeats: int = 10
+    compile_host: bool = False
+    with_ops: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"Unknown dtype {self.dtype!r}; choose from {', '.join(DTYPES)}.")
+        if min(self.sizes) < 32 or min(self.batches) < 1:
+            raise ValueError(
+                f"size must be at least 32 and batch at least 1, got {self.sizes}, {self.batches}."
+            )
+
+    @property
+    def rounds(self) -> int:
+        """Of all sizes and batches together, warm-up included."""
+        return (WARMUP_RUNS + self.repeats) * len(self.sizes) * len(self.batches)
+
+
+def run_bench(
+    name: str,
+    model: nn.Module,
+    settings: BenchSettings | None = None,
+    on_round: Callable[[int], None] | None = None,
+) -> BenchReport:
+    """Time the host's forms, our dense form and our sparse forms, interleaved in one process.
+
+    Args:
+        name: the network's name, for the report.
+        model: of a supported kind, sparsified or not; it comes back sparsified.
+        settings: what to time; all defaults if None.
         on_round: called with the number of finished rounds, warm-up included.
 
     Raises:
         ScheduleError: an impossible schedule.
-        ValueError: an unknown dtype, a size or batch out of range.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"Unknown dtype {dtype!r}; choose from {', '.join(DTYPES)}.")
-    if min(sizes) < 32 or min(batches) < 1:
-        raise ValueError(f"size must be at least 32 and batch at least 1, got {sizes}, {batches}.")
-    model = sparsify(model.to(device=device, dtype=DTYPES[dtype]).eval())
-    schedules = {f"sparsevit {text}": read_schedule(text, get_depths(model)) for text in sparsities}
+    settings = settings or BenchSettings()
+    device, dtype = settings.device, DTYPES[settings.dtype]
+    model = sparsify(model.to(device=device, dtype=dtype).eval())
+    depths = get_depths(model)
+    schedules = {f"sparsevit {text}": read_schedule(text, depths) for text in settings.sparsities}
     for schedule in schedules.values():
         schedule.check_linked()
     schedules = {key: value for key, value in schedules.items() if not value.is_dense}
-    unpruned = SparsitySchedule.parse(0.0, get_depths(model))
+    unpruned = SparsitySchedule.parse(0.0, depths)
     rows: list[BenchRow] = []
     loads: list[float | None] = []
     doubts: list[str | None] = []
@@ -183,28 +141,30 @@ def run_bench(
         if on_round is not None:
             on_round(done + rounds)
 
-    for size, batch in product(sizes, batches):
-        generator = torch.Generator().manual_seed(seed)
-        images = torch.randn(batch, 3, size, size, generator=generator).to(device, DTYPES[dtype])
+    for size, batch in product(settings.sizes, settings.batches):
+        generator = torch.Generator().manual_seed(settings.seed)
+        images = torch.randn(batch, 3, size, size, generator=generator).to(device, dtype)
         runs = make_runs(model, images, schedules)
         runs = {_DENSE_NAMES.get(key, key): run for key, run in runs.items()}
         for key in list(schedules)[:1]:
             runs[key + _RECORDED] = _record(model, runs[key])
-        if compile_host:
+        if settings.compile_host:
             runs["host, fused, compiled"] = _compile_host(model, images)
             runs |= _compile_rest(model, images, schedules)
         if images.device.type == "cuda":
             runs |= _replay_graphs(model, images, schedules)
-            if compile_host:
+            if settings.compile_host:
                 runs["host, fused, compiled" + _GRAPHED] = _compile_host(
                     model, images, mode="reduce-overhead"
                 )
         with torch.inference_mode():
             with LoadMeter(device) as meter:
-                stats = time_interleaved(runs, repeats, device, on_round=tell, model=model)
+                stats = time_interleaved(runs, settings.repeats, device, on_round=tell, model=model)
             peaks = {key: peak_extra_mb(run, device) for key, run in runs.items()}
-            ops = {key: find_ops_ms(run, device) for key, run in runs.items()} if with_ops else {}
-        done += WARMUP_RUNS + repeats
+            ops = {}
+            if settings.with_ops:
+                ops = {key: find_ops_ms(run, device) for key, run in runs.items()}
+        done += WARMUP_RUNS + settings.repeats
         loads.append(meter.other_load)
         set_sparsity(model, 0.0)
         of = {key: schedules.get(_MARKS.sub("", key), unpruned) for key in stats}
@@ -218,9 +178,9 @@ def run_bench(
     return BenchReport(
         model=name,
         device=describe_device(device),
-        dtype=dtype,
+        dtype=settings.dtype,
         threads=torch.get_num_threads(),
-        repeats=repeats,
+        repeats=settings.repeats,
         torch=torch.__version__,
         allocator={key: os.environ[key] for key in ALLOCATOR_VARIABLES if key in os.environ},
         other_load=max(known) if len(known) == len(loads) else None,
@@ -259,55 +219,6 @@ def _list_rows(
             )
         )
     return rows
-
-
-@dataclass(frozen=True)
-class BenchChange:
-    """One row against the same row of an earlier report.
-
-    Attributes:
-        name, size, batch: which row.
-        before_ms, now_ms: medians.
-    """
-
-    name: str
-    size: int
-    batch: int
-    before_ms: float
-    now_ms: float
-
-
-def compare_reports(now: BenchReport, before: Any) -> tuple[list[BenchChange], list[str]]:
-    """What changed since an earlier report, and what makes the two hard to compare.
-
-    Args:
-        now: the new report.
-        before: the parsed JSON of an earlier one.
-
-    Returns:
-        Rows that both have, and the settings that differ, in words.
-
-    Raises:
-        ValueError: ``before`` is not a report of this benchmark.
-    """
-    try:
-        medians = {
-            (r["name"], r["size"], r["batch"]): float(r["median_ms"]) for r in before["rows"]
-        }
-        fields = ("model", "device", "dtype", "threads", "torch", "allocator")
-        differing = [
-            f"{field} was {before[field]}, is {getattr(now, field)}"
-            for field in fields
-            if before[field] != getattr(now, field)
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError("The file to compare with is no JSON of 'sparsevit bench'.") from error
-    changes = [
-        BenchChange(*row.key, medians[row.key], row.median_ms)
-        for row in now.rows
-        if row.key in medians
-    ]
-    return changes, differing
 
 
 def find_ops_ms(run: Callable[[], Any], device: torch.device | str = "cpu") -> dict[str, float]:
