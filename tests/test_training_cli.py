@@ -108,6 +108,7 @@ def test_defaults_and_a_folder_named_with_an_equals_sign(
     assert config.data == ((str(folder), 1.0),)
     assert config.model.class_names == ("a", "b", "c")
     assert (config.model.embed_dim, config.minutes, config.steps) == (48, 50, None)
+    assert (config.phases, config.minutes) == (TrainConfig.phases, TrainConfig.minutes)
 
 
 def test_shipped_checkpoint_is_a_place_to_start_from(

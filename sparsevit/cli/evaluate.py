@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +15,13 @@ from sparsevit.cli.common import (
     ModelName,
     load,
     name_data,
-    read_size,
+    read_sizes,
     report_errors,
     split_schedules,
+    takes_options,
+    write_json,
 )
+from sparsevit.cli.progress import Bar
 from sparsevit.networks import DEFAULT_MODEL
 from sparsevit.package.choices import Split
 
@@ -47,51 +50,56 @@ _GROUPS = {"per_class_iou": "IoU", "per_class_pq": "PQ", "per_class_ap": "AP"}
 _NUMBERS = {"kl": ".4f", "latency_ms": ".1f", "dense_segments": ".1f", "sparse_segments": ".1f"}
 
 
-def eval_(
+@dataclass(frozen=True)
+class EvalOptions:
+    """What ``sparsevit eval`` is asked."""
+
     data: Annotated[
         str | None,
         typer.Option(
             help="camvid:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], a folder laid out for the "
             "network's task (see the README), or one of pictures alone."
         ),
-    ] = None,
+    ] = None
     images: Annotated[
         str | None,
         typer.Option(help="A folder of pictures without truth: agreement with dense alone."),
-    ] = None,
-    model: ModelName = DEFAULT_MODEL,
+    ] = None
+    model: ModelName = DEFAULT_MODEL
     sparsity: Annotated[
         str, typer.Option("--sparsity", "-s", help="Schedules, separated by commas.")
-    ] = "0,0.3,0.6",
+    ] = "0,0.3,0.6"
     split: Annotated[
         Split | None,
         typer.Option(help="[default: val where there is one, else all]"),
-    ] = None,
+    ] = None
     size: Annotated[
         str,
         typer.Option(help="Short sides in pixels fed to the network, or 'native'; with commas."),
-    ] = "native",
-    device: Device = None,
-    checkpoint: Checkpoint = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Measure only so many.")] = None,
+    ] = "native"
+    device: Device = None
+    checkpoint: Checkpoint = None
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure only so many.")] = None
     latency: Annotated[
         bool, typer.Option("--latency", help="Then time every size and schedule in turn.")
-    ] = False,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds of --latency.")] = 10,
-    out: Annotated[Path | None, typer.Option(help="Also write the JSON here.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Measure accuracy against the truth of the network's task, and agreement with dense."""
-    from tqdm import tqdm
+    ] = False
+    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds of --latency.")] = 10
+    out: Annotated[Path | None, typer.Option(help="Also write the JSON here.")] = None
+    as_json: JsonFlag = False
 
+
+@takes_options
+def eval_(options: EvalOptions) -> None:
+    """Measure accuracy against the truth of the network's task, and agreement with dense."""
     from sparsevit.data.labelled import DataError, choose_split
     from sparsevit.data.photos import PhotoFolder
     from sparsevit.evaluation import evaluate_sizes
     from sparsevit.evaluation.sources import open_pictures
     from sparsevit.schedule import read_schedule
 
-    sizes = [read_size(text) for text in dict.fromkeys(map(str.strip, size.split(",")))]
-    texts = split_schedules(sparsity)
+    sizes = read_sizes(options.size)
+    texts = split_schedules(options.sparsity)
+    data, images, out = options.data, options.images, options.out
     with report_errors():
         spec = data if images is None else images
         if spec is None or (data is not None and images is not None):
@@ -100,19 +108,14 @@ def eval_(
             out.parent.mkdir(parents=True, exist_ok=True)
             if out.is_dir():
                 raise IsADirectoryError(f"{out} is a folder; name a file to write.")
-        part: Split = "all" if images is not None else split or choose_split(spec)
-        loaded = load(model, device, checkpoint, False, 0)
+        part: Split = "all" if images is not None else options.split or choose_split(spec)
+        loaded = load(options.model, options.device, options.checkpoint, False, 0)
         opened: Pictures
         if images is not None:
             opened = PhotoFolder(images)
         else:
             opened = open_pictures(spec, part, task=loaded.task)
-        with tqdm(unit=" picture") as bar:
-
-            def show(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with Bar(" picture") as bar:
             reports = evaluate_sizes(
                 loaded,
                 opened,
@@ -120,33 +123,29 @@ def eval_(
                 sizes,
                 data_name=name_data(spec),
                 split=part,
-                limit=limit,
-                report=show,
+                limit=options.limit,
+                report=bar.show,
             )
-        if latency:
-            reports = _time(reports, loaded, opened, repeats)
-        text = json.dumps(reports[0] if len(reports) == 1 else reports, indent=2)
-        if as_json:
-            typer.echo(text)
-        else:
+        if options.latency:
+            reports = _time(reports, loaded, opened, options.repeats)
+        if not options.as_json:
             for report in reports:
                 _print(report, texts)
-        if out is not None:
-            out.write_text(text + "\n", encoding="utf-8")
+        write_json(reports[0] if len(reports) == 1 else reports, out, options.as_json)
 
 
 def _time(
     reports: list[dict[str, Any]], loaded: LoadedModel, data: Pictures, repeats: int
 ) -> list[dict[str, Any]]:
-    from tqdm import tqdm
-
     from sparsevit.cli.report import warn_of_doubt
     from sparsevit.evaluation import add_latency
     from sparsevit.measure.latency import WARMUP_RUNS
 
-    with tqdm(total=repeats + WARMUP_RUNS, unit=" round") as bar:
+    rounds = repeats + WARMUP_RUNS
+    with Bar(" round") as bar:
+        bar.show(0, rounds)
         timed = add_latency(
-            reports, loaded, data[0].image, repeats, on_round=lambda done: bar.update(done - bar.n)
+            reports, loaded, data[0].image, repeats, on_round=lambda done: bar.show(done, rounds)
         )
     warn_of_doubt(next(filter(None, (report["device"]["doubt"] for report in timed)), None))
     return timed

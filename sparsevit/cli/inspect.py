@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from sparsevit.cli.common import (
     load,
     read_size,
     report_errors,
+    takes_options,
 )
 from sparsevit.networks import DEFAULT_MODEL, list_models
 from sparsevit.package.bundle import find_bundled
@@ -42,9 +44,12 @@ def models(as_json: JsonFlag = False) -> None:
         )
 
 
-def run(
-    photos: Annotated[list[Path], typer.Argument(help="Pictures to analyse.")],
-    model: ModelName = DEFAULT_MODEL,
+@dataclass(frozen=True)
+class RunOptions:
+    """What ``sparsevit run`` is asked."""
+
+    photos: Annotated[list[Path], typer.Argument(help="Pictures to analyse.")]
+    model: ModelName = DEFAULT_MODEL
     sparsity: Annotated[
         str,
         typer.Option(
@@ -52,20 +57,21 @@ def run(
             "-s",
             help="0.6, '[[.6],[0],[.2,.4,.5],[0]]', FILE.json, paper-42ms, paper-35ms, paper-33ms.",
         ),
-    ] = "0.6",
+    ] = "0.6"
     size: Annotated[
         str, typer.Option(help="Short side in pixels fed to the network, or 'native'.")
-    ] = "512",
-    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("out"),
-    device: Device = None,
-    checkpoint: Checkpoint = None,
-    random_weights: Annotated[
-        bool, typer.Option(help="timm architecture without weights.")
-    ] = False,
-    repeats: Annotated[int, typer.Option(min=0, help="Timed runs; 0 skips timing.")] = 5,
-    seed: Seed = 0,
-    as_json: JsonFlag = False,
-) -> None:
+    ] = "512"
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("out")
+    device: Device = None
+    checkpoint: Checkpoint = None
+    random_weights: Annotated[bool, typer.Option(help="timm architecture without weights.")] = False
+    repeats: Annotated[int, typer.Option(min=0, help="Timed runs; 0 skips timing.")] = 5
+    seed: Seed = 0
+    as_json: JsonFlag = False
+
+
+@takes_options
+def run(options: RunOptions) -> None:
     """Prune photos: write masks of every block, the compute map, both outputs and result.json."""
     from tqdm import tqdm
 
@@ -75,32 +81,39 @@ def run(
     from sparsevit.inspect.photo import analyze, measure, prepare_image
     from sparsevit.schedule import read_schedule
 
-    short_side = read_size(size)
+    short_side = read_size(options.size)
     with report_errors():
-        loaded = load(model, device, checkpoint, random_weights, seed)
-        schedule = read_schedule(sparsity, loaded.depths)
+        loaded = load(
+            options.model,
+            options.device,
+            options.checkpoint,
+            options.random_weights,
+            options.seed,
+        )
+        schedule = read_schedule(options.sparsity, loaded.depths)
     results: list[dict[str, Any]] = []
     failed = False
-    for photo in tqdm(photos, disable=len(photos) == 1, unit="photo"):
-        folder = out if len(photos) == 1 else out / photo.stem
+    is_single = len(options.photos) == 1
+    for photo in tqdm(options.photos, disable=is_single, unit="photo"):
+        folder = options.out if is_single else options.out / photo.stem
         try:
             prepared = prepare_image(loaded, load_image(photo), short_side)
             analysis = analyze(loaded, prepared, schedule)
-            if repeats:
-                analysis = measure(loaded, analysis, repeats)
+            if options.repeats:
+                analysis = measure(loaded, analysis, options.repeats)
             result = {"photo": photo.name, "revision": loaded.revision, **analysis.to_dict()}
             write_analysis(loaded.task, analysis, result, folder)
         except Exception as error:
-            if len(photos) == 1:
+            if is_single:
                 raise fail(error) from error
             typer.echo(f"Error: {explain(error)}", err=True)
             failed = True
             continue
         results.append(result)
-        if not as_json:
+        if not options.as_json:
             print_result(result, folder)
-    if as_json:
-        typer.echo(json.dumps(results[0] if len(photos) == 1 else results, indent=2))
+    if options.as_json:
+        typer.echo(json.dumps(results[0] if is_single else results, indent=2))
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 

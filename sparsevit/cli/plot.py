@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sparsevit.cli.common import read_size, report_errors
+from sparsevit.cli.common import read_sizes, report_errors
 from sparsevit.draw.curves import Axis, PlotError, draw_plot, plan_plot
 
 
@@ -25,7 +25,7 @@ def plot(
     title: Annotated[str | None, typer.Option(help="[default: what the lines share]")] = None,
 ) -> None:
     """Draw mIoU against sparsity or latency, a line for every file and size."""
-    sizes = None if size is None else [read_size(text.strip()) for text in size.split(",")]
+    sizes = None if size is None else read_sizes(size)
     with report_errors():
         if out.suffix.lower() != ".png":
             raise PlotError(f'A plot is saved as .png, not "{out.name}".')

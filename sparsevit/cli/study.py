@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tqdm import tqdm
 
 from sparsevit.cli.common import (
     Device,
@@ -16,9 +16,11 @@ from sparsevit.cli.common import (
     ModelName,
     load,
     name_data,
-    read_size,
+    read_sizes,
     report_errors,
+    takes_options,
 )
+from sparsevit.cli.progress import Bar
 from sparsevit.networks import DEFAULT_MODEL
 from sparsevit.package.extras import require
 from sparsevit.studies.catalogue import STUDIES, Study, StudyName
@@ -26,64 +28,74 @@ from sparsevit.studies.catalogue import STUDIES, Study, StudyName
 _ROUNDS = 10
 _SEEDS = "0,1,2"
 
+#: Options that not every study has: the subject's, and those of the study's function.
+_OF_SUBJECT = ("rounds", "seeds")
+_OF_FUNCTION = ("trials", "budget", "frontier", "against")
 
-def study(
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What ``sparsevit study`` is asked."""
+
     name: Annotated[
         StudyName,
         typer.Argument(
             help=" ".join(f"{name}: {study.summary}" for name, study in STUDIES.items()),
             show_choices=False,
         ),
-    ],
-    model: ModelName = DEFAULT_MODEL,
+    ]
+    model: ModelName = DEFAULT_MODEL
     data: Annotated[
         str | None,
         typer.Option(
             help="camvid:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder of images/ + labels/. "
             "By default drawn scenes that nothing was trained on."
         ),
-    ] = None,
+    ] = None
     size: Annotated[
         str | None,
         typer.Option(
             help="Short sides in pixels fed to the network, or 'native'; with commas. "
             "Scores takes a second one, at which grids are padded."
         ),
-    ] = None,
+    ] = None
     pictures: Annotated[
         int | None, typer.Option(min=2, help="How many, spread over the data; 4 to 16 by default.")
-    ] = None,
+    ] = None
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Timed rounds, where latency counts; 10 by default.")
-    ] = None,
+    ] = None
     seeds: Annotated[
         str | None, typer.Option(help="Of samplers and scores, with commas; 0,1,2 by default.")
-    ] = None,
+    ] = None
     trials: Annotated[
         int | None,
         typer.Option(min=2, help="Of samplers: schedules of each search; 150 by default."),
-    ] = None,
+    ] = None
     budget: Annotated[
         str | None,
         typer.Option(help="Of samplers: latency such as 120ms or, by default, 0.6x of dense."),
-    ] = None,
+    ] = None
     frontier: Annotated[
         Path | None,
         typer.Option(help="Of uniform: a file of 'sparsevit search', by default the shipped one."),
-    ] = None,
+    ] = None
     against: Annotated[
         Path | None,
         typer.Option(
             help="Of adaptation: the .safetensors that was not adapted; of tokens: of a narrower "
             "network."
         ),
-    ] = None,
-    device: Device = None,
-    out: Annotated[
-        Path, typer.Option(help="Folder for study-NAME.json and study-NAME.png.")
-    ] = Path("."),
-    as_json: JsonFlag = False,
-) -> None:
+    ] = None
+    device: Device = None
+    out: Annotated[Path, typer.Option(help="Folder for study-NAME.json and study-NAME.png.")] = (
+        Path(".")
+    )
+    as_json: JsonFlag = False
+
+
+@takes_options
+def study(options: StudyOptions) -> None:
     """Make one of the paper's comparisons: a finding, a plot and the figures as JSON."""
     from sparsevit.cli.report import warn_of_doubt
     from sparsevit.data.labelled import choose_split, open_data
@@ -91,74 +103,46 @@ def study(
     from sparsevit.studies.registry import draw_study, run_study
     from sparsevit.studies.subject import make_subject
 
+    name = options.name
     chosen = STUDIES[name]
-    sizes = chosen.sizes
-    if size is not None:
-        sizes = tuple(read_size(text) for text in dict.fromkeys(map(str.strip, size.split(","))))
+    sizes = chosen.sizes if options.size is None else tuple(read_sizes(options.size))
     given = {
-        "rounds": rounds,
-        "seeds": seeds,
-        "trials": trials,
-        "budget": budget,
-        "frontier": frontier,
-        "against": against,
+        key: value
+        for key in (*_OF_SUBJECT, *_OF_FUNCTION)
+        if (value := getattr(options, key)) is not None
     }
-    given = {key: value for key, value in given.items() if value is not None}
     with report_errors():
         require("matplotlib", "A study's plot", "search")
         _check_options(name, chosen, given, len(sizes))
-        out.mkdir(parents=True, exist_ok=True)
-        spec = data or chosen.data
-        loaded = load(model, device, None, True, 0)  # no download: timm has no segmenter
+        options.out.mkdir(parents=True, exist_ok=True)
+        spec = options.data or chosen.data
+        # No download: timm has no segmenter.
+        loaded = load(options.model, options.device, None, True, 0)
         class_names = (
             loaded.module.config.class_names if isinstance(loaded.module, Segmenter) else None
         )
-        bars = _Bars()
-        subject = make_subject(
-            loaded,
-            open_data(spec, choose_split(spec), class_names=class_names),
-            pictures=pictures or chosen.pictures,
-            short_sides=sizes,
-            rounds=rounds or _ROUNDS,
-            seeds=_read_seeds(seeds or _SEEDS),
-            report=bars.show,
-        )
-        shared = {"model": model, "data": data, "size": size, "pictures": pictures}
-        options = {key: value for key, value in given.items() if key not in ("rounds", "seeds")}
-        try:
-            document = run_study(
-                name, subject, name_data(spec), _describe_command(name, shared | given), **options
+        with Bar(" step") as bar:
+            subject = make_subject(
+                loaded,
+                open_data(spec, choose_split(spec), class_names=class_names),
+                pictures=options.pictures or chosen.pictures,
+                short_sides=sizes,
+                rounds=options.rounds or _ROUNDS,
+                seeds=_read_seeds(options.seeds or _SEEDS),
+                report=lambda phase, done, total: bar.show(done, total, phase),
             )
-        finally:
-            bars.close()
+            own = {key: value for key, value in given.items() if key in _OF_FUNCTION}
+            document = run_study(name, subject, name_data(spec), _describe_command(options), **own)
         text = json.dumps(document, indent=2)
-        paths = [out / f"study-{name}.json", out / f"study-{name}.png"]
+        paths = [options.out / f"study-{name}.json", options.out / f"study-{name}.png"]
         paths[0].write_text(text + "\n", encoding="utf-8")
         paths[1].write_bytes(draw_study(name, document))
     warn_of_doubt(document.get("doubt"))
-    if as_json:
+    if options.as_json:
         typer.echo(text)
         return
     _print(document)
     typer.echo(f"Wrote {paths[0]} and {paths[1].name}")
-
-
-class _Bars:
-    """A progress bar for whatever is done just now."""
-
-    def __init__(self) -> None:
-        self._bar: tqdm | None = None
-        self._phase = ""
-
-    def show(self, phase: str, done: int, total: int) -> None:
-        if self._bar is None or phase != self._phase:
-            self.close()
-            self._bar, self._phase = tqdm(total=total, desc=phase), phase
-        self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 def _check_options(name: StudyName, chosen: Study, given: dict[str, Any], num_sizes: int) -> None:
@@ -187,10 +171,11 @@ def _read_seeds(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, parts)))
 
 
-def _describe_command(name: StudyName, options: dict[str, Any]) -> str:
+def _describe_command(options: StudyOptions) -> str:
     """What repeats the study, without the places files lie at."""
-    words = ["sparsevit", "study", name]
-    for key, value in options.items():
+    words = ["sparsevit", "study", options.name]
+    for key in ("model", "data", "size", "pictures", *_OF_SUBJECT, *_OF_FUNCTION):
+        value = getattr(options, key)
         if value is not None:
             is_file = isinstance(value, Path) or str(value).endswith(".safetensors")
             short = name_data(value) if key == "data" else value

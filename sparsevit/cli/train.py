@@ -3,86 +3,83 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sparsevit.cli.common import Device, JsonFlag, Seed, report_errors
+from sparsevit.cli.common import Device, JsonFlag, Seed, report_errors, takes_options
 from sparsevit.package.choices import Precision
 
 if TYPE_CHECKING:
-    from sparsevit.training import Progress
+    from sparsevit.training import Progress, TrainConfig
 
 _MINUTES = 50.0
 
 
-def train_(
+@dataclass(frozen=True)
+class TrainOptions:
+    """What ``sparsevit train`` is asked."""
+
     data: Annotated[
         list[str],
         typer.Option(
             help="camvid:DIR, streets:SEED:COUNT[:HxW] or a folder; add =SHARE, e.g. '=0.8'."
         ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and resume state.")],
+    ]
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and resume state.")]
     model: Annotated[
         str,
         typer.Option("--model", "-m", help="nano, tiny, or a checkpoint to start from."),
-    ] = "nano",
+    ] = "nano"
     classes: Annotated[
         str | None, typer.Option(help="Names, separated by commas, for a folder that says none.")
-    ] = None,
+    ] = None
     minutes: Annotated[
         float | None, typer.Option(help=f"Length of the run. [default: {_MINUTES:g}]")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Length in steps instead.")] = None,
+    ] = None
+    steps: Annotated[int | None, typer.Option(help="Length in steps instead.")] = None
     holdout: Annotated[
         list[str] | None, typer.Option(help="Sequences never trained on. [default: the data's]")
-    ] = None,
-    learning_rate: Annotated[float, typer.Option(help="The largest of the run.")] = 1e-3,
+    ] = None
+    learning_rate: Annotated[float, typer.Option(help="The largest of the run.")] = 1e-3
     crop: Annotated[
         str,
         typer.Option(
             help="Side of the crops, pixels, in the second half 1.5 times that; or HEIGHTxWIDTH of "
             "all of them."
         ),
-    ] = "256",
+    ] = "256"
     scales: Annotated[
         str, typer.Option(help="Smallest and largest factor by which a picture is resized first.")
-    ] = "0.5,2.5",
+    ] = "0.5,2.5"
     batch_size: Annotated[
         int, typer.Option(help="Crops a step and process; in the second half half as many.")
-    ] = 8,
-    adaptation: Annotated[
-        float, typer.Option(help="Share of the run under random schedules.")
-    ] = 0.3,
+    ] = 8
+    adaptation: Annotated[float, typer.Option(help="Share of the run under random schedules.")] = (
+        0.3
+    )
     finetune_schedule: Annotated[
         str | None, typer.Option(help="End the run under this one schedule.")
-    ] = None,
-    finetune: Annotated[float, typer.Option(help="Share of the run for that.")] = 0.1,
+    ] = None
+    finetune: Annotated[float, typer.Option(help="Share of the run for that.")] = 0.1
     precision: Annotated[
         Precision | None, typer.Option(help="[default: bf16 on a GPU, else fp32]")
-    ] = None,
-    device: Device = None,
+    ] = None
+    device: Device = None
     validate: Annotated[
         float, typer.Option(help="Share of the run between measurements of the mIoU; 0: none.")
-    ] = 0.05,
-    seed: Seed = 0,
-    as_json: JsonFlag = False,
-) -> None:
+    ] = 0.05
+    seed: Seed = 0
+    as_json: JsonFlag = False
+
+
+@takes_options
+def train_(options: TrainOptions) -> None:
     """Train a segmenter: dense, then sparsity-aware. The same command resumes."""
-    from sparsevit.data.labelled import open_data
     from sparsevit.networks.segmenter import read_info
-    from sparsevit.schedule import read_schedule
-    from sparsevit.training import (
-        Interrupted,
-        TrainConfig,
-        TrainingError,
-        choose_network,
-        leave_ranks,
-        make_phases,
-        train,
-    )
+    from sparsevit.training import Interrupted, leave_ranks, train
     from sparsevit.training.ranks import is_main_rank
 
     mious: list[float | None] = [None]
@@ -93,34 +90,7 @@ def train_(
 
     try:
         with report_errors():
-            if minutes is not None and steps is not None:
-                raise TrainingError("Give the length as --minutes or as --steps, not both.")
-            specs = tuple(_split_share(spec) for spec in data)
-            names = None if classes is None else [name.strip() for name in classes.split(",")]
-            first = open_data(specs[0][0], "all", class_names=names)
-            network, start = choose_network(model, first.classes)
-            schedule = None
-            if finetune_schedule is not None:
-                schedule = read_schedule(finetune_schedule, network.depths)
-            config = TrainConfig(
-                output=out,
-                data=specs,
-                holdout=tuple(holdout) if holdout else None,
-                minutes=_MINUTES if minutes is None else minutes,
-                steps=steps,
-                model=network,
-                start=start,
-                phases=make_phases(_parse_crop(crop), batch_size, _parse_scales(scales)),
-                learning_rate=learning_rate,
-                adaptation=adaptation,
-                finetune=finetune,
-                finetune_schedule=schedule,
-                seed=seed,
-                precision=precision,
-                device=device,
-                validate=validate,
-            )
-            path = train(config, remember)
+            path = train(_make_config(options), remember)
     except Interrupted as stop:
         if is_main_rank():
             typer.echo(str(stop), err=True)
@@ -129,7 +99,53 @@ def train_(
         leave_ranks()
     if is_main_rank():
         result = {"checkpoint": str(path), **read_info(path), "miou": mious[-1]}
-        typer.echo(json.dumps(result) if as_json else f"Wrote {path}")
+        typer.echo(json.dumps(result) if options.as_json else f"Wrote {path}")
+
+
+def _make_config(options: TrainOptions) -> TrainConfig:
+    """The run that is asked for.
+
+    Raises:
+        DataError: data that cannot be read.
+        CheckpointError: no such network.
+        ScheduleError: a schedule that the network cannot have.
+        TrainingError: options that do not go together, or a value out of range.
+    """
+    from sparsevit.data.labelled import open_data
+    from sparsevit.schedule import read_schedule
+    from sparsevit.training import TrainConfig, TrainingError, choose_network, make_phases
+
+    if options.minutes is not None and options.steps is not None:
+        raise TrainingError("Give the length as --minutes or as --steps, not both.")
+    specs = tuple(_split_share(spec) for spec in options.data)
+    classes = options.classes
+    names = None if classes is None else [name.strip() for name in classes.split(",")]
+    network, start = choose_network(
+        options.model, open_data(specs[0][0], "all", class_names=names).classes
+    )
+    schedule = None
+    if options.finetune_schedule is not None:
+        schedule = read_schedule(options.finetune_schedule, network.depths)
+    return TrainConfig(
+        output=options.out,
+        data=specs,
+        holdout=tuple(options.holdout) if options.holdout else None,
+        minutes=_MINUTES if options.minutes is None else options.minutes,
+        steps=options.steps,
+        model=network,
+        start=start,
+        phases=make_phases(
+            _parse_crop(options.crop), options.batch_size, _parse_scales(options.scales)
+        ),
+        learning_rate=options.learning_rate,
+        adaptation=options.adaptation,
+        finetune=options.finetune,
+        finetune_schedule=schedule,
+        seed=options.seed,
+        precision=options.precision,
+        device=options.device,
+        validate=options.validate,
+    )
 
 
 def _parse_crop(text: str) -> int | tuple[int, int]:
