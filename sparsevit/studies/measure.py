@@ -65,7 +65,9 @@ def compute_miou(confusions: np.ndarray) -> np.ndarray:
     occurs = union > 0
     iou = np.divide(hits, union, out=np.zeros(hits.shape), where=occurs)
     count = occurs.sum(-1)
-    return np.divide(iou.sum(-1), count, out=np.full(count.shape, np.nan), where=count > 0)
+    nothing = np.full(count.shape, np.nan)
+    miou: np.ndarray = np.divide(iou.sum(-1), count, out=nothing, where=count > 0)
+    return miou
 
 
 @torch.inference_mode()

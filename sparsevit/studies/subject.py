@@ -177,7 +177,7 @@ def make_dense(
     def run_form(form: str) -> Run:
         def run(images: Tensor) -> Tensor:
             with as_dense(loaded.module, form):
-                return loaded.module(images)
+                return _forward(loaded, images)
 
         return run
 
@@ -207,7 +207,7 @@ def make_pruned(
 
     def run(images: Tensor) -> Tensor:
         set_sparsity(loaded.module, schedule)
-        return loaded.module(images)
+        return _forward(loaded, images)
 
     return Variant(name, group, run, note, short_side, schedule)
 
@@ -239,6 +239,11 @@ def make_ranked(
 
     def run(images: Tensor) -> Tensor:
         sparsify(loaded.module, schedule, score=score, rescore=rescore, seed=seed)
-        return loaded.module(images)
+        return _forward(loaded, images)
 
     return Variant(name, group, run, note, short_side, schedule)
+
+
+def _forward(loaded: LoadedModel, images: Tensor) -> Tensor:
+    logits: Tensor = loaded.module(images)
+    return logits

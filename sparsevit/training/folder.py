@@ -73,7 +73,7 @@ class RunFolder:
         if not path.exists():
             return None
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             before = json.loads(state["run"])
         except Exception as error:  # torch.load raises many kinds
             raise TrainingError(f"Cannot read {path}; delete it to start again.") from error

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sparsevit.training.config import TrainConfig
 
@@ -55,19 +54,16 @@ class MovingAverage:
         self._decay = decay
         self._current = model.state_dict()
         self.weights = {name: value.clone() for name, value in self._current.items()}
-        self._floating = [name for name, v in self._current.items() if v.is_floating_point()]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after ``step`` steps."""
         decay = min(self._decay, (1 + step) / (10 + step))
-        get_ema_multi_avg_fn(decay)(
-            [self.weights[name] for name in self._floating],
-            [self._current[name] for name in self._floating],
-            step,
-        )
-        for name in self.weights.keys() - set(self._floating):
-            self.weights[name].copy_(self._current[name])
+        for name, average in self.weights.items():
+            if average.is_floating_point():
+                average.lerp_(self._current[name], 1 - decay)
+            else:  # counts
+                average.copy_(self._current[name])
 
     def load(self, weights: dict[str, Tensor]) -> None:
         """Take up the average of an earlier sitting."""

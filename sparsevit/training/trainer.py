@@ -137,7 +137,7 @@ class Trainer:
     @property
     def is_main(self) -> bool:
         """True in the one process that saves, measures and talks."""
-        return self.ranks.is_main_process
+        return bool(self.ranks.is_main_process)
 
     @property
     def elapsed_s(self) -> float:
@@ -290,7 +290,8 @@ class Trainer:
         return schedule
 
     def _add_up(self, value: Tensor) -> Tensor:
-        return self.ranks.reduce(value.detach().to(self.device), "sum")
+        total: Tensor = self.ranks.reduce(value.detach().to(self.device), "sum")
+        return total
 
 
 def _open_all(config: TrainConfig) -> list[LabelledData]:

@@ -126,4 +126,5 @@ class Validator:
         size = _SHORT_SIDE if is_large else None
         result = evaluate(self._model, data, [0.0], size, limit=self._pictures.count)
         self._spent_s += time.monotonic() - began
-        return result["results"][0]["miou"]
+        miou: float | None = result["results"][0]["miou"]
+        return miou
