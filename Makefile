@@ -61,7 +61,9 @@ lint: venv lint-js
 
 test: lint test-js
 	@echo "--- tests"
-	$(BIN)/python $(PYTEST)
+	$(BIN)/python $(PYTEST) --cov --cov-report=
+	@echo "--- coverage: files below 90 %, and the total"
+	@$(BIN)/coverage report | awk '$$NF + 0 < 90 || /^TOTAL/'
 
 $(OLDEST)/installed: requirements.txt requirements-dev.txt pyproject.toml
 	test -x $(OLDEST)/bin/python || $(PYTHON_OLDEST) -m venv $(OLDEST)
@@ -93,4 +95,4 @@ format: node_modules/.package-lock.json
 	$(NPM) run --silent format
 
 clean:
-	rm -rf $(VENV) $(OLDEST) node_modules .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) node_modules build .pytest_cache .mypy_cache .ruff_cache .coverage*

@@ -40,6 +40,7 @@ def test_num_keep_table(num_windows: int, sparsity: float, kept: int) -> None:
     assert num_keep(num_windows, sparsity) == kept
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(0, 999))
 def test_num_keep_is_exact(num_windows: int, thousandths: int) -> None:
     exact = max(1, num_windows * (1000 - thousandths) // 1000)
@@ -190,6 +191,7 @@ def schedules(draw: st.DrawFn) -> tuple[list[int], SparsitySchedule]:
     return depths, SparsitySchedule(tuple(stages))
 
 
+@settings(deadline=None)
 @given(schedules())
 def test_json_round_trip(case: tuple[list[int], SparsitySchedule]) -> None:
     depths, schedule = case
@@ -199,6 +201,7 @@ def test_json_round_trip(case: tuple[list[int], SparsitySchedule]) -> None:
         assert hash(again) == hash(schedule)
 
 
+@settings(deadline=None)
 @given(schedules())
 def test_per_block_form_collapses_to_pairs(case: tuple[list[int], SparsitySchedule]) -> None:
     depths, schedule = case
@@ -216,7 +219,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(JSON_VALUES | st.text(max_size=20) | st.builds(json.dumps, JSON_VALUES), SHAPES)
 def test_anything_typed_is_read_or_refused(value: object, depths: list[int]) -> None:
     try:
@@ -226,6 +229,7 @@ def test_anything_typed_is_read_or_refused(value: object, depths: list[int]) -> 
     assert [len(stage) for stage in schedule.stages] == [(depth + 1) // 2 for depth in depths]
 
 
+@settings(deadline=None)
 @given(SHAPES, st.integers())
 def test_random_schedules_suit_adaptation(depths: list[int], seed: int) -> None:
     schedule = SparsitySchedule.random(depths, random.Random(seed))
