@@ -1,0 +1,64 @@
+"""What people lean on besides the code: hooks before a commit, workflows, the change log."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from check_files import LARGE, find_faults
+
+import sparsevit
+
+ROOT = Path(sparsevit.__file__).resolve().parent.parent
+
+
+def list_committed() -> list[str]:
+    """Names of the repository's files that git knows."""
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if result.returncode:
+        pytest.skip("needs a clone of the repository")
+    return [name for name in result.stdout.split("\0") if (ROOT / name).is_file()]
+
+
+def test_what_is_committed_passes_the_check_of_files():
+    names = list_committed()
+    assert find_faults(ROOT, names) == []
+    assert set(names) >= LARGE
+
+
+def test_a_large_file_is_found(tmp_path):
+    (tmp_path / "scan.png").write_bytes(bytes(300_001))
+    (fault,) = find_faults(tmp_path, ["scan.png"])
+    assert fault.startswith("scan.png has 300,001 bytes and may have 300,000")
+
+
+@pytest.mark.parametrize(
+    ("card", "fault"),
+    [
+        (None, "tiny.safetensors needs a card tiny.md beside it"),
+        ("# tiny\n\nTrained for an hour, submitted.\n", "The card of tiny.safetensors states no"),
+        ("# tiny\n\nTerms: CC BY-NC 4.0.\n", None),
+        ("# tiny\n\nLicence: Apache-2.0\n", None),
+    ],
+)
+def test_weights_have_a_card_that_states_their_licence(tmp_path, card, fault):
+    (tmp_path / "tiny.safetensors").write_bytes(b"")
+    if card is not None:
+        (tmp_path / "tiny.md").write_text(card)
+    faults = find_faults(tmp_path, ["tiny.safetensors"])
+    assert [text[: len(fault or "")] for text in faults] == ([fault] if fault else [])
+
+
+@pytest.mark.parametrize(
+    ("cell", "holds_outputs"),
+    [
+        ({"cell_type": "markdown", "source": []}, False),
+        ({"cell_type": "code", "outputs": [], "execution_count": None}, False),
+        ({"cell_type": "code", "outputs": [{"text": "1"}], "execution_count": None}, True),
+        ({"cell_type": "code", "outputs": [], "execution_count": 3}, True),
+    ],
+)
+def test_a_notebook_holds_no_outputs(tmp_path, cell, holds_outputs):
+    (tmp_path / "look.ipynb").write_text(json.dumps({"cells": [cell]}))
+    assert bool(find_faults(tmp_path, ["look.ipynb"])) == holds_outputs
