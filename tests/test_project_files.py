@@ -1,10 +1,13 @@
 """What people lean on besides the code: hooks before a commit, workflows, the change log."""
 
 import json
+import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from check_files import LARGE, find_faults
 
 import sparsevit
@@ -62,3 +65,44 @@ def test_weights_have_a_card_that_states_their_licence(tmp_path, card, fault):
 def test_a_notebook_holds_no_outputs(tmp_path, cell, holds_outputs):
     (tmp_path / "look.ipynb").write_text(json.dumps({"cells": [cell]}))
     assert bool(find_faults(tmp_path, ["look.ipynb"])) == holds_outputs
+
+
+#: Targets of the Makefile: what stands before a colon that assigns nothing.
+TARGETS = {
+    name
+    for line in re.findall(r"^([\w -]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for name in line.split()
+} | {"docs", "lint-js", "notebooks", "test-js"}
+WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+JOB = WORKFLOW["jobs"]["make"]
+RUNS = JOB["strategy"]["matrix"]["include"]
+
+
+def test_workflows_make_targets_that_there_are():
+    assert {run["target"] for run in RUNS} <= TARGETS
+    assert [step["run"] for step in JOB["steps"] if "make" in step.get("run", "")] == [
+        "make ${{ matrix.target }}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["CONTRIBUTING.md", "README.md", ".ci/run", ".pre-commit-config.yaml"]
+)
+def test_texts_name_targets_that_there_are(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:^|`|\"|entry: )make ([\w-]+)", text, re.MULTILINE)) <= TARGETS
+
+
+def test_workflows_run_every_python_we_declare():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    prefix = "Programming Language :: Python :: "
+    declared = {c.removeprefix(prefix) for c in project["classifiers"] if c.startswith(prefix)}
+    tried = {run["python"] for run in RUNS if run["target"] == "test"}
+    assert {version for version in declared if "." in version} <= tried
+    assert project["requires-python"] == f">={min(tried, key=lambda v: int(v.split('.')[1]))}"
+
+
+def test_actions_are_pinned():
+    uses = [step["uses"] for step in JOB["steps"] if "uses" in step]
+    assert uses
+    assert all(re.fullmatch(r"actions/\w+@v\d+", use) for use in uses)
