@@ -106,3 +106,15 @@ def test_actions_are_pinned():
     uses = [step["uses"] for step in JOB["steps"] if "uses" in step]
     assert uses
     assert all(re.fullmatch(r"actions/\w+@v\d+", use) for use in uses)
+
+
+def test_the_change_log_ends_at_the_version_at_hand():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    if headings[0] == "[Unreleased]":
+        headings.pop(0)
+    if headings:
+        assert headings[0].startswith(f"[{sparsevit.__version__}] - ")
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", name) for name in headings)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= kinds
