@@ -118,3 +118,14 @@ def test_the_change_log_ends_at_the_version_at_hand():
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", name) for name in headings)
     kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
     assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= kinds
+
+
+def test_contributing_names_files_that_there_are():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:app|checkpoints|docs|sparsevit|tests|\.github)/[\w./-]+)`", text)
+    tests = re.findall(r"`(test_[\w*]+\.py)`", text)
+    placeholders = re.compile("NAME|FAMILY|_bundle")
+    names = [path for path in paths if not placeholders.search(path)]
+    names += [f"tests/{name}" for name in tests]
+    assert names
+    assert [name for name in names if not list(ROOT.glob(name))] == []
