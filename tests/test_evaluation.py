@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from sparsevit import is_sparse, sparsify
 from sparsevit.data.labelled import DataError, Sample
 from sparsevit.data.pictures import DataWarning
-from sparsevit.data.reader import resize_image
+from sparsevit.data.transforms import resize_image
 from sparsevit.evaluation import (
     add_latency,
     evaluate,

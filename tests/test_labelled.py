@@ -21,12 +21,13 @@ from sparsevit.data.labelled import (
     DataError,
     EmptySplitError,
     LabelledFolder,
+    Sample,
+    SampleCache,
     StreetScenes,
     choose_split,
     open_data,
     sequence_of,
 )
-from sparsevit.data.pictures import Sample, SampleCache
 
 VOID = 11
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from latency_support import set_load
 
-from sparsevit.data.reader import resize_image, to_tensor
+from sparsevit.data.transforms import resize_image, to_tensor
 from sparsevit.inspect.photo import analyze, prepare_image
 from sparsevit.inspect.sizes import SizeComparison, SizePoint, compare_sizes, find_equal_latency
 from sparsevit.networks import load_model

@@ -24,7 +24,8 @@ from app.engine.newest import Superseded, always, stop_when_stale
 from app.engine.records import FrameResult, Opening, Photo, Result, Settings, fit_schedule
 from app.engine.search import search_photo
 from app.engine.turns import TurnLock
-from sparsevit.data.reader import ImageError, choose_size, resize_image, to_tensor
+from sparsevit.data.reader import ImageError
+from sparsevit.data.transforms import choose_size, resize_image, to_tensor
 from sparsevit.inspect.block import BlockSteps, trace_block
 from sparsevit.inspect.photo import Analysis, PreparedImage, analyze, prepare_image
 from sparsevit.inspect.sizes import SizeComparison, compare_sizes

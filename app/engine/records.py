@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparsevit.core.trace import BlockTrace
-from sparsevit.data.reader import Size
+from sparsevit.data.transforms import Size
 from sparsevit.inspect.photo import Analysis
 from sparsevit.schedule import SparsitySchedule, num_pairs
 from sparsevit.tasks import Task

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from app.engine.newest import Superseded
 from app.engine.records import Photo, Result, Settings, Try, make_try
 from sparsevit import networks
-from sparsevit.data.reader import Size
+from sparsevit.data.transforms import Size
 from sparsevit.networks import LoadedModel
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import (

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from app.engine.records import Photo, Result
-from sparsevit.data.reader import Size, resize_image
+from sparsevit.data.transforms import Size, resize_image
 from sparsevit.tasks.segments import SegmentsTask
 from sparsevit.tasks.semantic import SemanticTask
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.engine.records import Photo, Result
 from app.page.common import display_photo, encode_jpeg, photo_key, shrink
-from sparsevit.data.reader import Size
+from sparsevit.data.transforms import Size
 
 _THUMB_SIDE = 176  # pixels
 

@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from sparsevit.data.pictures import Sample
+from sparsevit.data.labelled import Sample
 
 #: Pixels; beyond it a crop shows too little of a picture to tell what it is.
 LONGEST_SHORT_SIDE = 1280

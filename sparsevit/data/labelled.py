@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -20,8 +21,6 @@ from sparsevit.data.classes import (
 from sparsevit.data.pictures import (
     DataError,
     EmptySplitError,
-    Sample,
-    SampleCache,
     check_sizes,
     describe_lack,
     list_pictures,
@@ -48,11 +47,52 @@ __all__ = [
 #: sequence resemble each other.
 CAMVID_HOLDOUT: tuple[str, ...] = ("0006R0",)
 
+#: Decoded pictures that one data set keeps in memory, bytes.
+CACHE_BYTES = 2_000_000_000
+
 #: Size of a drawn training scene, pixels.
 STREET_SIZE = (512, 1024)
 
 _VAL_EVERY = 10  # of a folder that is not split, every tenth picture validates
 _STREETS_SPEC = re.compile(r"streets:(\d{1,9}):(\d{1,9})(?::(\d{1,5})x(\d{1,5}))?")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture and its truth.
+
+    Attributes:
+        image: (img_h, img_w, 3) uint8 RGB.
+        labels: (img_h, img_w) uint8 class index; ``len(class_names) - 1`` is void.
+        name: the file's stem, or the seed of a drawn scene.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    name: str
+
+
+class SampleCache:
+    """Keeps the first samples asked for, up to a number of bytes; the others are made each time.
+
+    Training asks at random, so putting newer samples in the place of older ones would gain nothing.
+    """
+
+    def __init__(self, limit_bytes: int = CACHE_BYTES) -> None:
+        """Start empty."""
+        self._left = limit_bytes
+        self._samples: dict[int, Sample] = {}
+
+    def get(self, index: int, make: Callable[[int], Sample]) -> Sample:
+        """The sample of ``index``, made by ``make(index)`` unless it is kept."""
+        sample = self._samples.get(index)
+        if sample is None:
+            sample = make(index)
+            size = sample.image.nbytes + sample.labels.nbytes
+            if size <= self._left and index not in self._samples:
+                self._samples[index] = sample
+                self._left -= size
+        return sample
 
 
 class LabelledData(Protocol):

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from sparsevit.data.labelled import LabelledData, LabelledFolder
-from sparsevit.data.pictures import DataError, DataWarning, Sample
+from sparsevit.data.labelled import LabelledData, LabelledFolder, Sample
+from sparsevit.data.pictures import DataError, DataWarning
 
 _NAMED = 5  # classes that a message lists
 

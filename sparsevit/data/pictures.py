@@ -1,27 +1,14 @@
-"""Pictures and label files of a folder: which they are, how they are read and stay in memory."""
+"""Pictures and label files of a folder: which they are, how they are read, what may be wrong."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sparsevit.data.reader import (
-    ImageError,
-    ImageSizeError,
-    list_suffixes,
-    load_image,
-    open_image,
-    read_file,
-)
-
-#: Decoded pictures that one data set keeps in memory, bytes.
-CACHE_BYTES = 2_000_000_000
-
-_BIT_DEPTH_AT = 24  # position of the bit depth in a PNG file
+from sparsevit.data.reader import ImageError, ImageSizeError, list_suffixes, load_image, load_values
 
 
 class DataError(ValueError):
@@ -34,44 +21,6 @@ class EmptySplitError(DataError):
 
 class DataWarning(UserWarning):
     """Data that can be used, but may not be what was meant; the message is one sentence."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One picture and its truth.
-
-    Attributes:
-        image: (img_h, img_w, 3) uint8 RGB.
-        labels: (img_h, img_w) uint8 class index; ``len(class_names) - 1`` is void.
-        name: the file's stem, or the seed of a drawn scene.
-    """
-
-    image: np.ndarray
-    labels: np.ndarray
-    name: str
-
-
-class SampleCache:
-    """Keeps the first samples asked for, up to a number of bytes; the others are made each time.
-
-    Training asks at random, so putting newer samples in the place of older ones would gain nothing.
-    """
-
-    def __init__(self, limit_bytes: int = CACHE_BYTES) -> None:
-        """Start empty."""
-        self._left = limit_bytes
-        self._samples: dict[int, Sample] = {}
-
-    def get(self, index: int, make: Callable[[int], Sample]) -> Sample:
-        """The sample of ``index``, made by ``make(index)`` unless it is kept."""
-        sample = self._samples.get(index)
-        if sample is None:
-            sample = make(index)
-            size = sample.image.nbytes + sample.labels.nbytes
-            if size <= self._left and index not in self._samples:
-                self._samples[index] = sample
-                self._left -= size
-        return sample
 
 
 def list_pictures(*folders: Path) -> list[Path]:
@@ -187,12 +136,8 @@ def _read_png(path: Path, kind: str, modes: Sequence[str]) -> np.ndarray | None:
     """The values as they are stored, 8 bits each; None if they are of other modes of PIL's."""
     name = f"The {kind} {path}"
     try:
-        data = read_file(path, name)
-        with open_image(data, name, ("PNG",)) as image:
-            # Grey levels of fewer bits would be stretched to 0..255; palette indices stay as is.
-            is_exact = image.mode == "P" or data[_BIT_DEPTH_AT] == 8
-            return np.array(image) if image.mode in modes and is_exact else None
+        return load_values(path, modes, name)
     except ImageSizeError as error:
         raise DataError(str(error)) from error
-    except Exception as error:  # a damaged file makes PIL raise almost anything
+    except ImageError as error:
         raise DataError(f"{name} cannot be decoded as a PNG.") from error

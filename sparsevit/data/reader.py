@@ -1,9 +1,8 @@
-"""From any photo a user may hand over to what a network reads: RGB, sized, normalised."""
+"""The one reader of picture files: photos as RGB, and the exact values of label files."""
 
 from __future__ import annotations
 
 import io
-import math
 import threading
 import warnings
 from collections.abc import Sequence
@@ -11,13 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
-import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
-
-Size = tuple[int, int]
 
 #: What :func:`load_image` reads.
 ImageSource = str | Path | bytes | BinaryIO | Image.Image | np.ndarray
@@ -27,15 +21,6 @@ MAX_ASPECT = 8
 MAX_IMAGE_PIXELS = 100_000_000
 MAX_IMAGE_BYTES = 100_000_000
 
-#: Most pixels fed to a network: a short side of 1536 at 2:1.
-MAX_NETWORK_PIXELS = 1536 * 3072
-
-#: Both sides of what is fed to a network are multiples of it, unless it wants others.
-SIZE_MULTIPLE = 32
-
-#: Shortest side ever fed to a network.
-MIN_NETWORK_SIDE = 64
-
 # Only plain picture formats: others (EPS, WMF, ...) start programs or are no photos.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
 _USE_INSTEAD = "save it as JPEG or PNG"
@@ -43,6 +28,7 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _AVIF_BRANDS = {b"avif", b"avis"}
 _MAX_NAME = 60  # letters of a file name quoted in a message
 _EXIF_ORIENTATION = 0x0112
+_BIT_DEPTH_AT = 24  # position of the bit depth in a PNG file
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -92,7 +78,7 @@ def load_image(source: ImageSource, name: str | None = None) -> np.ndarray:
         return _decode(source, name)
     if isinstance(source, (str, Path)):
         name = name or _quote(source)
-        data = read_file(Path(source), name)
+        data = _read_file(Path(source), name)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         name, data = name or "The file", bytes(source)
     elif hasattr(source, "read"):
@@ -104,8 +90,35 @@ def load_image(source: ImageSource, name: str | None = None) -> np.ndarray:
             f"An image is a path, bytes, an open file, a PIL image or an array, "
             f"not {type(source).__name__}."
         )
-    with open_image(data, name) as image:
+    with _open_image(data, name) as image:
         return _decode(image, name)
+
+
+def load_values(path: Path, modes: Sequence[str], name: str | None = None) -> np.ndarray | None:
+    """Read the values of a PNG as they are stored, of a palette its indices.
+
+    Args:
+        path: of the file.
+        modes: PIL's names of the kinds of pixels wanted, of 8 bits a channel.
+        name: what messages call it; by default the file's own name.
+
+    Returns:
+        (img_h, img_w) or (img_h, img_w, channels) uint8; None if the file is of another kind.
+
+    Raises:
+        ImageError: as of :func:`load_image`, or no PNG.
+    """
+    name = name or _quote(path)
+    data = _read_file(path, name)
+    with _open_image(data, name, ("PNG",)) as image:
+        # Grey levels of fewer bits would be stretched to 0..255; palette indices stay as is.
+        is_exact = image.mode == "P" or data[_BIT_DEPTH_AT] == 8
+        if image.mode not in modes or not is_exact:
+            return None
+        try:
+            return np.array(image)
+        except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ...
+            raise ImageError(_explain_damage(name)) from error
 
 
 @cache
@@ -115,16 +128,15 @@ def list_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, form in known if form in _FORMATS)
 
 
-def read_file(path: Path, name: str) -> bytes:
-    """The bytes of a picture's file.
+def _quote(path: str | Path) -> str:
+    text = "".join(
+        letter if letter.isprintable() else "?" for letter in Path(path).name or str(path)
+    )
+    return f'"{text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 3] + "..."}"'
 
-    Args:
-        path: of the file.
-        name: what messages call it.
 
-    Raises:
-        ImageError: there is no such file, or it cannot be read.
-    """
+def _read_file(path: Path, name: str) -> bytes:
+    """The bytes of a picture's file, and one more than allowed if there are too many."""
     try:
         if path.is_dir():
             raise ImageError(f"{name} is a folder; choose an image file.")
@@ -140,122 +152,6 @@ def read_file(path: Path, name: str) -> bytes:
         raise ImageError(
             f"{name} cannot be opened; check the path and your right to read it."
         ) from error
-
-
-def open_image(data: bytes, name: str, formats: Sequence[str] = _FORMATS) -> Image.Image:
-    """Open a picture whose size is allowed; its pixels are not decoded yet.
-
-    Args:
-        data: of a whole file.
-        name: what messages call it.
-        formats: PIL's names of the formats allowed.
-
-    Raises:
-        ImageSizeError: a side below 32 pixels, longer than 8:1, or over 100 megapixels.
-        ImageError: empty, over 100 MB, of another format, or damaged.
-    """
-    if not data:
-        raise ImageError(f"{name} is empty; choose a JPEG, PNG, WebP, TIFF, BMP or GIF file.")
-    if len(data) > MAX_IMAGE_BYTES:
-        raise ImageError(f"{name} is too big; at most {MAX_IMAGE_BYTES // 10**6} MB are allowed.")
-    image = _read_header(data, name, formats)
-    _check_size(*image.size, name)
-    if image.format != "PNG":
-        return image
-    try:
-        image.verify()  # the checksums, which decoding alone does not look at
-    except Exception as error:  # a damaged file makes plugins raise almost anything
-        raise ImageError(_explain_unknown(data, name, error)) from error
-    return _read_header(data, name, formats)
-
-
-def choose_size(
-    height: int,
-    width: int,
-    short_side: int | None,
-    multiple: int = SIZE_MULTIPLE,
-    max_pixels: int = MAX_NETWORK_PIXELS,
-) -> Size:
-    """The size to feed a network: the photo's aspect, in multiples, within bounds.
-
-    Args:
-        height, width: of the photo, pixels.
-        short_side: wanted length of the shorter side, pixels; None keeps the photo's own.
-        multiple: both sides are multiples of it, and at least 64.
-        max_pixels: the photo is scaled down to have no more.
-
-    Returns:
-        (h, w) pixels.
-
-    Raises:
-        ImageError: a short side below 1.
-        ValueError: another length below 1, or ``max_pixels`` too few for the smallest square.
-    """
-    if short_side is not None and short_side < 1:
-        raise ImageError(f"The short side must be at least 1 pixel, got {short_side}.")
-    if min(height, width, multiple) < 1:
-        raise ValueError(
-            f"Sizes must be at least 1 pixel, got {height} x {width}, multiple {multiple}."
-        )
-    smallest = math.ceil(MIN_NETWORK_SIDE / multiple) * multiple
-    if max_pixels < smallest**2:
-        raise ValueError(f"max_pixels must be at least {smallest**2}, got {max_pixels}.")
-    shorter = min(height, width)
-    scale = (short_side or shorter) / shorter
-    scale = min(scale, math.sqrt(max_pixels / (height * width)))
-    scale = max(scale, smallest / shorter)
-    exact_h, exact_w = height * scale, width * scale
-    h, w = (
-        max(smallest, math.floor(exact / multiple + 0.5) * multiple) for exact in (exact_h, exact_w)
-    )
-    while h * w > max_pixels:  # rounding went over: take back the side that gained more
-        if h == smallest or (w > smallest and w / exact_w >= h / exact_h):
-            w -= multiple
-        else:
-            h -= multiple
-    return h, w
-
-
-def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
-    """Resize without aliasing: area average when shrinking, cubic when growing.
-
-    Args:
-        image: (img_h, img_w, 3) uint8.
-        size: (h, w) pixels.
-
-    Returns:
-        (h, w, 3) uint8; a copy even when the size is the same.
-    """
-    height, width = size
-    if image.shape[:2] == (height, width):
-        return image.copy()
-    shrinks = height <= image.shape[0] and width <= image.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return cv2.resize(image, (width, height), interpolation=method)
-
-
-def to_tensor(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Normalise a photo: (pixel / 255 - mean) / std.
-
-    Args:
-        image: (h, w, 3) uint8 RGB.
-        mean, std: of each of R, G, B, in units where white is 1.
-
-    Returns:
-        (1, 3, h, w) float32, contiguous.
-    """
-    planes = torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))  # (3, h, w)
-    scale = 1 / (255 * torch.tensor(std, dtype=torch.float64))
-    offset = torch.tensor(mean, dtype=torch.float64) / torch.tensor(std, dtype=torch.float64)
-    tensor = planes.float().mul_(scale.float().view(3, 1, 1)).sub_(offset.float().view(3, 1, 1))
-    return tensor.unsqueeze(0)
-
-
-def _quote(path: str | Path) -> str:
-    text = "".join(
-        letter if letter.isprintable() else "?" for letter in Path(path).name or str(path)
-    )
-    return f'"{text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 3] + "..."}"'
 
 
 def _read_stream(stream: Any, name: str) -> bytes:
@@ -281,6 +177,23 @@ def _load_array(array: np.ndarray, name: str) -> np.ndarray:
     return _convert(Image.fromarray(array.squeeze(2) if array.shape[2:] == (1,) else array))
 
 
+def _open_image(data: bytes, name: str, formats: Sequence[str] = _FORMATS) -> Image.Image:
+    """A picture whose size is allowed; its pixels are not decoded yet."""
+    if not data:
+        raise ImageError(f"{name} is empty; choose a JPEG, PNG, WebP, TIFF, BMP or GIF file.")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise ImageError(f"{name} is too big; at most {MAX_IMAGE_BYTES // 10**6} MB are allowed.")
+    image = _read_header(data, name, formats)
+    _check_size(*image.size, name)
+    if image.format != "PNG":
+        return image
+    try:
+        image.verify()  # the checksums, which decoding alone does not look at
+    except Exception as error:  # a damaged file makes plugins raise almost anything
+        raise ImageError(_explain_unknown(data, name, error)) from error
+    return _read_header(data, name, formats)
+
+
 def _read_header(data: bytes, name: str, formats: Sequence[str]) -> Image.Image:
     """Read the header only; PIL's own size alarms are replaced by ours."""
     Image.init()
@@ -304,6 +217,10 @@ def _explain_unknown(data: bytes, name: str, error: Exception) -> str:
         return f"{name} cannot be read: this AVIF is not supported; {_USE_INSTEAD}."
     if isinstance(error, UnidentifiedImageError):
         return f"{name} is not an image that can be read; {_USE_INSTEAD}."
+    return _explain_damage(name)
+
+
+def _explain_damage(name: str) -> str:
     return f"{name} is damaged or incomplete; export it again as JPEG or PNG."
 
 
@@ -333,9 +250,7 @@ def _decode(image: Image.Image, name: str) -> np.ndarray:
         image.load()
         transpose = _TRANSPOSE.get(_read_orientation(image))
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, IndexError, ...
-        raise ImageError(
-            f"{name} is damaged or incomplete; export it again as JPEG or PNG."
-        ) from error
+        raise ImageError(_explain_damage(name)) from error
     try:
         array = _convert(image)
     except ValueError as error:

@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sparsevit.data.reader import MAX_ASPECT, MIN_SIDE_PIXELS, ImageError, Size, resize_image
+from sparsevit.data.reader import MAX_ASPECT, MIN_SIDE_PIXELS, ImageError
+from sparsevit.data.transforms import Size, resize_image
 
 MAX_CLIP_BYTES = 200_000_000
 MAX_CLIP_SECONDS = 120

@@ -15,7 +15,7 @@ import numpy as np
 
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import map_tokens_to_windows
-from sparsevit.data.reader import Size, resize_image
+from sparsevit.data.transforms import Size, resize_image
 
 Colour = tuple[int, int, int]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparsevit.data.labelled import LabelledData
 from sparsevit.data.occurrence import watch_labels
-from sparsevit.data.reader import SIZE_MULTIPLE, choose_size, resize_image, to_tensor
+from sparsevit.data.transforms import SIZE_MULTIPLE, choose_size, resize_image, to_tensor
 from sparsevit.evaluation.scorers import Scorer, choose_scorer, has_labels
 from sparsevit.evaluation.sources import Pictures
 from sparsevit.networks import LoadedModel

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from sparsevit.data.reader import choose_size, load_image, resize_image, to_tensor
+from sparsevit.data.reader import load_image
+from sparsevit.data.transforms import choose_size, resize_image, to_tensor
 from sparsevit.measure.dense import as_dense
 from sparsevit.measure.latency import (
     WARMUP_RUNS,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sparsevit.core.trace import BlockTrace, capture
-from sparsevit.data.reader import choose_size, resize_image, to_tensor
+from sparsevit.data.transforms import choose_size, resize_image, to_tensor
 from sparsevit.measure.cost import CostReport, count_macs
 from sparsevit.measure.latency import (
     LatencyReport,

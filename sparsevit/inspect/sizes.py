@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sparsevit.data.reader import Size
+from sparsevit.data.transforms import Size
 from sparsevit.inspect.photo import PreparedImage, prepare_image
 from sparsevit.measure.dense import make_runs
 from sparsevit.measure.latency import LatencyStats, find_doubt, time_interleaved

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sparsevit.data.reader import Size
 from sparsevit.data.segment_map import Segment, SegmentMap
+from sparsevit.data.transforms import Size
 
 _MIN_SCORE = 0.5  # of a query, the default of transformers
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from sparsevit.data.reader import SIZE_MULTIPLE
+from sparsevit.data.transforms import SIZE_MULTIPLE
 from sparsevit.measure.cost import count_fixed_macs, count_macs
 from sparsevit.patch import get_depths
 from sparsevit.schedule import SparsitySchedule

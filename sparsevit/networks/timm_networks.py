@@ -20,7 +20,7 @@ from timm.models import (
 )
 from torch import Tensor, nn
 
-from sparsevit.data.reader import SIZE_MULTIPLE
+from sparsevit.data.transforms import SIZE_MULTIPLE
 from sparsevit.hosts.timm_fitted import fit_every_size
 from sparsevit.networks.entries import ModelError
 from sparsevit.networks.hub import WEIGHTS_FILE, Tell, fetch_file, find_file

@@ -14,15 +14,8 @@ from torch import Tensor, nn
 
 from sparsevit.data.labelled import LabelledData
 from sparsevit.data.occurrence import watch_labels
-from sparsevit.data.reader import (
-    SIZE_MULTIPLE,
-    ImageError,
-    ImageSource,
-    choose_size,
-    load_image,
-    resize_image,
-    to_tensor,
-)
+from sparsevit.data.reader import ImageError, ImageSource, load_image
+from sparsevit.data.transforms import SIZE_MULTIPLE, choose_size, resize_image, to_tensor
 from sparsevit.evaluation import check_classes, make_iou_metric, read_ahead, read_score
 from sparsevit.networks import LoadedModel
 from sparsevit.networks.segmenter import Segmenter

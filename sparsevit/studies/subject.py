@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparsevit.core.scoring import Score
 from sparsevit.data.labelled import LabelledData
-from sparsevit.data.reader import Size
+from sparsevit.data.transforms import Size
 from sparsevit.evaluation import check_classes, prepare_picture
 from sparsevit.measure.dense import DENSE_FORMS, as_dense
 from sparsevit.networks import LoadedModel, load_model

@@ -14,7 +14,7 @@ import numpy as np
 from app.engine.engine import Engine
 from app.engine.newest import Superseded
 from app.engine.records import FrameResult, Settings
-from sparsevit.data.reader import Size, choose_size, resize_image
+from sparsevit.data.transforms import Size, choose_size, resize_image
 from sparsevit.data.video import MAX_FRAMES, describe_clip, read_frames
 from sparsevit.measure.latency import LatencyStats, explain_doubt
 from sparsevit.measure.load import LoadMeter
