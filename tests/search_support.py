@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_support import MODEL, PALETTE
+from training_support import MODEL
 
 from sparsevit import SparsitySchedule, sparsify
 from sparsevit.measure.latency import LatencyStats
@@ -21,7 +21,6 @@ from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_sparsity
 from sparsevit.schedule import ADAPTATION_CHOICES, num_pairs
 from sparsevit.search.predictor import LatencyPredictor, PredictorKey
-from sparsevit.tasks.semantic import SemanticTask
 
 DEPTHS = (2, 1, 4, 1)
 
@@ -41,8 +40,7 @@ def make_loaded(name: str = "tiny") -> LoadedModel:
     for parameter in model.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.3)
-    task = SemanticTask(MODEL.class_names, np.array(PALETTE, np.uint8))
-    return LoadedModel(name, sparsify(model), task, MODEL.mean, MODEL.std)
+    return LoadedModel.wrap(sparsify(model), name)
 
 
 def know_ms(schedule: SparsitySchedule) -> float:

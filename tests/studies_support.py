@@ -13,7 +13,6 @@ from sparsevit.data.labelled import Sample
 from sparsevit.networks import LoadedModel
 from sparsevit.networks.segmenter import Segmenter, SegmenterConfig
 from sparsevit.studies.subject import Subject, make_subject
-from sparsevit.tasks.semantic import SemanticTask
 
 CONFIG = SegmenterConfig(
     class_names=("sky", "road", "car"),
@@ -34,8 +33,7 @@ def load_toy(seed: int = 1, **changes: Any) -> LoadedModel:
     for parameter in model.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.3)
-    task = SemanticTask(config.class_names, np.array(config.palette, dtype=np.uint8))
-    return LoadedModel("toy", sparsify(model), task, config.mean, config.std)
+    return LoadedModel.wrap(sparsify(model), "toy")
 
 
 class Pictures:

@@ -41,6 +41,7 @@ from sparsevit.studies.subject import (
     make_ranked,
     make_subject,
 )
+from sparsevit.studies.token_stage import reduce_tokens
 from sparsevit.studies.uniform import compare_with_uniform
 from sparsevit.tasks.semantic import read_classes
 
@@ -50,6 +51,15 @@ def make_measured(*right: int, latency_ms: float | None = None) -> Measured:
     confusions = np.array([[[hits, 100 - hits], [0, 0]] for hits in right])
     variant = Variant(f"{right} {latency_ms}", "", run=lambda images: images)
     return Measured(variant, confusions, latency_ms)
+
+
+def test_copies_for_a_study_are_of_the_same_network():
+    loaded = replace(load_toy(), revision="c0ffee", multiple=64, note="one of two")
+    for copied in (make_toy_subject(loaded).loaded, reduce_tokens(loaded, "prune")):
+        assert copied.module is not loaded.module
+        assert (copied.name, copied.task) == (loaded.name, loaded.task)
+        assert (copied.revision, copied.multiple, copied.note) == ("c0ffee", 64, "one of two")
+    assert make_toy_subject(loaded).find_input_size(100) == (128, 192)
 
 
 def test_miou_by_hand_and_as_the_metric_has_it():

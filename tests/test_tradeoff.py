@@ -37,6 +37,16 @@ def test_goes_through_every_size_and_then_the_rounds(steps):
     assert all(point.latency_ms > 0 for point in (last.sparse, *last.dense))
 
 
+def test_sizes_are_multiples_of_what_the_network_wants(home):
+    loaded = replace(load_model("small"), multiple=64)
+    photo = np.zeros((128, 256, 3), np.uint8)
+    prepared = prepare_image(loaded, photo, 128)
+    schedule = SparsitySchedule.parse(0.5, loaded.depths)
+    asked = (loaded, photo, prepared, prepared.dense, schedule, "sparsevit", 0)
+    *_, last = compare_sizes(*asked)
+    assert [point.size for point in last.dense] == [(128, 256), (64, 128)]  # none of them twice
+
+
 def test_a_comparison_says_when_it_is_not_worth_quoting(home, doubt_load, monkeypatch):
     loaded = load_model("small")
     prepared = prepare_image(loaded, np.zeros((128, 256, 3), np.uint8), 128)

@@ -4,6 +4,7 @@ import json
 import re
 import struct
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -202,6 +203,24 @@ def test_dense_and_sparse_take_turns_in_going_first(engine, settings, monkeypatc
         *(("dense", "sparse", 1), *middle),
         *(("sparse", "dense", 0), ("dense", "sparse", 0)),
     ]
+
+
+def test_frames_are_warmed_up_at_each_size_the_network_is_fed(engine, settings, monkeypatch):
+    wide = replace(engine.networks.get("small"), multiple=64)
+    monkeypatch.setattr(engine.networks, "get", lambda name: wide)
+    warmups, sizes = [], []
+    run_frame = engine.run_frame
+
+    def note(pixels, settings, order, warmup, *rest):
+        warmups.append(warmup)
+        return run_frame(pixels, settings, order, warmup, *rest)
+
+    monkeypatch.setattr(engine, "run_frame", note)
+    runner = FrameRunner(engine)
+    for width in (150, 170, 180):  # multiples of 32 would be 160, 160 and 192
+        sizes.append(runner.run(np.zeros((128, width, 3), np.uint8), settings).size)
+    assert sizes == [(128, 128), (128, 192), (128, 192)]
+    assert warmups == [1, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -210,6 +211,20 @@ def test_random_weights_depend_on_the_seed_alone():
     two = load_model(TIMM, random_weights=True, seed=5).module.state_dict()
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_a_photo_becomes_the_input_of_its_network(small):
+    loaded = replace(load_model("small"), multiple=80, mean=(0.5, 0.25, 0), std=(0.5, 1, 2))
+    photo = np.full((90, 120, 3), 51, np.uint8)  # a fifth of white
+    assert loaded.choose_size(photo) == (80, 160)
+    assert loaded.choose_size(photo, 40) == (80, 80)
+    assert loaded.choose_size(photo, 6000)[0] < 3600 <= loaded.choose_size(photo, 3600, None)[0]
+    images = loaded.prepare(photo)
+    assert (images.shape, images.dtype) == ((1, 3, 80, 160), torch.float32)
+    assert images[0].amin((1, 2)).tolist() == pytest.approx([-0.6, -0.05, 0.1])
+    assert images[0].amax((1, 2)).tolist() == pytest.approx([-0.6, -0.05, 0.1])
+    loaded.module.to(torch.bfloat16)
+    assert loaded.prepare(photo).dtype == torch.bfloat16
 
 
 def test_analysis_end_to_end(small):

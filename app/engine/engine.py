@@ -25,7 +25,6 @@ from app.engine.records import FrameResult, Opening, Photo, Result, Settings, fi
 from app.engine.search import search_photo
 from app.engine.turns import TurnLock
 from sparsevit.data.reader import ImageError
-from sparsevit.data.transforms import choose_size, resize_image, to_tensor
 from sparsevit.inspect.block import BlockSteps, trace_block
 from sparsevit.inspect.photo import Analysis, PreparedImage, analyze, prepare_image
 from sparsevit.inspect.sizes import SizeComparison, compare_sizes
@@ -85,8 +84,7 @@ class Engine:
         loaded = self.networks.get(config.model)
         schedule = fit_schedule(SparsitySchedule.parse(config.sparsity), loaded.depths)
         settings = Settings(config.model, schedule, short_side=config.short_side)
-        height, width = photo.pixels.shape[:2]
-        size = choose_size(height, width, config.short_side, loaded.multiple)
+        size = loaded.choose_size(photo.pixels, config.short_side)
         dtype = str(loaded.dtype).removeprefix("torch.")
         return Opening(photo, settings, size, loaded.task, loaded.depths, self.device, dtype)
 
@@ -274,13 +272,10 @@ class Engine:
         settings = replace(settings, schedule=fit_schedule(settings.schedule, loaded.depths))
         if settings.linked:
             settings.schedule.check_linked()
-        height, width = pixels.shape[:2]
-        size = choose_size(height, width, settings.short_side, loaded.multiple)
-        images = to_tensor(resize_image(pixels, size), loaded.mean, loaded.std)
+        images = loaded.prepare(pixels, settings.short_side)
         with self._hold(loaded, settings.linked):
             if not is_current():
                 raise Superseded
-            images = images.to(loaded.device, loaded.dtype)
             form = self._find_dense_form(loaded, images)
             meter = meter or LoadMeter(loaded.device)
             return time_frame(loaded, pixels, settings, images, form, order, warmup, meter)

@@ -30,7 +30,7 @@ def choose_size(
     width: int,
     short_side: int | None,
     multiple: int = SIZE_MULTIPLE,
-    max_pixels: int = MAX_NETWORK_PIXELS,
+    max_pixels: int | None = MAX_NETWORK_PIXELS,
 ) -> Size:
     """The size to feed a network: the photo's aspect, in multiples, within bounds.
 
@@ -38,7 +38,7 @@ def choose_size(
         height, width: of the photo, pixels.
         short_side: wanted length of the shorter side, pixels; None keeps the photo's own.
         multiple: both sides are multiples of it, and at least 64.
-        max_pixels: the photo is scaled down to have no more.
+        max_pixels: the photo is scaled down to have no more; None for no limit.
 
     Returns:
         (h, w) pixels.
@@ -54,17 +54,18 @@ def choose_size(
             f"Sizes must be at least 1 pixel, got {height} x {width}, multiple {multiple}."
         )
     smallest = math.ceil(MIN_NETWORK_SIDE / multiple) * multiple
-    if max_pixels < smallest**2:
+    limit = math.inf if max_pixels is None else max_pixels
+    if limit < smallest**2:
         raise ValueError(f"max_pixels must be at least {smallest**2}, got {max_pixels}.")
     shorter = min(height, width)
     scale = (short_side or shorter) / shorter
-    scale = min(scale, math.sqrt(max_pixels / (height * width)))
+    scale = min(scale, math.sqrt(limit / (height * width)))
     scale = max(scale, smallest / shorter)
     exact_h, exact_w = height * scale, width * scale
     h, w = (
         max(smallest, math.floor(exact / multiple + 0.5) * multiple) for exact in (exact_h, exact_w)
     )
-    while h * w > max_pixels:  # rounding went over: take back the side that gained more
+    while h * w > limit:  # rounding went over: take back the side that gained more
         if h == smallest or (w > smallest and w / exact_w >= h / exact_h):
             w -= multiple
         else:

@@ -4,7 +4,6 @@ from sparsevit.evaluation.iou import Score, make_iou_metric, read_score
 from sparsevit.evaluation.loop import (
     evaluate,
     evaluate_sizes,
-    prepare_picture,
     read_ahead,
     wrap_segmenter,
 )
@@ -18,7 +17,6 @@ __all__ = [
     "evaluate",
     "evaluate_sizes",
     "make_iou_metric",
-    "prepare_picture",
     "read_ahead",
     "read_score",
     "wrap_segmenter",

@@ -8,26 +8,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from copy import deepcopy
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from sparsevit.data.labelled import LabelledData
 from sparsevit.data.occurrence import watch_labels
-from sparsevit.data.transforms import SIZE_MULTIPLE, choose_size, resize_image, to_tensor
 from sparsevit.evaluation.scorers import Scorer, choose_scorer, has_labels
 from sparsevit.evaluation.sources import Pictures
 from sparsevit.networks import LoadedModel
-from sparsevit.networks.segmenter import Segmenter, SegmenterConfig
+from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_sparsity, set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.tasks.semantic import SemanticTask
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 
 _READERS = 4  # pictures read ahead, each by a thread
-_NO_LIMIT = 2**40  # pixels: a size asked for is the size measured
 
 
 class _Readable(Protocol[S_co]):
@@ -61,10 +56,7 @@ def evaluate(
 
 def wrap_segmenter(model: Segmenter, name: str = "") -> LoadedModel:
     """A copy of a segmenter, sparsified and in evaluation mode, as the zoo hands them out."""
-    config = model.config
-    task = SemanticTask(config.class_names, np.array(config.palette, dtype=np.uint8))
-    copy = sparsify(deepcopy(model)).eval()
-    return LoadedModel(name, copy, task, config.mean, config.std)
+    return LoadedModel.wrap(sparsify(deepcopy(model)).eval(), name)
 
 
 def evaluate_sizes(
@@ -156,8 +148,7 @@ def _measure_picture(
 ) -> None:
     """Count what every schedule makes of one picture; the dense network runs once."""
     height, width = sample.image.shape[:2]
-    images = prepare_picture(sample.image, size, loaded, loaded.multiple)
-    images = images.to(loaded.device, loaded.dtype)
+    images = loaded.prepare(sample.image, size, max_pixels=None)  # a size asked for is measured
 
     def predict(schedule: Any) -> Any:
         set_sparsity(loaded.module, schedule)
@@ -166,24 +157,6 @@ def _measure_picture(
     dense = predict(0.0)
     for schedule, scorer in row.items():
         scorer.add(sample, dense, dense if schedule.is_dense else predict(schedule))
-
-
-def prepare_picture(
-    image: np.ndarray,
-    size: int | None,
-    network: SegmenterConfig | LoadedModel,
-    multiple: int = SIZE_MULTIPLE,
-) -> Tensor:
-    """(1, 3, h, w) float32 of a picture, as the network wants it.
-
-    Args:
-        image: (img_h, img_w, 3) uint8 RGB.
-        size: short side, pixels; None for the picture's own.
-        network: whose mean and std to take.
-        multiple: pixels; both sides are a multiple of it.
-    """
-    wanted = choose_size(image.shape[0], image.shape[1], size, multiple, _NO_LIMIT)
-    return to_tensor(resize_image(image, wanted), network.mean, network.std)
 
 
 def read_ahead(data: _Readable[S], indices: Iterable[int]) -> Iterator[S]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from sparsevit.evaluation.loop import prepare_picture
 from sparsevit.measure.dense import DENSE_FORMS, choose_dense, make_runs
 from sparsevit.measure.latency import describe_device, find_doubt, time_interleaved
 from sparsevit.measure.load import LoadMeter
@@ -85,8 +84,7 @@ def _plan_runs(
         They, and beside dense the least that the sparse ones can take of its time.
     """
     size = None if report["size"] == "native" else report["size"]
-    images = prepare_picture(image, size, loaded, loaded.multiple)
-    images = images.to(loaded.device, loaded.dtype)
+    images = loaded.prepare(image, size, max_pixels=None)
     schedules = [SparsitySchedule.parse(r["schedule"], loaded.depths) for r in report["results"]]
     sparse = {str(i): schedule for i, schedule in enumerate(schedules) if not schedule.is_dense}
     runs = make_runs(loaded.module, images, sparse)

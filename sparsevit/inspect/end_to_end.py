@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from sparsevit.data.reader import load_image
-from sparsevit.data.transforms import choose_size, resize_image, to_tensor
+from sparsevit.data.transforms import resize_image
 from sparsevit.measure.dense import as_dense
 from sparsevit.measure.latency import (
     WARMUP_RUNS,
@@ -91,10 +91,9 @@ def time_photo(
         ScheduleError: an impossible schedule.
     """
     pixels = load_image(photo)
-    size = choose_size(pixels.shape[0], pixels.shape[1], short_side, loaded.multiple)
+    size = loaded.choose_size(pixels, short_side)
     module = loaded.module
-    images = to_tensor(resize_image(pixels, size), loaded.mean, loaded.std)
-    form = find_dense_form(module, images.to(loaded.device, loaded.dtype))
+    form = find_dense_form(module, loaded.prepare(pixels, short_side))
     samples: dict[bool, list[list[float]]] = {True: [], False: []}
     with LoadMeter(loaded.device) as meter, torch.inference_mode():
         for number in range(WARMUP_RUNS + repeats):
@@ -134,7 +133,7 @@ def _run_once(loaded: LoadedModel, photo: Path, size: tuple[int, int]) -> list[f
     pixels = load_image(photo)
     marks.append(time.perf_counter())
     resized = resize_image(pixels, size)
-    images = to_tensor(resized, loaded.mean, loaded.std).to(loaded.device, loaded.dtype)
+    images = loaded.to_tensor(resized)
     marks.append(time.perf_counter())
     prediction = loaded.task.interpret(loaded.module(images), size)
     marks.append(time.perf_counter())

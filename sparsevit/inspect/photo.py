@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sparsevit.core.trace import BlockTrace, capture
-from sparsevit.data.transforms import choose_size, resize_image, to_tensor
+from sparsevit.data.transforms import resize_image
 from sparsevit.measure.cost import CostReport, count_macs
 from sparsevit.measure.latency import (
     LatencyReport,
@@ -123,9 +123,9 @@ def prepare_image(
         image: (img_h, img_w, 3) uint8 RGB.
         short_side: pixels of the shorter side fed to the network; the photo's own if None.
     """
-    size = choose_size(image.shape[0], image.shape[1], short_side, loaded.multiple)
+    size = loaded.choose_size(image, short_side)
     image = resize_image(image, size)
-    images = to_tensor(image, loaded.mean, loaded.std).to(loaded.device, loaded.dtype)
+    images = loaded.to_tensor(image)
     model = loaded.module
     before = get_sparsity(model)
     try:

@@ -83,7 +83,8 @@ def compare_sizes(
         shares: of the largest shorter side, for the dense network; 1 is the largest itself.
     """
     largest = prepared.input_size
-    sides = sorted({round(min(largest) * share / 32) * 32 for share in shares}, reverse=True)
+    side, step = min(largest), loaded.multiple
+    sides = sorted({max(1, round(side * share / step)) * step for share in shares}, reverse=True)
     total = len(sides) + rounds
     agreement = loaded.task.compare(prepared.dense, sparse)["agreement"]
     result = SizeComparison(SizePoint(largest, sparse, agreement), (), 0, total)

@@ -224,16 +224,10 @@ def _describe_own(path: Path) -> ModelInfo | None:
 
 
 def _load_own(name: str, path: Path) -> LoadedModel:
-    import numpy as np
-
     from sparsevit.networks.loaded import LoadedModel
     from sparsevit.networks.segmenter import load_segmenter
-    from sparsevit.tasks.semantic import SemanticTask
 
     try:
-        model = load_segmenter(path)
+        return LoadedModel.wrap(load_segmenter(path), name)
     except CheckpointError as error:
         raise ModelError(str(error)) from error
-    config = model.config
-    task = SemanticTask(config.class_names, np.array(config.palette, dtype=np.uint8))
-    return LoadedModel(name, model, task, config.mean, config.std)

@@ -1,17 +1,30 @@
-"""A network that the zoo loaded."""
+"""A network with its weights, and how a photo becomes its input."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from sparsevit.data.transforms import SIZE_MULTIPLE
+from sparsevit.data.transforms import (
+    MAX_NETWORK_PIXELS,
+    SIZE_MULTIPLE,
+    Size,
+    choose_size,
+    resize_image,
+    to_tensor,
+)
 from sparsevit.measure.cost import count_fixed_macs, count_macs
 from sparsevit.patch import get_depths
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks import Task
+from sparsevit.tasks.semantic import SemanticTask
+
+if TYPE_CHECKING:
+    from sparsevit.networks.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,18 @@ class LoadedModel:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    @classmethod
+    def wrap(cls, model: Segmenter, name: str = "") -> LoadedModel:
+        """A segmenter of ours, which says itself what its input and output are.
+
+        Args:
+            model: the network, not copied.
+            name: as asked for.
+        """
+        config = model.config
+        task = SemanticTask(config.class_names, np.array(config.palette, dtype=np.uint8))
+        return cls(name, model, task, config.mean, config.std)
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
@@ -54,6 +79,56 @@ class LoadedModel:
     def depths(self) -> tuple[int, ...]:
         """Blocks per stage."""
         return get_depths(self.module)
+
+    def choose_size(
+        self,
+        image: np.ndarray,
+        short_side: int | None = None,
+        max_pixels: int | None = MAX_NETWORK_PIXELS,
+    ) -> Size:
+        """The size (img_h, img_w) that a photo is fed to this network at.
+
+        Args:
+            image: (img_h, img_w, 3) uint8 RGB.
+            short_side: wanted length of the shorter side, pixels; None keeps the photo's own.
+            max_pixels: the photo is scaled down to have no more; None for no limit.
+
+        Raises:
+            ImageError: a short side below 1.
+        """
+        height, width = image.shape[:2]
+        return choose_size(height, width, short_side, self.multiple, max_pixels)
+
+    def to_tensor(self, image: np.ndarray) -> Tensor:
+        """Normalise a photo that has the input's size.
+
+        Args:
+            image: (img_h, img_w, 3) uint8 RGB.
+
+        Returns:
+            (1, 3, img_h, img_w) on the network's device, in its dtype.
+        """
+        return to_tensor(image, self.mean, self.std).to(self.device, self.dtype)
+
+    def prepare(
+        self,
+        image: np.ndarray,
+        short_side: int | None = None,
+        max_pixels: int | None = MAX_NETWORK_PIXELS,
+    ) -> Tensor:
+        """Turn a photo into the network's input: sized, resized, normalised.
+
+        Args:
+            image, short_side, max_pixels: as of :meth:`choose_size`.
+
+        Returns:
+            (1, 3, img_h, img_w) on the network's device, in its dtype.
+
+        Raises:
+            ImageError: a short side below 1.
+        """
+        size = self.choose_size(image, short_side, max_pixels)
+        return self.to_tensor(resize_image(image, size))
 
     def count_fixed_macs(self, image_size: tuple[int, int]) -> int:
         """Multiply-accumulates of one image outside the blocks, counted once for every size.

@@ -10,12 +10,12 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparsevit.data.labelled import LabelledData
 from sparsevit.data.occurrence import watch_labels
 from sparsevit.data.reader import ImageError, ImageSource, load_image
-from sparsevit.data.transforms import SIZE_MULTIPLE, choose_size, resize_image, to_tensor
+from sparsevit.data.transforms import resize_image
 from sparsevit.evaluation import check_classes, make_iou_metric, read_ahead, read_score
 from sparsevit.networks import LoadedModel
 from sparsevit.networks.segmenter import Segmenter
@@ -104,7 +104,7 @@ class LabelledJudge:
         samples = list(watch_labels(data, chosen, read_ahead(data, chosen)))
         self._truths = [sample.labels for sample in samples]
         images = [sample.image for sample in samples]
-        self._runner = _Runner(model, model.config.mean, model.config.std, images, size)
+        self._runner = _Runner(LoadedModel.wrap(model), images, size)
 
     @property
     def pictures(self) -> int:
@@ -194,9 +194,7 @@ class AgreementJudge:
         self._loaded = loaded
         self._args = (photos, short_side, seed)
         images = [load_image(photos[index]) for index in chosen]
-        self._runner = _Runner(
-            loaded.module, loaded.mean, loaded.std, images, short_side, loaded.multiple
-        )
+        self._runner = _Runner(loaded, images, short_side)
 
     @cached_property
     def key(self) -> str:
@@ -247,32 +245,22 @@ class _Runner:
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        mean: Sequence[float],
-        std: Sequence[float],
-        images: Sequence[np.ndarray],
-        short_side: int | None,
-        multiple: int = SIZE_MULTIPLE,
+        self, loaded: LoadedModel, images: Sequence[np.ndarray], short_side: int | None
     ) -> None:
         self.images = [
-            resize_image(image, choose_size(image.shape[0], image.shape[1], short_side, multiple))
-            for image in images
+            resize_image(image, loaded.choose_size(image, short_side)) for image in images
         ]
-        self._model = model
-        self._normalisation = (mean, std)
+        self._loaded = loaded
+        self._model = loaded.module
         self.forget()
 
     @property
     def device(self) -> torch.device:
-        return next(self._model.parameters()).device
+        return self._loaded.device
 
     def prepare(self, number: int) -> Tensor:
         """(1, 3, img_h, img_w), normalised, on the network's device in its dtype."""
-        weights = next(self._model.parameters())
-        return to_tensor(self.images[number], *self._normalisation).to(
-            weights.device, weights.dtype
-        )
+        return self._loaded.to_tensor(self.images[number])
 
     def forget(self) -> None:
         """Free what is kept for the next schedule; another judge goes on."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from sparsevit.core.scoring import Score
 from sparsevit.data.labelled import LabelledData
 from sparsevit.data.transforms import Size
-from sparsevit.evaluation import check_classes, prepare_picture
+from sparsevit.evaluation import check_classes
 from sparsevit.measure.dense import DENSE_FORMS, as_dense
 from sparsevit.networks import LoadedModel, load_model
 from sparsevit.networks.segmenter import Segmenter
@@ -70,7 +70,7 @@ class Subject:
 
     def prepare(self, image: np.ndarray, short_side: int | None) -> Tensor:
         """(1, 3, img_h, img_w) float32 on the network's device, of an HWC uint8 RGB picture."""
-        return prepare_picture(image, short_side, self.model.config).to(self.loaded.device)
+        return self.loaded.prepare(image, short_side, max_pixels=None)
 
     def find_input_size(self, short_side: int | None) -> Size:
         """(img_h, img_w) pixels that the first picture is fed at."""
@@ -112,13 +112,7 @@ def make_subject(
             "A study needs at least two pictures, so that it can say how sure it is, "
             "one timed round and one seed."
         )
-    copy = LoadedModel(
-        loaded.name,
-        sparsify(deepcopy(loaded.module), 0.0).eval(),
-        loaded.task,
-        loaded.mean,
-        loaded.std,
-    )
+    copy = replace(loaded, module=sparsify(deepcopy(loaded.module), 0.0).eval())
     return Subject(
         loaded=copy,
         data=data,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -84,7 +84,7 @@ def reduce_tokens(loaded: LoadedModel, reduction: Reduction) -> LoadedModel:
         stage_class: Any = type(stage)
         stage.__class__ = _make_token_stage_class(stage_class)
         stage.reduction = reduction
-    return LoadedModel(loaded.name, model, loaded.task, loaded.mean, loaded.std)
+    return replace(loaded, module=model)
 
 
 @cache

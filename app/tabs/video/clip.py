@@ -14,7 +14,7 @@ import numpy as np
 from app.engine.engine import Engine
 from app.engine.newest import Superseded
 from app.engine.records import FrameResult, Settings
-from sparsevit.data.transforms import Size, choose_size, resize_image
+from sparsevit.data.transforms import Size, resize_image
 from sparsevit.data.video import MAX_FRAMES, describe_clip, read_frames
 from sparsevit.measure.latency import LatencyStats, explain_doubt
 from sparsevit.measure.load import LoadMeter
@@ -119,7 +119,8 @@ class FrameRunner:
             ModelError: the network cannot be had.
             ScheduleError: linked, and a sparsity falls inside a stage.
         """
-        size = choose_size(pixels.shape[0], pixels.shape[1], settings.short_side)
+        loaded = self._engine.networks.get(settings.model)
+        size = loaded.choose_size(pixels, settings.short_side)
         if self._latest != (settings, size):
             self._frames = 0  # so that the first frame compares
             self._meter = LoadMeter(self._engine.config.device)
