@@ -60,7 +60,7 @@ class Api:
                 result = measured
         except Exception as error:
             raise self._refuse(error) from None
-        return result.analysis.to_dict()
+        return result.to_dict()
 
     def draw_windows(
         self, photo: str, model: str, short_side: int, sparsity: str, block: int, view: str

@@ -2,14 +2,19 @@
 
 import json
 from dataclasses import replace
+from zipfile import ZipFile
 
 import gradio as gr
 import pytest
 from app_support import schedule, write_photo
+from typer.testing import CliRunner
 from view_support import check_windows, find_yellow
 
 from app.api import Api
+from app.engine.records import Settings
 from app.page.panel import list_presets, make_panel, read_panel
+from app.tabs.takeaway.view import make_json, write_zip
+from sparsevit.cli import cli
 from sparsevit.draw.masks import compute_map
 
 
@@ -21,6 +26,31 @@ def test_the_panel_says_grids_windows_and_schedule(engine):
     assert panel["linked"] is True
     settings = engine.first.settings
     assert read_panel(json.dumps(panel)) == (settings.schedule, True, 0)
+
+
+def test_command_page_zip_and_endpoint_say_the_same(engine, home, tmp_path, monkeypatch):
+    loaded = replace(engine.networks.get("small"), revision="c0ffee")
+    monkeypatch.setattr(engine.networks, "get", lambda name: loaded)
+    monkeypatch.setattr("sparsevit.cli.inspect.load", lambda *_: loaded)
+    photo = home / "assets" / "street_a.jpg"
+    options = ("--model", "small", "--size", "256", "--sparsity", "0.5", "--repeats", "0")
+    done = CliRunner().invoke(cli, ["run", str(photo), *options, "--out", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said == json.loads((tmp_path / "result.json").read_text())
+    facts = {"photo": "street_a.jpg", "model": "small", "revision": "c0ffee", "dtype": "float32"}
+    assert facts.items() <= said.items()
+    assert (said["input_size"], said["schedule"]) == ([256, 512], schedule(0.5).to_list())
+    result = engine.analyze(
+        engine.read_photo(photo), Settings("small", schedule(0.5), short_side=256)
+    )
+    assert json.loads(make_json(result)) == said
+    with ZipFile(write_zip(result, tmp_path)) as archive:
+        assert json.loads(archive.read("result.json")) == said
+    answer = Api(engine).analyze(str(photo), "small", 256, "0.5")
+    assert list(answer) == list(said)
+    timed = {"latency_ms", "speedup", "dense_form", "other_load", "doubt"}
+    assert {key for key in said if answer[key] != said[key]} <= timed
 
 
 def test_presets_fit_the_network():

@@ -172,7 +172,7 @@ def test_an_engine_on_zero_gpu_gives_the_same(zero):
     result = zero.analyze(photo, settings)
     again = zero.analyze(photo, settings)
     assert result.photo is photo
-    assert result.analysis.to_dict() == again.analysis.to_dict()
+    assert result.to_dict() == again.to_dict()
     assert [block.kept for block in result.analysis.blocks[:2]] == [64, 64]
     *_, measured = zero.measure(result, 2)
     assert len(measured.analysis.latency.sparse.samples_ms) == 2

@@ -46,7 +46,7 @@ def test_no_proud_number_of_a_busy_machine(home, tmp_path, capsys, other_load, l
     analysis = analyze(loaded, prepared, 0.5)
     dense, sparse = LatencyStats((110.0,) * 3), LatencyStats((100.0,) * 3)
     report = LatencyReport(dense, sparse, "host", "cpu", "float32", (64, 128), 1, other_load)
-    result = replace(analysis, device="cpu", latency=report).to_dict() | {"photo": "photo.png"}
+    result = replace(analysis, device="cpu", latency=report).to_dict("photo.png")
     print_result(result, tmp_path)
     lines = capsys.readouterr().out.splitlines()
     assert lines[3] == line
@@ -56,7 +56,7 @@ def test_no_proud_number_of_a_busy_machine(home, tmp_path, capsys, other_load, l
     assert result["speedup"] == pytest.approx(1.1)
     assert result["other_load"] == other_load
     assert result["doubt"] == (BUSY if other_load > 0.05 else None)
-    print_result(analysis.to_dict() | {"photo": "photo.png"}, tmp_path)  # not timed
+    print_result(analysis.to_dict("photo.png"), tmp_path)  # not timed
     assert "ms" not in capsys.readouterr().out.replace("GMACs", "")
 
 

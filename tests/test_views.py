@@ -186,7 +186,7 @@ def test_the_zip_holds_every_mask_and_the_numbers(result, tmp_path):
     path = write_zip(result, tmp_path)
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
-        assert json.loads(archive.read("result.json")) == result.analysis.to_dict()
+        assert json.loads(archive.read("result.json")) == result.to_dict()
     assert path.name == "sparsevit-street_a.zip"
     for block in result.analysis.blocks:
         assert f"stage{block.stage + 1}_block{block.block + 1}_windows.png" in names

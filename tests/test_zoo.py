@@ -235,7 +235,7 @@ def test_analysis_end_to_end(small):
     dense = analyze(loaded, prepared, 0.0)
     assert dense.agreement["agreement"] == 1.0
     analysis = measure(loaded, analyze(loaded, prepared, 0.5), repeats=1)
-    result = analysis.to_dict()
+    result = analysis.to_dict("a.png")
     assert result["input_size"] == [128, 224]
     assert result["schedule"] == [[0.5]] * 4
     first = result["blocks"][0]

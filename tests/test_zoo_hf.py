@@ -89,7 +89,8 @@ def test_every_kind_loads_from_the_cache_and_is_compared(
     agreement = analysis.agreement
     assert next(iter(agreement)) == "agreement"
     assert 0.0 <= agreement["agreement"] < 1.0
-    json.dumps(analysis.to_dict(), allow_nan=False)
+    assert analysis.to_dict("a.png")["revision"] == REVISION
+    json.dumps(analysis.to_dict("a.png"), allow_nan=False)
     if isinstance(prepared.dense, SegmentMap):
         assert prepared.dense.segments
     again = loaded.task.resize(loaded.task.resize(prepared.dense, (448, 576)), (224, 288))

@@ -121,6 +121,10 @@ class Result:
         latency = self.analysis.latency
         return None if latency is None else latency.explain_doubt(self.analysis.cost.least_ratio)
 
+    def to_dict(self) -> dict[str, Any]:
+        """What ``result.json`` holds."""
+        return self.analysis.to_dict(self.photo.path.name)
+
 
 @dataclass(frozen=True)
 class FrameResult:

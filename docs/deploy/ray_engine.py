@@ -54,7 +54,8 @@ class RayEngine:
             if Path(sparsity).suffix == ".json":
                 raise ScheduleError("Send the schedule itself, not the name of a file.")
             data = photo.file.read()
-            picture = Photo(load_image(data), blake2b(data).hexdigest(), Path("upload"))
+            name = Path(photo.filename or "upload")
+            picture = Photo(load_image(data), blake2b(data).hexdigest(), name)
             schedule = SparsitySchedule.parse(sparsity, engine.get_depths(model))
             settings = Settings(model, schedule, short_side=short_side or None)
             result = engine.analyze(picture, settings)
@@ -62,7 +63,7 @@ class RayEngine:
                 result = measured
         except (ImageError, ModelError, ScheduleError) as error:
             raise HTTPException(422, str(error)) from None
-        return result.analysis.to_dict()
+        return result.to_dict()
 
 
 application = RayEngine.bind()

@@ -101,17 +101,16 @@ def run(options: RunOptions) -> None:
             analysis = analyze(loaded, prepared, schedule)
             if options.repeats:
                 analysis = measure(loaded, analysis, options.repeats)
-            result = {"photo": photo.name, "revision": loaded.revision, **analysis.to_dict()}
-            write_analysis(loaded.task, analysis, result, folder)
+            write_analysis(loaded.task, analysis, photo.name, folder)
         except Exception as error:
             if is_single:
                 raise fail(error) from error
             typer.echo(f"Error: {explain(error)}", err=True)
             failed = True
             continue
-        results.append(result)
+        results.append(analysis.to_dict(photo.name))
         if not options.as_json:
-            print_result(result, folder)
+            print_result(results[-1], folder)
     if options.as_json:
         typer.echo(json.dumps(results[0] if is_single else results, indent=2))
     if failed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from sparsevit.draw.masks import (
     draw_compute_map,
@@ -17,13 +16,13 @@ from sparsevit.inspect.photo import Analysis
 from sparsevit.tasks import Task
 
 
-def write_analysis(task: Task, analysis: Analysis, result: dict[str, Any], folder: Path) -> None:
+def write_analysis(task: Task, analysis: Analysis, photo: str, folder: Path) -> None:
     """Write a photo's pictures and ``result.json`` into ``folder``.
 
     Args:
         task: what the network's output means.
         analysis: what the network did.
-        result: plain data for ``result.json``.
+        photo: its name.
         folder: made if it is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,5 +36,5 @@ def write_analysis(task: Task, analysis: Analysis, result: dict[str, Any], folde
     dense, sparse = task.draw_pair(image, analysis.prepared.dense, analysis.sparse)
     save_picture(folder / "dense.png", dense)
     save_picture(folder / "sparse.png", sparse)
-    text = json.dumps(result, indent=2)
+    text = json.dumps(analysis.to_dict(photo), indent=2)
     (folder / "result.json").write_text(text + "\n", encoding="utf-8")

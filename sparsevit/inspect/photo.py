@@ -63,6 +63,7 @@ class Analysis:
         forward_ms: the one sparse forward, its masks recorded meanwhile; a first idea of its
             latency.
         latency: measured afterwards, if at all.
+        revision: commit of the hub that the weights are of; None where there is none.
     """
 
     model: str
@@ -76,17 +77,24 @@ class Analysis:
     dtype: str
     forward_ms: float
     latency: LatencyReport | None = None
+    revision: str | None = None
 
     @property
     def windows(self) -> tuple[int, int]:
         """(kept, total) windows over all blocks."""
         return sum(b.kept for b in self.blocks), sum(b.total for b in self.blocks)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for ``result.json``."""
+    def to_dict(self, photo: str) -> dict[str, Any]:
+        """What ``result.json`` holds, whoever writes it: plain data.
+
+        Args:
+            photo: the photo's name.
+        """
         latency = self.latency
         return {
+            "photo": photo,
             "model": self.model,
+            "revision": self.revision,
             "input_size": list(self.prepared.input_size),
             "schedule": self.schedule.to_list(),
             "blocks": [
@@ -177,6 +185,7 @@ def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Anal
         device=describe_device(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
         forward_ms=timed["sparse"].median_ms,
+        revision=loaded.revision,
     )
 
 

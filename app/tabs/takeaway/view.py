@@ -16,7 +16,7 @@ from sparsevit.schedule import ScheduleError, SparsitySchedule
 
 def make_json(result: Result) -> str:
     """The result as ``result.json`` of the command line."""
-    text = json.dumps(result.analysis.to_dict(), indent=2)
+    text = json.dumps(result.to_dict(), indent=2)
     return re.sub(r"\[[^\[\]{}]*\]", lambda match: " ".join(match[0].split()), text)
 
 
@@ -51,7 +51,7 @@ def write_zip(result: Result, folder: Path) -> Path:
         folder: where to, private to the user.
     """
     pictures = folder / "pictures"
-    write_analysis(result.task, result.analysis, result.analysis.to_dict(), pictures)
+    write_analysis(result.task, result.analysis, result.photo.path.name, pictures)
     (pictures / "again.py").write_text(make_snippet(result), encoding="utf-8")
     path = folder / f"sparsevit-{result.photo.path.stem}.zip"
     with zipfile.ZipFile(path, "w") as archive:  # PNG does not shrink further
