@@ -15,7 +15,7 @@ from PIL import Image
 
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import get_window_grid
-from sparsevit.draw import masks
+from sparsevit.draw import looks, masks
 
 # H, W, window, shift, pad_first
 GRIDS = [
@@ -340,7 +340,7 @@ def test_difference_marks_exactly_what_differs() -> None:
     sparse = dense.copy()
     sparse[2, 3] = sparse[8, 6] = 4
     picture = masks.draw_difference(photo, dense, sparse)
-    marked = (picture == masks.DIFFERENCE_COLOUR).all(axis=2)
+    marked = (picture == looks.DIFFERENCE_COLOUR).all(axis=2)
     assert np.array_equal(marked, dense != sparse)
     assert (spread(picture[~marked]) == 0).all()
 

@@ -7,7 +7,6 @@ The photo may have any size: a trace's token grid is taken to cover all of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 import cv2
@@ -16,20 +15,20 @@ import numpy as np
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import map_tokens_to_windows
 from sparsevit.data.transforms import Size, resize_image
+from sparsevit.draw.looks import (
+    DIFFERENCE_COLOUR,
+    EDGE_OPACITY,
+    FADED_WINDOW,
+    HEAT_OPACITY,
+    OUTLINE_LEVEL,
+    PRUNED_COLOUR,
+    PRUNED_LIGHT,
+    PRUNED_TINT,
+    Colour,
+    colour_levels,
+)
 
-Colour = tuple[int, int, int]
-
-#: Differing pixels: vermillion, told from grey by every kind of colour vision.
-DIFFERENCE_COLOUR: Colour = (255, 96, 0)
-
-_PRUNED_LIGHT = 0.2  # of a pruned window's brightness is left
-_PRUNED_COLOUR = 0.25  # of its colour
-_PRUNED_TINT = (10, 15, 34)  # added, so that what is pruned shows on a black photo too
-_OUTLINE_LEVEL = 240  # grey level of the line between kept and pruned windows
-_EDGE_STRENGTH = 0.45  # of the line between other windows
 _BRIGHT = 140  # grey level from which a window's edges are black instead of white
-_FADED_WINDOW = 24  # pixels: edges of windows smaller than this on the picture are fainter
-_HEAT_OPACITY = 0.65
 _SCORE_PERCENTILES = (2, 98)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_SCALE = 0.45
@@ -76,10 +75,10 @@ def draw_pruned_windows(image: np.ndarray, block: BlockTrace, image_index: int =
     cv2.copyTo(image, upscale_tokens(keep, size), picture)
 
     line = upscale_tokens(_choose_line_colours(picture, owner), size)
-    strength = _EDGE_STRENGTH * min(1.0, _window_side(block, size) / _FADED_WINDOW)
+    strength = EDGE_OPACITY * min(1.0, _window_side(block, size) / FADED_WINDOW)
     edged = cv2.addWeighted(picture, 1 - strength, line, strength, 0)
     cv2.copyTo(edged, _find_edges(owner, size), picture)
-    cv2.copyTo(np.full_like(picture, _OUTLINE_LEVEL), _find_edges(keep, size), picture)
+    cv2.copyTo(np.full_like(picture, OUTLINE_LEVEL), _find_edges(keep, size), picture)
     return picture
 
 
@@ -310,12 +309,11 @@ def _window_side(block: BlockTrace, size: Size) -> float:
     return min(window[axis] * size[axis] / grid[axis] for axis in range(2))
 
 
-@cache
 def _make_pruning_matrix() -> np.ndarray:
     """(3, 4) float32 from (R, G, B, 1) to a pruned pixel: darker, greyer, bluish."""
     grey = np.tile([0.299, 0.587, 0.114], (3, 1))
-    mix = _PRUNED_COLOUR * np.eye(3) + (1 - _PRUNED_COLOUR) * grey
-    return np.column_stack([_PRUNED_LIGHT * mix, _PRUNED_TINT]).astype(np.float32)
+    mix = PRUNED_COLOUR * np.eye(3) + (1 - PRUNED_COLOUR) * grey
+    return np.column_stack([PRUNED_LIGHT * mix, PRUNED_TINT]).astype(np.float32)
 
 
 def _choose_line_colours(picture: np.ndarray, owner: np.ndarray) -> np.ndarray:
@@ -348,19 +346,6 @@ def _to_grey(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-def colour_levels(level: np.ndarray) -> np.ndarray:
-    """(..., 3) uint8 RGB of levels 0 to 1 (viridis); levels outside are clipped, NaN is 0."""
-    index = np.clip(np.nan_to_num(level) * 255 + 0.5, 0, 255).astype(np.uint8)
-    return _viridis().take(index, axis=0)
-
-
-@cache
-def _viridis() -> np.ndarray:
-    """(256, 3) uint8 RGB, dark blue to yellow, even in brightness for every colour vision."""
-    ramp = np.arange(256, dtype=np.uint8).reshape(256, 1)
-    return cv2.applyColorMap(ramp, cv2.COLORMAP_VIRIDIS).reshape(256, 3)[:, ::-1].copy()
-
-
 def _paint(labels: np.ndarray, colours: np.ndarray | Sequence[Colour]) -> np.ndarray:
     """(h, w, 3) uint8: each label (h, w) uint8 in its colour, those beyond the colours black."""
     table = np.zeros((256, 1, 3), dtype=np.uint8)
@@ -384,7 +369,7 @@ def _count_computed(blocks: Sequence[BlockTrace], size: Size, image_index: int) 
 
 def blend_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Colours (h, w, 3) over the grey photo."""
-    return cv2.addWeighted(heat, _HEAT_OPACITY, _to_grey(image), 1 - _HEAT_OPACITY, 0)
+    return cv2.addWeighted(heat, HEAT_OPACITY, _to_grey(image), 1 - HEAT_OPACITY, 0)
 
 
 def _wrap(text: str, width: int) -> list[str]:

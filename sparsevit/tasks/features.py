@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from sparsevit.draw.masks import blend_heat, colour_levels
+from sparsevit.draw.looks import colour_levels
+from sparsevit.draw.masks import blend_heat
 
 
 @dataclass(frozen=True, eq=False)
