@@ -1,23 +1,6 @@
-// Dark blue to yellow, even in brightness for every colour vision.
-export const VIRIDIS = [
-  "#440154",
-  "#48186a",
-  "#472d7b",
-  "#424086",
-  "#3b528b",
-  "#33638d",
-  "#2c728e",
-  "#26828e",
-  "#21918c",
-  "#1f9f88",
-  "#27ad81",
-  "#3dbc74",
-  "#5cc863",
-  "#81d34d",
-  "#aadc32",
-  "#d5e21a",
-  "#fde725",
-];
+import { VIRIDIS } from "./looks.js";
+
+export { VIRIDIS };
 
 /**
  * The colour of a level 0 to 1 as [red, green, blue].

@@ -2,15 +2,18 @@
 // cells' edges.
 import { make } from "./common.js";
 import { pickViridis } from "./colours.js";
+import {
+  EDGE_OPACITY,
+  FADED_WINDOW,
+  HEAT_OPACITY,
+  OUTLINE_LEVEL,
+  PRUNED_COLOUR,
+  PRUNED_LIGHT,
+  PRUNED_TINT,
+} from "./looks.js";
 
 /** @import { Area, Block, Computed, Layers, ScoredBlock } from "./types.d.ts" */
 
-export const PRUNED_LIGHT = 0.2; // of a pruned window's brightness is left
-export const PRUNED_COLOUR = 0.25; // of its colour
-export const PRUNED_TINT = [10, 15, 34]; // added, so that what is pruned shows on a black photo too
-const HEAT_OPACITY = 0.65;
-const EDGE_OPACITY = 0.4;
-const FADED_WINDOW = 24; // CSS pixels: edges of windows smaller than this are fainter
 const THUMB_SIDE = 320; // pixels of the longer side of the photo behind the thumbnails
 
 /**
@@ -256,7 +259,7 @@ export function paintLines(context, area, ratio, block) {
     context,
     outline,
     Math.max(1, Math.round(ratio * (side < FADED_WINDOW ? 1 : 2))),
-    "rgb(240 240 240)",
+    `rgb(${OUTLINE_LEVEL} ${OUTLINE_LEVEL} ${OUTLINE_LEVEL})`,
   );
 }
 

@@ -3,6 +3,8 @@
 // { u, v } in the window. A shifted window that wraps around owns several.
 import { pickChannels } from "../../page/colours.js";
 import { make } from "../../page/common.js";
+import { PRUNED_COLOUR, PRUNED_LIGHT, PRUNED_TINT } from "../../page/looks.js";
+import { readPixels, recolour } from "../../page/paint.js";
 
 /** @import { Box, Layout, Photos, Piece, Runs } from "./types.d.ts" */
 
@@ -98,15 +100,8 @@ export async function paintMap(uri) {
 export function makePhotos(image) {
   const [bright, ctx] = makeCanvas(image.naturalWidth, image.naturalHeight);
   ctx.drawImage(image, 0, 0);
-  const [dim, dark] = makeCanvas(bright.width, bright.height);
-  dark.drawImage(image, 0, 0);
-  dark.globalCompositeOperation = "color";
-  dark.fillStyle = "rgb(128 128 128 / 0.8)";
-  dark.fillRect(0, 0, dim.width, dim.height);
-  dark.globalCompositeOperation = "source-over";
-  dark.fillStyle = "rgb(10 14 24 / 0.72)";
-  dark.fillRect(0, 0, dim.width, dim.height);
-  return { bright, dim };
+  const pixels = readPixels(image, bright.width, bright.height);
+  return { bright, dim: recolour(pixels, PRUNED_LIGHT, PRUNED_COLOUR, PRUNED_TINT) };
 }
 
 /**

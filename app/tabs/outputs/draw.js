@@ -2,13 +2,14 @@
 // }, values a Uint8Array of class indices, row by row; numbers are those of segments where a map
 // has segments. `chosen` is the index of the one class to see alone, or null.
 import { make } from "../../page/common.js";
+import { DIFFERENCE_COLOUR } from "../../page/looks.js";
 
 /** @import { ClassMap, Kind, Marks, Name, OutputsValue, Segment, Side } from "./types.d.ts" */
 
 const FADED = [22, 22, 22]; // a grey that what is not meant sinks into, so that the rest stands out
 const FADING = 0.6;
 export const UNKNOWN = 255; // in a map: nobody knows, or nothing is there
-const DIFFERENCE = [{ words: "the class differs", colour: [255, 96, 0] }];
+const DIFFERENCE = [{ words: "the class differs", colour: DIFFERENCE_COLOUR }];
 const SEGMENT_DIFFERENCE = [
   ...DIFFERENCE,
   { words: "only the segment differs", colour: [86, 180, 233] },

@@ -1,10 +1,8 @@
 // What the tab Video is made of: its elements, words, webcam and drawings; view.js says when.
 import { countComputed } from "../../page/cells.js";
 import { make, percent } from "../../page/common.js";
+import { PRUNED_COLOUR, PRUNED_LIGHT, PRUNED_TINT } from "../../page/looks.js";
 import {
-  PRUNED_COLOUR,
-  PRUNED_LIGHT,
-  PRUNED_TINT,
   drawLayer,
   paintCompute,
   paintLines,
