@@ -48,7 +48,7 @@ def test_a_busy_machine_is_named_in_place_of_a_number_until_it_is_quiet(page, do
     page.run()
     changes = measure_all(page, handlers.measure)
     assert "machine busy" in changes["headline"]
-    assert "other programs used 38&nbsp;% of its CPUs" in changes["headline"]
+    assert "other programs used 38\u00a0% of its CPUs" in changes["headline"]
     assert "×" not in changes["headline"].partition("sv-agreement")[0]
     assert changes["retry"]["active"] is True
     assert page.session.history[-1].doubt is not None

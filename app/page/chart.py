@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
+from markupsafe import Markup
+
 _WIDTH, _HEIGHT = 560, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 16, 14, 52
 _TICKS = 5
@@ -58,7 +60,7 @@ def draw_chart(
     words: str,
     lines: Sequence[Sequence[Mark]] = (),
     limit: Limit | None = None,
-) -> str:
+) -> Markup:
     """SVG of some points.
 
     Args:
@@ -104,7 +106,7 @@ def draw_chart(
             path = " ".join("{},{}".format(*place(mark.x, mark.y)) for mark in line)
             parts.append(f'<polyline class="{line[0].kind}" points="{path}"/>')
     parts += [_draw_mark(mark, *place(mark.x, mark.y)) for mark in marks]
-    return (
+    return Markup(
         f'<svg class="sv-chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" '
         f'aria-label="{escape(words)}">{"".join(parts)}</svg>'
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from html import escape
 
 import cv2
 import numpy as np
@@ -55,12 +54,6 @@ def encode_png(values: np.ndarray) -> str:
 def photo_key(photo: Photo, size: Size) -> str:
     """Stands for a photo in the shape (img_h, img_w) a network saw it in."""
     return f"{photo.key}-{size[0]}x{size[1]}"
-
-
-def say_doubt(doubt: str) -> str:
-    """A doubt as HTML, a sentence without its stop."""
-    head, colon, reason = doubt.partition(":")
-    return f"<b>{escape(head[0].upper() + head[1:])}</b>{escape(colon + reason)}"
 
 
 def round_number(value: float | None) -> float | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from html import escape
 from itertools import count
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from app.page.screen import (
     draw_tab,
 )
 from app.page.session import MOST_RETRIES, TABS, Session, Visitors
+from app.page.templates import render
 from app.tabs.latency.view import show_latency
 from app.tabs.takeaway.view import names_state, read_query, write_zip
 from app.tabs.tradeoff.view import show_sizes
@@ -43,7 +43,7 @@ _tickets = count(1)  # in the order in which requests came in
 
 
 def _warn(message: str) -> None:
-    gr.Warning(escape(message), title="Not done")
+    gr.Warning(render("page/message.html", message=message), title="Not done")
 
 
 class Handlers:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
 from app.engine.records import Photo, Result
 from app.page.common import display_photo, encode_jpeg, photo_key, shrink
+from app.page.templates import render
 from sparsevit.data.transforms import Size
 
 _THUMB_SIDE = 176  # pixels
@@ -35,10 +35,5 @@ def describe_photo(photo: Photo, size: Size) -> str:
 
 def show_examples(photos: Sequence[tuple[str, np.ndarray]]) -> str:
     """Thumbnails of the example pictures, as buttons."""
-    cells = [
-        f'<button type="button" data-index="{index}" aria-label="Example: {escape(name)}" '
-        f'title="{escape(name)}"><img src="{encode_jpeg(shrink(pixels, _THUMB_SIDE))}" alt="">'
-        "</button>"
-        for index, (name, pixels) in enumerate(photos)
-    ]
-    return f'<div class="sv-examples" role="group" aria-label="Examples">{"".join(cells)}</div>'
+    examples = [(name, encode_jpeg(shrink(pixels, _THUMB_SIDE))) for name, pixels in photos]
+    return render("page/examples.html", examples=examples)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from html import escape
+from typing import Any
+
+from markupsafe import Markup
 
 from app.engine.records import Result
 from app.engine.search import PhotoSearch
 from app.page.chart import Limit, Mark, draw_chart
-from app.page.common import say_doubt
+from app.page.templates import render
 from app.tabs.tradeoff.view import describe_schedule
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import FrontierPoint, SearchProgress
-
-_INTRO = (
-    "Looks for the sparsities that keep most of the dense output on <b>this photo</b>, with this "
-    "network and size, in the time you allow. It times the network's layers once, then tries "
-    "schedule after schedule, keeps what nothing beats and breeds the next ones from it. You can "
-    "go on using the page meanwhile."
-)
-_KEY = '<i class="sv-key {}"></i>'
 
 
 def show_search(search: PhotoSearch | None, result: Result) -> str:
@@ -28,11 +22,19 @@ def show_search(search: PhotoSearch | None, result: Result) -> str:
         search: the user's last; None before the first.
         result: what is on the screen.
     """
-    if search is None:
-        side = f'<p class="sv-note">{_INTRO}</p>'
-    else:
-        side = _show_state(search, result) + _show_best(search)
-    return f'<div class="sv-search">{_show_plot(search, result)}<div>{side}</div></div>'
+    found = search.found if search is not None else None
+    size = search.size if search is not None else result.analysis.prepared.input_size
+    return render(
+        "tabs/search/search.html",
+        search=search,
+        chart=_draw_plot(search, result),
+        is_here=search is None or search.is_of(result),
+        doubt=result.doubt,
+        found=found,
+        place=found or result.analysis,
+        size=size,
+        **({} if search is None else _describe_state(search, result)),
+    )
 
 
 def describe_step(search: PhotoSearch) -> str:
@@ -67,67 +69,35 @@ def _describe_phase(search: PhotoSearch, progress: SearchProgress) -> str:
     return f"Trial {done} of {total}, best {best.accuracy:.1%} agreement at {share:.2f}× of dense"
 
 
-def _show_state(search: PhotoSearch, result: Result) -> str:
+def _describe_state(search: PhotoSearch, result: Result) -> dict[str, Any]:
+    """What stands beside the plot."""
+    progress = search.progress
     notes = ["" if search.found is not None else search.note]
-    notes.append(search.progress.note if search.progress is not None else "")
+    notes.append(progress.note if progress is not None else "")
     if not search.is_of(result):
         notes.append("This is of another photo, network or size than the one shown now.")
-    bar = ""
-    if search.is_running:
-        progress = search.progress
-        value = (
-            f' value="{progress.done}" max="{max(progress.total, 1)}"'
-            if progress is not None and search.has_begun
-            else ""
-        )
-        bar = f'<progress aria-label="Progress of the search"{value}></progress>'
-    kind = ' class="sv-warning"' if search.problem else ""
-    note = " ".join(escape(words) for words in notes if words)
-    return (
-        f'<div class="sv-search-state"><p{kind}>{escape(describe_step(search))}</p>{bar}'
-        f'<p class="sv-note">{note}</p></div>'
-    )
-
-
-def _show_best(search: PhotoSearch) -> str:
     best, dense_ms = search.best, _find_dense_ms(search)
     share = None if best is None else search.find_share(best)
-    if best is None or share is None or dense_ms is None:
-        return ""
-    how = "predicted" if best.latency_ms is None else "measured"
-    if search.found is not None and search.found.doubt is not None:
-        how += " while this machine was busy"
-    budget_ms = search.progress.budget_ms if search.progress is not None else None
-    if budget_ms is not None:
-        head = f"Best within {budget_ms / dense_ms:.2f}× of dense ({budget_ms:.0f} ms)"
-    else:
-        head = "Fastest that loses at most 1 % of agreement, else the one that loses least"
-    return (
-        f'<section class="sv-best"><h3>{head}</h3><p><strong>{best.accuracy:.1%}</strong> '
-        f"agreement in <strong>{best.best_known_ms:.0f} ms</strong>, "
-        f"{share:.2f}× of dense ({how})</p>"
-        f"<p>{_show_schedule(best.schedule)}</p></section>"
-    )
+    return {
+        "step": describe_step(search),
+        "done": (progress.done, max(progress.total, 1)) if progress and search.has_begun else None,
+        "notes": [words for words in notes if words],
+        "best": None if share is None or dense_ms is None else best,
+        "share": share,
+        "dense_ms": dense_ms,
+        "budget_ms": progress.budget_ms if progress is not None else None,
+    }
 
 
-def _show_schedule(schedule: SparsitySchedule) -> str:
-    stages = [" ".join(f"{100 * value:.0f}" for value in stage) for stage in schedule.stages]
-    words = "".join(
-        f"<span>stage {number} <b>{values} %</b></span>"
-        for number, values in enumerate(stages, start=1)
-    )
-    return f'<span class="sv-best-stages">{words}</span>'
-
-
-def _show_plot(search: PhotoSearch | None, result: Result) -> str:
-    """Agreement over latency as a share of dense, which was timed in turn with it."""
+def _draw_plot(search: PhotoSearch | None, result: Result) -> Markup | None:
+    """Agreement over latency as a share of dense, which was timed in turn; None before it is."""
     is_here = search is None or search.is_of(result)
     latency = result.analysis.latency if is_here else None
     dense_ms = _find_dense_ms(search) if search is not None else None
     if dense_ms is None and latency is not None:
         dense_ms = latency.dense.median_ms
     if dense_ms is None:
-        return '<div class="sv-plot-wait" aria-hidden="true"></div>'
+        return None
     tried: list[Mark] = []
     frontier: list[Mark] = []
     limit = None
@@ -143,7 +113,7 @@ def _show_plot(search: PhotoSearch | None, result: Result) -> str:
         agreement = 100 * result.analysis.agreement["agreement"]
         place = (1 / latency.speedup, agreement, "sparse", words)
         marks.append(Mark(*place, current=True, doubtful=result.doubt is not None))
-    chart = draw_chart(
+    return draw_chart(
         marks,
         f"latency of one forward, share of dense ({dense_ms:.0f} ms)",
         "agreement with dense, %",
@@ -151,32 +121,6 @@ def _show_plot(search: PhotoSearch | None, result: Result) -> str:
         [[*frontier, dense]],
         limit,
     )
-    return f'<figure class="sv-figure">{chart}{_show_caption(search, result)}</figure>'
-
-
-def _show_caption(search: PhotoSearch | None, result: Result) -> str:
-    words = []
-    if search is not None:
-        words = [
-            f"{_KEY.format('tried')} Tried, latency predicted.",
-            f"{_KEY.format('found')} Frontier: nothing tried is both faster and closer to dense; "
-            "press a point to use it.",
-        ]
-    if search is None or search.is_of(result):
-        kind = "sparse" if result.doubt is None else "doubtful"
-        busy = "" if result.doubt is None else ", timed while this machine was busy"
-        words.append(f"{_KEY.format(kind)} The sliders now{busy}.")
-    found = search.found if search is not None else None
-    if found is not None:
-        words.append("The frontier's medians were measured in turn with dense.")
-    if found is not None and found.doubt is not None:
-        words.append(f"{say_doubt(found.doubt)}, so they are not worth quoting; search again.")
-    if found is not None and found.predictor_error_percent is not None:
-        words.append(f"Median error of the predictions {found.predictor_error_percent:.1f} %.")
-    height, width = search.size if search is not None else result.analysis.prepared.input_size
-    place = found or result.analysis
-    words.append(f"{escape(place.device)}, {height} × {width}, {place.dtype}, batch 1.")
-    return f"<figcaption>{' '.join(words)}</figcaption>"
 
 
 def _mark_points(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from html import escape
+from itertools import chain
+from typing import Any
 
 from app.engine.records import Result, Try
 from app.engine.search import Curve
 from app.page.chart import Mark, draw_chart
-from app.page.common import say_doubt
+from app.page.templates import render
 from sparsevit.inspect.sizes import SizeComparison, SizePoint, find_equal_latency
 from sparsevit.schedule import SparsitySchedule
 
@@ -26,7 +27,7 @@ def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve]
     """
     shown = [(index, entry) for index, entry in enumerate(history) if entry.is_like(result)]
     if not shown:
-        return '<p class="sv-note">Every setting you try appears here once it is measured.</p>'
+        return render("tabs/tradeoff/history.html", chart=None)
     marks = [
         _mark_try(entry, "sparse", index, current=entry.settings == result.settings)
         for index, entry in shown
@@ -54,17 +55,15 @@ def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve]
         f"Agreement over latency of the {len(marks)} settings tried at {height} × {width}",
         lines,
     )
-    behind = "".join(
-        f'<br><i class="sv-key {curve.kind}"></i> The line joins {escape(curve.words)}, placed by '
-        "their share of dense latency."
-        for curve in curves
-    )
-    return (
-        f'<figure class="sv-figure">{chart}<figcaption>Each blue circle is a setting you tried on '
-        f"this photo at <b>{height} × {width}</b>; press one to go back to it. Up and left is "
-        f"better. Measured on {escape(latest.device)}, {result.analysis.dtype}."
-        f"{_explain_hollow([*marks, *(mark for line in lines for mark in line)])}{behind}"
-        f"</figcaption></figure>{_show_tries(result, history)}"
+    hollow = [mark for mark in (*marks, *chain(*lines)) if mark.doubtful]
+    return render(
+        "tabs/tradeoff/history.html",
+        chart=chart,
+        latest=latest,
+        dtype=result.analysis.dtype,
+        has_hollow=bool(hollow),
+        curves=curves,
+        tries=_list_tries(result, history),
     )
 
 
@@ -78,10 +77,7 @@ def show_sizes(result: Result, comparison: SizeComparison | None) -> str:
     if comparison is None:
         return ""
     if comparison.sparse.latency_ms is None:
-        return (
-            f'<p class="sv-note">Running dense at {len(comparison.dense)} of '
-            f"{comparison.total} steps…</p>"
-        )
+        return render("tabs/tradeoff/sizes.html", chart=None, comparison=comparison)
     height, width = comparison.sparse.size
     is_doubtful = comparison.doubt is not None
     line = [
@@ -96,12 +92,13 @@ def show_sizes(result: Result, comparison: SizeComparison | None) -> str:
         "Agreement over latency: dense at several resolutions, and this setting",
         [line],
     )
-    left = comparison.total - comparison.done
-    progress = f" {left} more rounds to come." if left else ""
-    return (
-        f'<figure class="sv-figure">{chart}<figcaption>{_judge(comparison)}{progress} Medians of '
-        f"interleaved runs, batch 1, {result.analysis.dtype}, "
-        f"{escape(result.analysis.device)}.</figcaption></figure>"
+    return render(
+        "tabs/tradeoff/sizes.html",
+        chart=chart,
+        comparison=comparison,
+        rival=find_equal_latency(comparison),
+        dtype=result.analysis.dtype,
+        device=result.analysis.device,
     )
 
 
@@ -112,39 +109,6 @@ def describe_schedule(schedule: SparsitySchedule) -> str:
         return f"{100 * sparsities.pop():.0f} %"
     stages = [" ".join(f"{100 * value:.0f}" for value in stage) for stage in schedule.stages]
     return " / ".join(stages) + " %"
-
-
-def _judge(comparison: SizeComparison) -> str:
-    """One sentence: which of the two does better in the same time."""
-    if comparison.doubt is not None:
-        return (
-            f"{say_doubt(comparison.doubt)}, so which keeps more in the same time cannot be told; "
-            "compare again when it is quiet."
-        )
-    sparse, rival = comparison.sparse, find_equal_latency(comparison)
-    agreement = f"{sparse.agreement:.1%}"
-    if rival is None:
-        smallest = comparison.dense[-1]
-        return (
-            f"This setting takes <b>{sparse.latency_ms:.0f} ms</b>, less than the dense network "
-            f"even at {smallest.size[0]} × {smallest.size[1]}."
-        )
-    better = "more" if sparse.agreement > rival.agreement else "less"
-    return (
-        f"In <b>{sparse.latency_ms:.0f} ms</b> this setting agrees with the dense network on "
-        f"<b>{agreement}</b>. To be as fast, the dense network must see the photo at "
-        f"{rival.size[0]} × {rival.size[1]} ({rival.latency_ms:.0f} ms) and agrees on "
-        f"<b>{rival.agreement:.1%}</b>: here pruning keeps {better}."
-    )
-
-
-def _explain_hollow(marks: Sequence[Mark]) -> str:
-    if not any(mark.doubtful for mark in marks):
-        return ""
-    return (
-        '<br><i class="sv-key doubtful"></i> Hollow: timed while this machine was busy, so its '
-        "latency is not worth quoting."
-    )
 
 
 def _mark_size(point: SizePoint, kind: str, label: str, doubtful: bool) -> Mark:
@@ -169,30 +133,19 @@ def _mark_try(entry: Try, kind: str, index: int, current: bool = False) -> Mark:
     )
 
 
-def _show_speedup(entry: Try) -> str:
-    if entry.doubt is None:
-        return f"{entry.dense_ms / entry.sparse_ms:.2f}×"
-    return f'<span title="{escape(entry.doubt)}">busy</span>'
-
-
-def _show_tries(result: Result, history: Sequence[Try]) -> str:
-    rows = []
-    for index, entry in reversed(list(enumerate(history))):
-        current = entry.is_like(result) and entry.settings == result.settings
-        name = escape(entry.photo.path.stem).replace("_", "_<wbr>")
-        rows.append(
-            f'<tr><td><button type="button" class="sv-small" data-index="{index}"'
-            f"{' disabled' if current else ''}>{'shown' if current else 'show'}</button></td>"
-            f'<th scope="row">{escape(describe_schedule(entry.settings.schedule))}</th>'
-            f'<td class="sv-name">{name}</td>'
-            f"<td>{entry.size[0]} × {entry.size[1]}</td>"
-            f"<td>{entry.sparse_ms:.0f} ms</td><td>{_show_speedup(entry)}</td>"
-            f"<td>{entry.agreement:.1%}</td></tr>"
-        )
-    return (
-        '<table class="sv-table sv-tries"><caption>Everything tried in this session, newest first'
-        '</caption><thead><tr><th scope="col"></th><th scope="col">sparsities</th>'
-        '<th scope="col">photo</th><th scope="col">size</th><th scope="col">latency</th>'
-        '<th scope="col">speed-up</th><th scope="col">agreement</th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
+def _list_tries(result: Result, history: Sequence[Try]) -> list[dict[str, Any]]:
+    """The rows of the table, newest first."""
+    return [
+        {
+            "index": index,
+            "is_shown": entry.is_like(result) and entry.settings == result.settings,
+            "schedule": describe_schedule(entry.settings.schedule),
+            "photo": entry.photo.path.stem,
+            "size": entry.size,
+            "sparse_ms": entry.sparse_ms,
+            "dense_ms": entry.dense_ms,
+            "doubt": entry.doubt,
+            "agreement": entry.agreement,
+        }
+        for index, entry in reversed(list(enumerate(history)))
+    ]
