@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 from app_support import DEPTHS, INFOS, search_slowly
@@ -12,6 +13,32 @@ from app.page.panel import make_panel
 from app.page.session import Session
 from sparsevit.data.reader import load_image
 from sparsevit.inspect.sizes import SizeComparison, SizePoint
+
+
+class _ChartReader(HTMLParser):
+    def __init__(self, html):
+        super().__init__()
+        self.charts = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.charts += [json.loads(value) for name, value in attributes if name == "data-chart"]
+
+
+def read_charts(html):
+    """The data of every chart in HTML that Python makes, in its order."""
+    return _ChartReader(html).charts
+
+
+def read_points(html):
+    """The data of the only chart of points."""
+    (chart,) = (chart for chart in read_charts(html) if chart["kind"] == "points")
+    return chart
+
+
+def list_marks(html, *kinds):
+    """The marks of some kinds in the only chart of points."""
+    return [mark for mark in read_points(html)["marks"] if mark["kind"] in kinds]
 
 
 class FakeEngine:

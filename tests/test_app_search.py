@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 import torch
 from app_support import make_frontier, schedule, search_slowly, wait_until, write_photo
-from page_support import Page
+from page_support import Page, list_marks
 
 from app.api import Api
 from app.engine.records import Settings
@@ -75,7 +75,7 @@ def test_a_search_grows_and_ends_with_a_file(tab):
     shown = [changes["search"] for changes in steps]
     assert any("Timing the layers, 2 of 2" in html for html in shown)
     assert any("Trial 5 of 8, best " in html for html in shown)
-    counts = [html.count("sv-mark tried") + html.count("sv-mark found") for html in shown]
+    counts = [len(list_marks(html, "tried", "found")) for html in shown]
     assert counts == sorted(counts)
     assert counts[-1] == 7  # of 8 schedules one is dense
     last = steps[-1]
@@ -112,7 +112,7 @@ def test_a_stopped_search_keeps_everything_and_goes_on(tab):
     assert len(first) < 8
     assert "Goes on with the" in tab.begin()["search"]
     steps = list(tab.go_on())
-    assert "sv-mark found" in steps[0]["search"]  # nothing is gone while layers are timed again
+    assert list_marks(steps[0]["search"], "found")  # nothing is gone while layers are timed again
     tried = tab.session.search.tried
     assert tried[: len(first)] == first
     assert len({point.schedule for point in tried}) == 8
@@ -234,7 +234,8 @@ def test_the_sliders_stay_usable_while_a_search_runs(tab):
         next(steps)
     tab.set_sparsities([[0.2], [0.2], [0.3, 0.4], [0.0]])
     tab.session.tab = "search"
-    assert "sv-ring" in list(tab.handlers.measure(tab.session))[-1]["search"]
+    *_, last = tab.handlers.measure(tab.session)
+    assert [mark["is_current"] for mark in list_marks(last["search"], "sparse")] == [True]
     list(steps)
     assert tab.session.search.found is not None
     assert tab.session.result.settings.schedule == schedule([[0.2], [0.2], [0.3, 0.4], [0.0]])
@@ -301,7 +302,7 @@ def test_a_shipped_frontier_is_tried_on_the_photo_and_drawn_behind(page, shipped
     page.session.placed = []
     *_, last = page.handlers.measure_again(page.session)  # and after every change while it is open
     assert len(page.session.placed) == 3
-    assert last["history"].count("sv-mark shipped") == 3
+    assert len(list_marks(last["history"], "shipped")) == 3
     assert "found them for mIoU on street scenes at 512 × 1024" in last["history"]
     assert list(page.handlers.place_frontier(page.session)) == []  # known now
     fastest = {point.schedule for point in shipped.points}

@@ -1,5 +1,6 @@
 """Whatever a name or a note holds stands on the page as text, in every template."""
 
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,6 +27,15 @@ DOUBT = f"this machine is busy: {HOSTILE}"
 FOLDER = Path(app.__file__).parent
 
 
+def list_texts(data):
+    """All text in what JSON has told."""
+    if isinstance(data, dict):
+        data = list(data.values())
+    if isinstance(data, list):
+        return [text for item in data for text in list_texts(item)]
+    return [data] if isinstance(data, str) else []
+
+
 class Reader(HTMLParser):
     """Collects tags, and all that is text or the value of an attribute."""
 
@@ -37,7 +47,8 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.tags.add(tag)
-        self.texts += [value or "" for _, value in attributes]
+        for name, value in attributes:
+            self.texts += list_texts(json.loads(value)) if name == "data-chart" else [value or ""]
 
     def handle_data(self, data):
         self.texts.append(data)
@@ -80,7 +91,7 @@ SHOWN = {
     "page/fed.html": (show_fed, 1),
     "page/headline.html": (lambda r: show_headline(r, 2), 2),
     "page/message.html": (lambda r: render("page/message.html", message=HOSTILE), 1),
-    "page/words.html": (show_all_sizes, 1),
+    "page/parts.html": (show_all_sizes, 1),
     "tabs/latency/latency.html": (lambda r: show_latency(r, 2), 2),
     "tabs/search/search.html": (show_problem, 4),
     "tabs/tradeoff/history.html": (show_all_tried, 7),

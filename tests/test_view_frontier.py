@@ -1,15 +1,14 @@
 """What the tab Search draws and says, and the frontiers behind the tab Trade-off."""
 
 import re
-import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import pytest
 from app_support import make_frontier, schedule
+from page_support import list_marks, read_charts, read_points
 
 from app.engine.records import make_try
 from app.engine.search import PhotoSearch, list_curves
-from app.page.chart import Limit, Mark, draw_chart
 from app.tabs.search.view import describe_step, show_search
 from app.tabs.tradeoff.view import show_history
 from sparsevit.measure.latency import LatencyReport, LatencyStats
@@ -54,49 +53,37 @@ def search(result, progress):
     return search
 
 
-def read_svg(html):
-    return ElementTree.fromstring(re.search(r"<svg.*?</svg>", html)[0])
+def list_places(html, kind):
+    """(x, y) of every mark of a kind."""
+    return [(mark["x"], mark["y"]) for mark in list_marks(html, kind)]
 
 
-def find_marks(svg, kind):
-    """(x, y) in data units of every mark, told from the ticks of the axes."""
-    texts = [t for t in svg.findall("text") if re.fullmatch(r"[\d.]+", t.text)]
-    across = {float(t.text): float(t.get("x")) for t in texts if t.get("text-anchor") == "middle"}
-    up = {float(t.text): float(t.get("y")) - 4 for t in texts if t.get("text-anchor") == "end"}
-
-    def scale(position, ticks):
-        low, high = min(ticks), max(ticks)
-        share = (position - ticks[low]) / (ticks[high] - ticks[low])
-        return low + share * (high - low)
-
-    shapes = [node.findall("circle")[-1] for node in svg if node.get("class") == f"sv-mark {kind}"]
-    return [(scale(float(s.get("cx")), across), scale(float(s.get("cy")), up)) for s in shapes]
+def list_indices(marks):
+    return [mark["index"] for mark in marks if mark["index"] is not None]
 
 
 def test_points_are_placed_by_their_share_of_dense_latency(search, result):
     html = show_search(search, result)
-    svg = read_svg(html)
-    found, tried = find_marks(svg, "found"), find_marks(svg, "tried")
-    wanted = [(0.25, 60), (0.7, 80), (0.9, 98)]
-    assert [pytest.approx(point, abs=0.3) for point in wanted] == found
-    assert tried == [pytest.approx((0.8, 70), abs=0.3)]
-    agreement = 100 * result.analysis.agreement["agreement"]
-    (sliders,) = find_marks(svg, "sparse")
-    assert sliders == pytest.approx((0.5, agreement), abs=0.3)  # 100 of 200 ms, measured elsewhere
-    pressed = [node.get("data-index") for node in svg if node.get("data-index")]
-    assert pressed == ["3", "2", "1"]  # numbers among the tried
-    limit = svg.find("g[@class='sv-limit']")
-    assert limit.find("text").text == "budget"
-    titles = [node.text for node in svg.findall("text[@class='sv-axis']")]
+    chart = read_points(html)
+    assert list_places(html, "found") == [(0.25, 60), (0.7, 80), (0.9, 98)]
+    assert list_places(html, "tried") == [(0.8, 70)]
+    agreement = pytest.approx(100 * result.analysis.agreement["agreement"], abs=1e-4)
+    assert list_places(html, "sparse") == [(0.5, agreement)]  # 100 of 200 ms, measured elsewhere
+    assert list_indices(chart["marks"]) == [3, 2, 1]  # numbers among the tried
+    assert chart["limit"] == {"x": 0.6, "label": "budget"}
+    assert chart["lines"] == [
+        {"kind": "found", "points": [[0.25, 60], [0.7, 80], [0.9, 98], [1.0, 100]]}
+    ]
+    titles = [chart[axis]["title"] for axis in "xy"]
     assert titles == ["latency of one forward, share of dense (100 ms)", "agreement with dense, %"]
 
 
 def test_the_sliders_setting_is_ringed_where_it_is_on_the_frontier(search, result):
     now = replace(result, settings=replace(result.settings, schedule=MIDDLE.schedule))
-    svg = read_svg(show_search(search, now))
-    ringed = [node for node in svg if node.find("circle[@class='sv-ring']") is not None]
-    assert [node.get("data-index") for node in ringed] == ["2"]
-    assert find_marks(svg, "sparse") == []
+    html = show_search(search, now)
+    ringed = [mark for mark in read_points(html)["marks"] if mark["is_current"]]
+    assert list_indices(ringed) == [2]
+    assert list_marks(html, "sparse") == []
 
 
 def test_the_best_is_said_in_words_with_its_schedule(search, result):
@@ -124,9 +111,8 @@ def test_the_end_shows_what_was_measured(search, result):
     search.progress = replace(search.progress, result=make_frontier(dense_ms=110.0))
     search.is_running = False
     html = show_search(search, result)
-    svg = read_svg(html)
-    assert find_marks(svg, "found")[0] == pytest.approx((29 / 110, 84), abs=0.3)
-    assert (0.8, 70) in [pytest.approx(mark, abs=0.3) for mark in find_marks(svg, "tried")]
+    assert list_places(html, "found")[0] == pytest.approx((29 / 110, 84), abs=1e-4)
+    assert (0.8, 70) in list_places(html, "tried")
     assert "(measured)" in html
     assert "<progress" not in html
 
@@ -168,16 +154,17 @@ def test_a_search_of_another_photo_shows_no_mark_of_this_one(search, result):
     other = replace(result, photo=replace(result.photo, key="other"))
     html = show_search(search, other)
     assert "another photo" in html
-    svg = read_svg(html)
-    assert find_marks(svg, "sparse") == []
-    assert not [node for node in svg if node.find("circle[@class='sv-ring']") is not None]
+    assert list_marks(html, "sparse") == []
+    assert not any(mark["is_current"] for mark in read_points(html)["marks"])
 
 
 def test_before_anything_is_timed_there_is_room_for_the_plot(search, result):
     search.progress = SearchProgress("timing", 1, 10)
     untimed = replace(result, analysis=replace(result.analysis, latency=None))
-    assert "sv-plot-wait" in show_search(search, untimed)
-    assert "<svg" in show_search(search, result)
+    html = show_search(search, untimed)
+    assert "sv-plot-wait" in html
+    assert read_charts(html) == []
+    assert len(read_charts(show_search(search, result))) == 1
 
 
 def test_what_a_search_found_is_drawn_behind_the_settings_tried(search, result):
@@ -185,24 +172,12 @@ def test_what_a_search_found_is_drawn_behind_the_settings_tried(search, result):
     search.progress = replace(search.progress, result=make_frontier(60))
     (curve,) = list_curves(search, [], result)
     html = show_history(result, [make_try(result)], [curve])
-    svg = read_svg(html)
     # 29, 56 and 83 of 100 ms, where dense takes 200 ms.
-    wanted = [(58, 84), (112, 90), (166, 96)]
-    assert find_marks(svg, "found") == [pytest.approx(point, abs=1) for point in wanted]
-    numbers = [node.get("data-index") for node in svg if node.get("class") == "sv-mark found"]
-    assert numbers == ["-1", "-2", "-3"]
+    assert list_places(html, "found") == [(58, 84), (112, 90), (166, 96)]
+    assert list_indices(list_marks(html, "found")) == [-1, -2, -3]
     assert "found after 60 trials" in html
-    assert svg.find("polyline[@class='found']") is not None
+    assert read_points(html)["lines"] == [
+        {"kind": "found", "points": [[58, 84], [112, 90], [166, 96]]}
+    ]
     other = replace(result, settings=replace(result.settings, model="other"))
     assert list_curves(search, [], other) == []
-
-
-def test_a_limit_lies_where_the_axis_says():
-    marks = [Mark(0, 50, "dense", "a"), Mark(10, 100, "sparse", "b")]
-    svg = ElementTree.fromstring(
-        draw_chart(marks, "ms", "%", "words", limit=Limit(20.0, "<limit>"))
-    )
-    line = svg.find("g[@class='sv-limit']/line")
-    ticks = {t.text: t.get("x") for t in svg.findall("text") if t.get("text-anchor") == "middle"}
-    assert line.get("x1") == ticks["20"]
-    assert svg.find("g[@class='sv-limit']/text").text == "<limit>"

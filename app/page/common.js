@@ -3,7 +3,7 @@
 
 /** @import { View } from "./types.d.ts" */
 
-const SVG = ["svg", "g", "path", "line", "circle", "rect", "text", "polyline", "title"];
+const SVG = ["svg", "g", "path", "line", "circle", "rect", "text", "polyline", "title", "pattern"];
 
 /**
  * make("button", { type: "button", class: "x" }, "text", otherNode): a new element.

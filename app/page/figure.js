@@ -1,5 +1,7 @@
-// What every part of the page that Python draws as HTML can do: press what has a data-index. It may
-// be drawn anew at any moment, while a button is held down or has the focus.
+// What every part of the page that Python makes as HTML can do: draw its charts, and press what has
+// a data-index. It may be drawn anew at any moment, while a button is held down or has the focus.
+
+import { drawCharts } from "./chart.js";
 
 /** @import { View } from "./types.d.ts" */
 
@@ -7,7 +9,7 @@
 const find = (target) => /** @type {HTMLElement} */ (target).closest?.("[data-index]") ?? null;
 
 /** @param {View} view */
-export function mount({ element, trigger }) {
+export function mount({ element, trigger, watch }) {
   /** @type {HTMLElement} */
   let held = null; // what the pointer went down on
   /** @type {string} */
@@ -55,4 +57,8 @@ export function mount({ element, trigger }) {
     focused = null;
     cell?.focus({ preventScroll: true });
   }).observe(element, { childList: true, subtree: true });
+
+  const draw = () => drawCharts(element);
+  watch("value", draw); // which has emptied the charts
+  draw();
 }

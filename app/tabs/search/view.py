@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from markupsafe import Markup
-
 from app.engine.records import Result
 from app.engine.search import PhotoSearch
-from app.page.chart import Limit, Mark, draw_chart
+from app.page.chart import Chart, Limit, Mark, make_points
 from app.page.templates import render
 from app.tabs.tradeoff.view import describe_schedule
 from sparsevit.schedule import SparsitySchedule
@@ -89,7 +87,7 @@ def _describe_state(search: PhotoSearch, result: Result) -> dict[str, Any]:
     }
 
 
-def _draw_plot(search: PhotoSearch | None, result: Result) -> Markup | None:
+def _draw_plot(search: PhotoSearch | None, result: Result) -> Chart | None:
     """Agreement over latency as a share of dense, which was timed in turn; None before it is."""
     is_here = search is None or search.is_of(result)
     latency = result.analysis.latency if is_here else None
@@ -108,12 +106,12 @@ def _draw_plot(search: PhotoSearch | None, result: Result) -> Markup | None:
             limit = Limit(search.progress.budget_ms / dense_ms, "budget")
     dense = Mark(1.0, 100.0, "dense", f"dense: {dense_ms:.0f} ms", label="dense")
     marks = [*tried, *frontier, dense]
-    if latency is not None and not any(mark.current for mark in frontier):
+    if latency is not None and not any(mark.is_current for mark in frontier):
         words = f"the sliders now: {describe_schedule(result.settings.schedule)}"
         agreement = 100 * result.analysis.agreement["agreement"]
         place = (1 / latency.speedup, agreement, "sparse", words)
-        marks.append(Mark(*place, current=True, doubtful=result.doubt is not None))
-    return draw_chart(
+        marks.append(Mark(*place, is_current=True, is_doubtful=result.doubt is not None))
+    return make_points(
         marks,
         f"latency of one forward, share of dense ({dense_ms:.0f} ms)",
         "agreement with dense, %",
@@ -138,8 +136,8 @@ def _mark_points(
             kind=kind,
             words=_describe_point(point) + (" Press to use it." if is_kept else ""),
             index=numbers.get(point.schedule) if is_kept else None,
-            doubtful=is_kept and search.found is not None and search.found.doubt is not None,
-            current=is_kept and point.schedule == now,
+            is_doubtful=is_kept and search.found is not None and search.found.doubt is not None,
+            is_current=is_kept and point.schedule == now,
         )
 
     others = [point for point in search.tried if point.schedule not in kept]

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.engine.records import Result, Try
 from app.engine.search import Curve
-from app.page.chart import Mark, draw_chart
+from app.page.chart import Mark, make_points
 from app.page.templates import render
 from sparsevit.inspect.sizes import SizeComparison, SizePoint, find_equal_latency
 from sparsevit.schedule import SparsitySchedule
@@ -29,7 +29,7 @@ def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve]
     if not shown:
         return render("tabs/tradeoff/history.html", chart=None)
     marks = [
-        _mark_try(entry, "sparse", index, current=entry.settings == result.settings)
+        _mark_try(entry, "sparse", index, is_current=entry.settings == result.settings)
         for index, entry in shown
     ]
     entries = [entry for _, entry in shown]
@@ -37,7 +37,7 @@ def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve]
     dense = Mark(
         *(latest.dense_ms, 100.0, "dense", f"dense: {latest.dense_ms:.0f} ms"),
         label="dense",
-        doubtful=latest.doubt is not None,
+        is_doubtful=latest.doubt is not None,
     )
     lines: list[list[Mark]] = []
     number = 0
@@ -48,14 +48,14 @@ def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve]
             x = latest.dense_ms * entry.sparse_ms / entry.dense_ms
             lines[-1].append(replace(_mark_try(entry, curve.kind, -number), x=x))
     height, width = latest.size
-    chart = draw_chart(
+    chart = make_points(
         [*(mark for line in lines for mark in line), dense, *marks],
         "latency of one forward, ms",
         "agreement with dense, %",
         f"Agreement over latency of the {len(marks)} settings tried at {height} × {width}",
         lines,
     )
-    hollow = [mark for mark in (*marks, *chain(*lines)) if mark.doubtful]
+    hollow = [mark for mark in (*marks, *chain(*lines)) if mark.is_doubtful]
     return render(
         "tabs/tradeoff/history.html",
         chart=chart,
@@ -85,7 +85,7 @@ def show_sizes(result: Result, comparison: SizeComparison | None) -> str:
         for point in comparison.dense
     ]
     sparse = _mark_size(comparison.sparse, "sparse", "this setting", is_doubtful)
-    chart = draw_chart(
+    chart = make_points(
         [*line, sparse],
         "latency of one forward, ms",
         f"agreement with dense at {height} × {width}, %",
@@ -111,15 +111,15 @@ def describe_schedule(schedule: SparsitySchedule) -> str:
     return " / ".join(stages) + " %"
 
 
-def _mark_size(point: SizePoint, kind: str, label: str, doubtful: bool) -> Mark:
+def _mark_size(point: SizePoint, kind: str, label: str, is_doubtful: bool) -> Mark:
     assert point.latency_ms is not None
     words = f"{kind} at {point.size[0]} × {point.size[1]}: {point.latency_ms:.0f} ms, "
     words += f"agreement {point.agreement:.1%}"
     x, y = point.latency_ms, 100 * point.agreement
-    return Mark(x, y, kind, words, label=label, doubtful=doubtful)
+    return Mark(x, y, kind, words, label=label, is_doubtful=is_doubtful)
 
 
-def _mark_try(entry: Try, kind: str, index: int, current: bool = False) -> Mark:
+def _mark_try(entry: Try, kind: str, index: int, is_current: bool = False) -> Mark:
     return Mark(
         x=entry.sparse_ms,
         y=100 * entry.agreement,
@@ -128,8 +128,8 @@ def _mark_try(entry: Try, kind: str, index: int, current: bool = False) -> Mark:
         f"{' (machine busy)' if entry.doubt else ''}, agreement {entry.agreement:.1%}. "
         f"Press to {_VERBS[kind]} it.",
         index=index,
-        current=current,
-        doubtful=entry.doubt is not None,
+        is_current=is_current,
+        is_doubtful=entry.doubt is not None,
     )
 
 
