@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import sparsevit
-from sparsevit.core.pruning import BlockPlan, run_block
+from sparsevit.core.block import SparseBlock
 from sparsevit.core.stage import PruningStage, runs_as_host
+from sparsevit.core.stream import BlockPlan
 from sparsevit.core.windows import Size, WindowGrid, get_window_grid
-from sparsevit.hosts.base import Host, SparseBlock
+from sparsevit.hosts.base import Host
 
 # ---------------------------------------------------------------- the network
 
@@ -87,29 +88,23 @@ class SparseWindowBlock(SparseBlock, WindowBlock):
     """What sparsevit must know of a block: its windows, its two branches, its weights."""
 
     def forward(self, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
-        return super().forward(x) if plan is None else run_block(self, x, plan)
+        return super().forward(x) if plan is None else self.run(x, plan)
 
     def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
         window, shift = (self.window, self.window), (self.shift, self.shift)
         return get_window_grid(height, width, window, shift, device)
 
-    def attention_branch(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
+    def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
         return self.attend(self.norm1(tokens))  # nothing is padded or biased here
 
-    def mlp_branch(self, tokens: Tensor) -> Tensor:
-        return self.mlp(self.norm2(tokens))
+    def list_mlp(self) -> list[nn.Module]:
+        return [self.norm2, self.mlp]
+
+    def list_attention_linears(self) -> list[nn.Linear]:
+        return [self.to_qkv, self.out]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
         return branch
-
-    def list_attention_linears(self) -> list[Any]:
-        return [self.to_qkv, self.out]
-
-    def list_position_weights(self) -> list[Tensor]:
-        return []
-
-    def build_position_bias(self) -> Tensor:
-        return torch.zeros(1, 1, 1, 1)
 
 
 class SparseWindowStage(PruningStage, WindowStage):

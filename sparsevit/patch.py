@@ -5,42 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from torch import nn
 
 from sparsevit.core.forwards import Forwards
-from sparsevit.core.overrides import change_class, list_callers, refuse_stray_sparsity
+from sparsevit.core.overrides import (
+    HOST_CLASS,
+    SparseModule,
+    change_class,
+    derive_class,
+    list_callers,
+    refuse_stray_sparsity,
+)
 from sparsevit.core.scoring import SCORES, Score
 from sparsevit.core.stage import PruningStage, StageSettings, run_as_host
-from sparsevit.hosts.registry import HOST_CLASS, find_host, find_host_class, refuse_model
+from sparsevit.hosts.registry import find_host, find_host_class, refuse_model
 from sparsevit.schedule import SparsitySchedule
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
-class SparseModel:
+class SparseModel(nn.Module):
     """Mixin that gives a sparsified network its ``sparsity``."""
 
     @property
     def sparsity(self) -> SparsitySchedule:
         """The schedule in force. Assign any form that :meth:`SparsitySchedule.parse` accepts."""
-        return get_sparsity(cast(nn.Module, self))
+        return get_sparsity(self)
 
     @sparsity.setter
     def sparsity(self, value: Any) -> None:
-        set_sparsity(cast(nn.Module, self), value)
+        set_sparsity(self, value)
 
     def _replicate_for_data_parallel(self) -> Any:
         # Replicas run in threads of their own, which do not know of the wrapper.
         refuse_stray_sparsity(list_callers())
-        return super()._replicate_for_data_parallel()  # type: ignore[misc]
+        host: Any = super()
+        return host._replicate_for_data_parallel()
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        # The class is made at run time, so a pickle names the host's class and makes it again.
+        # The class is made at run time, so a pickle names what it is made of.
         reduced = super().__reduce_ex__(protocol)
-        return (_rebuild_sparse_model, (find_host_class(type(self)),), *reduced[2:])
+        return (_rebuild_sparse_model, (vars(type(self))[HOST_CLASS],), *reduced[2:])
 
 
 def sparsify(
@@ -86,7 +93,7 @@ def sparsify(
         )
     stages = [module for module in modules if host.is_stage(module)]
     depths = [len(host.list_blocks(stage)) for stage in stages]
-    settings = _settle(stages, depths, sparsity, score, rescore, seed)
+    settings = _make_settings(stages, depths, sparsity, score, rescore, seed)
     if settings[0].score == "gradient" and not host.sees_images:
         raise ValueError(f"The gradient score does not work for {host.name}.")
     for module in modules:
@@ -96,12 +103,11 @@ def sparsify(
         stage.pruning, stage.forwards = setting, forwards
     host.set_image_score(modules, forwards if settings[0].score == "gradient" else None)
     if not isinstance(model, SparseModel):
-        cls: Any = type(model)
-        model.__class__ = _make_sparse_model_class(cls)
+        model.__class__ = derive_class("Sparse", SparseModel, type(model))
     return model
 
 
-def _settle(
+def _make_settings(
     stages: list[Any],
     depths: list[int],
     sparsity: Any,
@@ -139,9 +145,9 @@ def densify(model: Model) -> Model:
         The same object.
     """
     for module in model.modules():
+        if isinstance(module, SparseModule):
+            module.release()
         change_class(module, find_host_class(type(module)))
-        for name in ("pruning", "forwards", "saves_memory", "_bias_cache"):
-            module.__dict__.pop(name, None)
     return model
 
 
@@ -215,7 +221,7 @@ def get_token_grids(model: nn.Module, image_size: tuple[int, int]) -> list[tuple
     return find_host(model).find_token_grids(model, image_size)
 
 
-def settle_size(model: nn.Module, image_size: tuple[int, int]) -> None:
+def fix_input_size(model: nn.Module, image_size: tuple[int, int]) -> None:
     """Fix the windows of a sparsified model for one size, where they are fitted to every size.
 
     What is left has nothing to decide in a forward, as a compiler wants it.
@@ -224,7 +230,7 @@ def settle_size(model: nn.Module, image_size: tuple[int, int]) -> None:
         model: a sparsified model, changed for good.
         image_size: (img_h, img_w) pixels.
     """
-    find_host(model).settle_size(model, image_size)
+    find_host(model).fix_input_size(model, image_size)
 
 
 @contextmanager
@@ -244,11 +250,6 @@ def use_fused_attention(model: nn.Module, fused: bool) -> AbstractContextManager
     return find_host(model).use_fused_attention(model, fused)
 
 
-@cache
-def _make_sparse_model_class(host_class: type) -> type:
-    return type(f"Sparse{host_class.__name__}", (SparseModel, host_class), {HOST_CLASS: host_class})
-
-
-def _rebuild_sparse_model(host_class: type) -> Any:
-    cls: Any = _make_sparse_model_class(host_class)
+def _rebuild_sparse_model(host_class: type[nn.Module]) -> Any:
+    cls = derive_class("Sparse", SparseModel, host_class)
     return cls.__new__(cls)

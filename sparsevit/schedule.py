@@ -52,7 +52,7 @@ def num_keep(num_windows: int, sparsity: float) -> int:
     """
     if num_windows < 1:
         raise ValueError(f"num_windows must be at least 1, got {num_windows}.")
-    one = 10**_DECIMALS
+    one: int = 10**_DECIMALS
     return max(1, num_windows * (one - round(_check_sparsity(sparsity) * one)) // one)
 
 

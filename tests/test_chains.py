@@ -15,7 +15,7 @@ from transformers.models.maskformer.configuration_maskformer_swin import MaskFor
 from transformers.models.maskformer.modeling_maskformer_swin import MaskFormerSwinModel
 
 import sparsevit
-from sparsevit.hosts.base import SparseBlock
+from sparsevit.core.block import SparseBlock
 from sparsevit.patch import host_form
 
 MAKERS: dict[str, Callable[[], Any]] = {

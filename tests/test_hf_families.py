@@ -20,7 +20,7 @@ from transformers.models.maskformer.modeling_maskformer_swin import (
 )
 
 import sparsevit
-from sparsevit.core.pruning import BlockPlan, Workspace
+from sparsevit.core.stream import BlockPlan, TokenStream
 from sparsevit.measure.cost import count_fixed_macs, count_macs
 from sparsevit.measure.dense import make_runs
 from sparsevit.patch import get_token_grids, host_form
@@ -153,7 +153,7 @@ def test_stochastic_depth_drops_what_the_host_drops(family: Family) -> None:
     torch.manual_seed(1)
     (expected,) = layer(tokens, (14, 21))
     torch.manual_seed(1)
-    (got,) = layer(tokens, (14, 21), plan=BlockPlan(grid, None, Workspace(False)))
+    (got,) = layer(tokens, (14, 21), plan=BlockPlan(grid, None, TokenStream(False)))
     assert relative_error(got, expected) <= 1e-5
     layer.eval()
     assert relative_error(layer(tokens, (14, 21))[0], expected) > 1e-2

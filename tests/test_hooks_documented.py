@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import SwinConfig, SwinModel
 
 import sparsevit
-from sparsevit.core import pruning
+from sparsevit.core import stream
 from sparsevit.core.stage import PruningStage
 from sparsevit.patch import get_token_grids, list_blocks
 
@@ -69,7 +69,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("grad", [False, True], ids=["inference", "differentiable"])
 def test_inside_a_pruned_block(name: str, grad: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "CHUNK_TOKENS", 18 if name == "SAM" else 98)  # several pieces
+    monkeypatch.setattr(stream, "CHUNK_TOKENS", 18 if name == "SAM" else 98)  # several pieces
     model, images = make(name)
     sparsevit.sparsify(model, 0.4)
     seen = watch(list_blocks(model)[0][0])

@@ -11,8 +11,8 @@ from oracle import make_swin
 from timm_hosts_support import CASES, scramble
 
 import sparsevit
-from sparsevit.core.pruning import Workspace
-from sparsevit.hosts.base import SparseBlock
+from sparsevit.core.block import SparseBlock
+from sparsevit.core.stream import TokenStream
 
 
 def _make_hf(kind: str) -> Any:
@@ -71,14 +71,14 @@ def test_a_position_bias_is_built_once(host, monkeypatch):
 def test_blocks_hand_on_the_stream_and_copy_it_as_rarely_as_can_be(host, monkeypatch):
     model, images, _, copies = host
     copied = []
-    claim = Workspace.claim
+    open_output = TokenStream.open_output
 
-    def watch_claim(self, x, fully_rewritten):
-        rows = claim(self, x, fully_rewritten)
+    def watch(self, x, fully_rewritten):
+        rows = open_output(self, x, fully_rewritten)
         copied.append(rows.data_ptr() != x.data_ptr())
         return rows
 
-    monkeypatch.setattr(Workspace, "claim", watch_claim)
+    monkeypatch.setattr(TokenStream, "open_output", watch)
     with torch.inference_mode():
         model(images)
     assert sum(copied) == copies

@@ -13,8 +13,8 @@ from torch._subclasses.fake_tensor import (
 )
 
 import sparsevit
-from sparsevit.core import pruning
-from sparsevit.hosts import base, timm_base
+from sparsevit.core import block, stream
+from sparsevit.hosts import base
 
 #: (img_h, img_w), B: nothing padded, padded at odd places, smaller than a window.
 SIZES = (((112, 112), 1), ((100, 60), 3), ((36, 44), 2), ((24, 20), 2))
@@ -23,8 +23,8 @@ SCHEDULES = (0.0, 0.6, SCHEDULE)
 
 @pytest.fixture
 def as_on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (pruning, base, timm_base):
-        monkeypatch.setattr(module, "can_look", lambda tensor: False)
+    for module in (stream, block, base):
+        monkeypatch.setattr(module, "may_sync", lambda tensor: False)
 
 
 @torch.inference_mode()

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from studies_support import load_toy, make_toy_subject
 from torch import Tensor
 
-from sparsevit.core import pruning
-from sparsevit.core.pruning import BlockPlan, Workspace
+from sparsevit.core import stream
 from sparsevit.core.scoring import token_magnitudes
+from sparsevit.core.stream import BlockPlan, TokenStream
 from sparsevit.core.windows import get_window_grid
 from sparsevit.networks import LoadedModel
 from sparsevit.patch import find_stages, set_sparsity
@@ -73,7 +73,7 @@ def test_pruned_tokens_equal_a_loop_over_windows(loaded, grid_size, shifted):
     x = torch.randn(1, *grid_size, 32)
     grid = block.get_grid(*grid_size, x.device)
     order = rank_tokens(token_magnitudes(x), grid)
-    found = run_pruned(block, x, BlockPlan(grid, None, Workspace(False)), order[:, :kept])
+    found = run_pruned(block, x, BlockPlan(grid, None, TokenStream(False)), order[:, :kept])
 
     rows, expected = x.flatten(1, 2)[0], x.flatten(1, 2)[0].clone()
     for window in range(grid.num_windows):
@@ -100,8 +100,8 @@ def test_with_no_token_left_out_a_block_is_the_dense_one(loaded, grid_size, shif
     grid = block.get_grid(*grid_size, x.device)
     dense = block(x)
     everything = torch.arange(16).expand(grid.num_windows, -1)
-    pruned = run_pruned(block, x, BlockPlan(grid, None, Workspace(False)), everything)
-    merged = run_merged(block, x, BlockPlan(grid, None, Workspace(False)), 0)
+    pruned = run_pruned(block, x, BlockPlan(grid, None, TokenStream(False)), everything)
+    merged = run_merged(block, x, BlockPlan(grid, None, TokenStream(False)), 0)
     torch.testing.assert_close(pruned, dense, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(merged, dense, rtol=1e-4, atol=1e-5)
 
@@ -111,7 +111,7 @@ def test_merged_tokens_equal_a_loop_over_windows(loaded):
     block, merged = get_block(loaded, True), 6
     x = torch.randn(1, 12, 8, 32)
     grid = block.get_grid(12, 8, x.device)
-    found = run_merged(block, x, BlockPlan(grid, None, Workspace(False)), merged)[0].flatten(0, 1)
+    found = run_merged(block, x, BlockPlan(grid, None, TokenStream(False)), merged)[0].flatten(0, 1)
 
     rows = x[0].flatten(0, 1)
     for window in range(grid.num_windows):
@@ -146,8 +146,8 @@ def test_what_a_gpu_runs_is_the_same(loaded, reduction, monkeypatch):
     reduced, images = reduce_tokens(loaded, reduction), torch.randn(1, 3, 96, 160)
     set_sparsity(reduced.module, 0.4)
     expected = reduced.module(images)
-    for module in (pruning, token_stage):  # padded slots go to a row that nobody reads
-        monkeypatch.setattr(module, "can_look", lambda x: False)
+    for module in (stream, token_stage):  # padded slots go to a row that nobody reads
+        monkeypatch.setattr(module, "may_sync", lambda x: False)
     torch.testing.assert_close(reduced.module(images), expected, rtol=1e-4, atol=1e-4)
 
 

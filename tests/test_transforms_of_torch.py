@@ -13,7 +13,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jacrev, jvp, vmap
 
 import sparsevit
-from sparsevit.core import pruning
+from sparsevit.core import stream
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*jit")
 
@@ -98,7 +98,7 @@ def test_a_trace_serves_other_pictures(host: Any) -> None:
 
 def test_a_trace_of_pieces_serves_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a CPU windows at the border run in pieces of their own: how many is the picture's."""
-    monkeypatch.setattr(pruning, "CHUNK_TOKENS", 98)
+    monkeypatch.setattr(stream, "CHUNK_TOKENS", 98)
     sparse = sparsevit.sparsify(make_swin(depths=(2,), num_heads=(1,)), 0.6)
     images = torch.zeros(1, 3, 112, 112)
     images[..., :56, :56] = torch.randn(56, 56)

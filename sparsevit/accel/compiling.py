@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
@@ -29,9 +29,9 @@ def compile_rest(model: Model, **options: Any) -> Model:
     """
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     twin = copy.deepcopy(model, shared)
+    disable: Any = torch.compiler.disable
     for stage in find_stages(twin):
-        stage.forward = torch.compiler.disable(stage.forward)
+        stage.forward = disable(stage.forward)
     for module in list_dense(twin):
         module.compile(**options)
-    compiled: Any = torch.compile(twin, **options)
-    return compiled
+    return cast(Model, torch.compile(twin, **options))

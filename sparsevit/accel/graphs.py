@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from sparsevit.core.block import SparseBlock
 from sparsevit.core.trace import active_traces
-from sparsevit.hosts.base import SparseBlock
 from sparsevit.patch import find_stages
 
 Replay = Callable[[Tensor], Any]
@@ -96,7 +96,8 @@ class GraphedModel:
 def record_cuda_graph(model: nn.Module, images: Tensor) -> Replay:
     """Record ``model(images)`` and give what replays it on other images of that shape."""
     inputs = images.clone()
-    stream = torch.cuda.Stream(images.device)
+    make_stream: Callable[..., torch.cuda.Stream] = torch.cuda.Stream
+    stream = make_stream(images.device)
     stream.wait_stream(torch.cuda.current_stream(images.device))
     with torch.cuda.stream(stream):
         for _ in range(_WARMUP_RUNS):  # libraries choose their kernels, caches are filled

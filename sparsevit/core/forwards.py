@@ -8,14 +8,22 @@ gradients are another network's.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from sparsevit.core.pruning import is_recorded
+from sparsevit.core.modes import is_recorded
+
+
+class _WeakReference(Protocol):
+    def expired(self) -> bool: ...
+
+
+_refer: Callable[[torch.UntypedStorage], _WeakReference] = StorageWeakRef
 
 #: Windows every block of a stage kept, (B, K) int64 each, or None for all.
 Kept = list[Tensor | None]
@@ -42,11 +50,11 @@ class Forwards:
     def __init__(self) -> None:
         """Start with none."""
         self._lock = threading.Lock()
-        self._known: dict[Any, tuple[StorageWeakRef, Forward]] = {}
+        self._known: dict[Any, tuple[_WeakReference, Forward]] = {}
         self._last_settings: dict[int, Any] = {}
         self._thread = threading.local()
 
-    def announce(self, energy: Tensor) -> None:
+    def begin(self, energy: Tensor) -> None:
         """Begin a forward whose pictures have this gradient energy, (B, H, W)."""
         self._thread.latest = Forward(energy, _get_backward())
         self._thread.again = None
@@ -100,7 +108,7 @@ class Forwards:
             dead = [k for k, (storage, _) in self._known.items() if storage.expired()]
             for k in dead:
                 del self._known[k]
-            self._known[key] = (StorageWeakRef(x.untyped_storage()), forward)
+            self._known[key] = (_refer(x.untyped_storage()), forward)
         return forward, None
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -15,7 +15,17 @@ from typing import Any
 
 from torch import nn
 
+#: Where a class of :func:`derive_class` keeps the one it was derived from.
+HOST_CLASS = "_sparsevit_host_class"
+
 _CALL = nn.Module._call_impl.__code__
+
+
+class SparseModule(nn.Module):
+    """What takes the place of a host's module, by giving it another class, as long as it prunes."""
+
+    def release(self) -> None:
+        """Take away what this class put on the module, which is about to be the host's again."""
 
 
 def change_class(module: nn.Module, new: type[nn.Module]) -> None:
@@ -28,6 +38,15 @@ def change_class(module: nn.Module, new: type[nn.Module]) -> None:
         if of_new is not None and of_old is _of(value):
             vars(module)[name] = MethodType(of_new, module)
     module.__class__ = new
+
+
+def derive_class(prefix: str, mixin: type[nn.Module], host_class: type[nn.Module]) -> Any:
+    """The class that is a mixin and a host's; one and the same for as long as anybody uses it."""
+    for cls in host_class.__subclasses__():
+        if cls.__bases__ == (mixin, host_class):
+            return cls
+    name = prefix + host_class.__name__
+    return type(name, (mixin, host_class), {HOST_CLASS: host_class})
 
 
 def is_overridden(module: nn.Module, new: type[nn.Module] | None = None) -> bool:
@@ -54,8 +73,8 @@ def list_offloaded(modules: Sequence[nn.Module]) -> list[nn.Module]:
 
 
 @contextmanager
-def borrow_weights(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Have the weights of modules of :func:`list_offloaded` here, without calling them."""
+def load_offloaded(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Inside the ``with`` block, the weights of :func:`list_offloaded` are here, nothing called."""
     with ExitStack() as stack:
         for module in modules:
             for hook in _list_hooks(module):

@@ -6,22 +6,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules import module as nn_module
 
+from sparsevit.core.block import SparseBlock
 from sparsevit.core.forwards import Forwards
-from sparsevit.core.overrides import list_callers, refuse_stray_sparsity
-from sparsevit.core.pruning import BlockPlan, Workspace, is_transformed
-from sparsevit.core.scoring import (
-    Score,
-    rank_windows,
-    token_magnitudes,
-    window_scores,
-)
+from sparsevit.core.modes import is_hooked, is_transformed
+from sparsevit.core.overrides import SparseModule, list_callers, refuse_stray_sparsity
+from sparsevit.core.scoring import Score, rank_windows, token_magnitudes, window_scores
+from sparsevit.core.stream import BlockPlan, TokenStream
 from sparsevit.core.trace import active_traces, read_context
 from sparsevit.core.windows import WindowGrid
 from sparsevit.schedule import num_keep
@@ -116,16 +112,17 @@ class WindowRanker:
         return F.adaptive_avg_pool2d(self._energy, (x.shape[1], x.shape[2]))
 
 
-class PruningStage:
+class PruningStage(SparseModule):
     """Mixin of a host's stage class; the adapter says how a block is called."""
 
     pruning: StageSettings
     forwards: Forwards  # of the network the stage is in
     blocks: Any  # the host's nn.Sequential of blocks
 
-    def call_block(self, block: Any, x: Tensor, plan: BlockPlan | None) -> Tensor:
+    def call_block(self, block: nn.Module, x: Tensor, plan: BlockPlan | None) -> Tensor:
         """Run one block of the host with its plan; without one it runs as the host's own."""
-        return block(x, plan)
+        out: Tensor = block(x, plan=plan)
+        return out
 
     def run_blocks(
         self, x: Tensor, entered: Tensor | None = None, owns_input: bool = False
@@ -143,6 +140,10 @@ class PruningStage:
             x = run.step(block, x)
         return x
 
+    def release(self) -> None:
+        for name in ("pruning", "forwards"):
+            self.__dict__.pop(name, None)
+
 
 class StageRun:
     """One forward of a stage, a block at a time: windows are ranked once and shared out."""
@@ -150,10 +151,10 @@ class StageRun:
     def __init__(
         self,
         stage: PruningStage,
-        blocks: Iterable[nn.Module],
+        blocks: Iterable[SparseBlock],
         entered: Tensor,
         own: Tensor | None = None,
-        keeps_between: bool = False,
+        keeps_intermediates: bool = False,
     ) -> None:
         """Start a forward.
 
@@ -162,29 +163,29 @@ class StageRun:
             blocks: those that :meth:`step` will be called with.
             entered: what the stage got; a checkpoint that runs it again gives it the same.
             own: what the first block gets, if the stage made it and nobody else holds it.
-            keeps_between: somebody holds on to what passes between the blocks.
+            keeps_intermediates: somebody holds on to what passes between the blocks.
         """
         self._stage = stage
         settings = stage.pruning
         blocks = list(blocks)
         if not torch.compiler.is_compiling():
-            callers = list_callers() if settings.index == 0 else [cast(nn.Module, stage)]
+            callers = list_callers() if settings.index == 0 else [stage]
             refuse_stray_sparsity([*callers, *blocks])
         self._forward, self._again = stage.forwards.enter(settings.index, settings, entered)
         self._traces = active_traces(stage) if self._again is None else []
         may_overwrite = not (
-            keeps_between or torch.is_grad_enabled() or any(map(is_hooked, blocks))
+            keeps_intermediates or torch.is_grad_enabled() or any(map(is_hooked, blocks))
         )
-        self._workspace = Workspace(may_overwrite, own)
+        self._stream = TokenStream(may_overwrite, own)
         self._ranker = WindowRanker(settings, self._forward.energy)
         self._number = 0
         self._scored_block = 0
 
-    def rank_anew(self) -> None:
+    def rerank(self) -> None:
         """Score the next pruned block's input: something changed tokens of every window."""
         self._ranker.restart()
 
-    def step(self, block: Any, x: Tensor) -> Tensor:
+    def step(self, block: SparseBlock, x: Tensor) -> Tensor:
         """Run the next block: (B, H, W, C) -> (B, H, W, C)."""
         settings, number = self._stage.pruning, self._number
         self._number += 1
@@ -196,7 +197,7 @@ class StageRun:
             keep_idx = self._again[number]
         if keep_idx is None and (torch.is_grad_enabled() or block.training or is_transformed()):
             return self._stage.call_block(block, x, None)  # nothing to prune, nothing to gain
-        return self._stage.call_block(block, x, BlockPlan(grid, keep_idx, self._workspace))
+        return self._stage.call_block(block, x, BlockPlan(grid, keep_idx, self._stream))
 
     def _choose(self, number: int, x: Tensor, grid: WindowGrid) -> Tensor | None:
         """(B, K) int64 windows that block ``number`` keeps of its input, None for all; and tell."""
@@ -221,13 +222,3 @@ class StageRun:
             for trace in self._traces:
                 trace.record(settings.index, number, grid, keep_idx, scores, self._scored_block)
         return keep_idx
-
-
-def is_hooked(module: nn.Module) -> bool:
-    """True when somebody listens to a module and may hold on to the tensors that pass."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or nn_module._global_forward_hooks
-        or nn_module._global_forward_pre_hooks
-    )

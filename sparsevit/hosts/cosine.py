@@ -27,15 +27,16 @@ def attend_by_cosine(
         (n, N, nH * head_dim).
     """
     temperature = logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()
-    q = (q * (temperature / _measure(q))).to(v.dtype)
-    k = (k * _measure(k).reciprocal()).to(v.dtype)
+    q = (q * (temperature / _get_lengths(q))).to(v.dtype)
+    k = (k * _get_lengths(k).reciprocal()).to(v.dtype)
     x = F.scaled_dot_product_attention(
         q, k, v, attn_mask=bias.to(v.dtype), dropout_p=dropout, scale=1.0
     )
     return x.transpose(1, 2).flatten(2)
 
 
-def _measure(x: Tensor) -> Tensor:
+def _get_lengths(x: Tensor) -> Tensor:
     """Lengths of vectors in at least 32 bits, where the least is no zero: (..., d) -> (..., 1)."""
     dtype = torch.promote_types(x.dtype, torch.float32)
-    return torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=dtype).clamp_min(_MIN_LENGTH)
+    lengths: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=dtype)
+    return lengths.clamp_min(_MIN_LENGTH)

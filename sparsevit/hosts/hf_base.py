@@ -15,72 +15,60 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
-from sparsevit.core.pruning import BlockPlan, can_look, run_block
+from sparsevit.core.block import SparseBlock
+from sparsevit.core.modes import is_plain
 from sparsevit.core.stage import PruningStage, runs_as_host
+from sparsevit.core.stream import BlockPlan
 from sparsevit.core.windows import Size, WindowGrid, get_window_grid
-from sparsevit.hosts.base import Host, PictureTeller, merge_in_strips, order_channels_last
-from sparsevit.hosts.chains import ChainedBlock, is_plain
+from sparsevit.hosts.base import Host, ImageScoringEmbed, StripMerging
 
 
-class HfPatchEmbeddings(PictureTeller):
-    """Mixin of a patch embedding: in channels-last order, so that tokens come out in place."""
-
-    patch_size: Size
+class HfPatchEmbeddings(ImageScoringEmbed):
+    """Mixin of a patch embedding."""
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Size]:
         """(B, channels, img_h, img_w) -> (B, H * W, C) and (H, W)."""
-        if runs_as_host():
-            return super().forward(pixel_values)  # type: ignore[misc]
-        self.announce_images(pixel_values, self.patch_size)
-        return super().forward(order_channels_last(pixel_values))  # type: ignore[misc]
+        images = pixel_values if runs_as_host() else self.prepare_images(pixel_values)
+        tokens, size = super().forward(images)
+        return tokens, size
 
 
-class HfPatchMerging:
-    """Mixin of a patch merging: four neighbours, norm, linear; a strip at a time."""
-
-    norm: Any
-    reduction: Any
-
-    def merge(self, fours: Tensor) -> Tensor:
-        """(n, m, 4 C) four neighbours each -> (n, m, 2 C)."""
-        return self.reduction(self.norm(fours))
+class HfPatchMerging(StripMerging):
+    """Mixin of a patch merging."""
 
     def forward(self, input_feature: Tensor, input_dimensions: Size) -> Tensor:
         """(B, H * W, C) -> (B, ceil(H / 2) * ceil(W / 2), 2 C)."""
-        if runs_as_host() or torch.is_grad_enabled() or not can_look(input_feature):
-            return super().forward(input_feature, input_dimensions)  # type: ignore[misc]
-        x = input_feature.view(len(input_feature), *input_dimensions, -1)
-        return merge_in_strips(x, self.merge).flatten(1, 2)
+        if self.may_run_in_strips(input_feature):
+            x = input_feature.view(len(input_feature), *input_dimensions, -1)
+            return self.run_in_strips(x).flatten(1, 2)
+        merged: Tensor = super().forward(input_feature, input_dimensions)
+        return merged
 
 
-class HfLayer(ChainedBlock):
+class HfLayer(SparseBlock):
     """Mixin of a layer: its windows, and how it runs on some of them."""
 
     window_size: Any
     shift_size: Any
-    layernorm_before: Any
-    layernorm_after: Any
+    attention: Any
+    layernorm_before: nn.Module
+    layernorm_after: nn.Module
+    drop_path: Any
     gelus: Mapping[type[nn.Module], str] = {GELUActivation: "none"}
 
     def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
-        """The block's windows over an H x W token grid."""
         window, shift = (int(self.window_size),) * 2, (int(self.shift_size),) * 2
         return get_window_grid(height, width, window, shift, device, pad_first=True)
-
-    def list_readers(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
-        return [self.layernorm_before]
 
     def run_windows(self, tokens: Tensor, size: Size, plan: BlockPlan) -> Tensor:
         """Run on the kept windows: (B, H * W, C) of a grid of (H, W) -> the same."""
         x = tokens.view(len(tokens), *size, -1)
-        return run_block(self, x, plan).view(tokens.shape)  # type: ignore[arg-type]
+        return self.run(x, plan).view(tokens.shape)
 
 
 class HfSplitLayer(HfLayer):
     """Mixin of a layer named as in BERT: ``attention.self``, ``intermediate``, ``output``."""
 
-    attention: Any
     intermediate: Any
     output: Any
 
@@ -96,21 +84,15 @@ class HfSplitLayer(HfLayer):
             self.drop_bias_cache()
         if plan is not None:
             return (self.run_windows(hidden_states, input_dimensions, plan),)
-        return super().forward(  # type: ignore[misc]
+        out: tuple[Tensor, ...] = super().forward(
             hidden_states, input_dimensions, output_attentions
         )
-
-    @property
-    def mlp(self) -> nn.Sequential:  # type: ignore[override]
-        """The MLP's two halves as one."""
-        return nn.Sequential(self.intermediate, self.output)
+        return out
 
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         return [self.attention, self.attention.self]
 
-    def list_attention_linears(self) -> list[nn.Module]:
-        """The projections of the attention, the one out of it last."""
+    def list_attention_linears(self) -> list[nn.Linear]:
         attend = self.attention.self
         return [attend.query, attend.key, attend.value, self.attention.output.dense]
 
@@ -121,17 +103,16 @@ class HfSplitLayer(HfLayer):
         return [p(x).view(shape).transpose(1, 2) for p in (attend.query, attend.key, attend.value)]
 
     def list_attention_end(self) -> list[Any]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`; the host's output has two arguments."""
         output = self.attention.output
         if type(output) in self.chains and is_plain(output, type(output)):
             return [output.dense, output.dropout]
-        return [partial(output, input_tensor=None)]
+        return [partial(output, input_tensor=None)]  # it has a second argument
 
 
 class HfStage(PruningStage):
     """Mixin of a stage: it ranks its windows once and hands every layer its share."""
 
-    downsample: Any
+    downsample: nn.Module | None
 
     def run_tokens(self, tokens: Tensor, size: Size) -> Tensor:
         """Run the stage's layers: (B, H * W, C) of a grid of (H, W) -> the same."""
@@ -141,14 +122,16 @@ class HfStage(PruningStage):
         """What the next stage gets, and its grid; the last stage merges nothing."""
         if self.downsample is None:
             return tokens, size
-        return self.downsample(tokens, size), ((size[0] + 1) // 2, (size[1] + 1) // 2)
+        merged: Tensor = self.downsample(tokens, size)
+        return merged, ((size[0] + 1) // 2, (size[1] + 1) // 2)
 
     def call_block(
         self, block: nn.Module, x: Tensor, plan: BlockPlan | None, **options: Any
     ) -> Tensor:
         """Run one layer with the shapes of the host, and options of its own."""
         tokens = x.view(len(x), -1, x.shape[-1])
-        return block(tokens, (x.shape[1], x.shape[2]), plan=plan, **options)[0].view(x.shape)
+        out: Tensor = block(tokens, (x.shape[1], x.shape[2]), plan=plan, **options)[0]
+        return out.view(x.shape)
 
 
 class HfHost(Host):

@@ -1,5 +1,8 @@
 """The Swin that Hugging Face's MaskFormer brings with it, inside that network or alone."""
 
+# mypy: allow-subclassing-any
+# (transformers is an extra, which the check of types does without)
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +22,9 @@ from transformers.models.maskformer.modeling_maskformer_swin import (
     MaskFormerSwinStage,
 )
 
-from sparsevit.core.pruning import BlockPlan
+from sparsevit.core.block import call_each
 from sparsevit.core.stage import runs_as_host
+from sparsevit.core.stream import BlockPlan
 from sparsevit.core.windows import Size
 from sparsevit.hosts.hf_base import (
     HfHost,
@@ -44,7 +48,6 @@ class SparseMaskFormerSwinLayer(HfSplitLayer, MaskFormerSwinLayer):
     }
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         x = self.layernorm_before(tokens)
         if real is not None:
             x = x.masked_fill(~real.unsqueeze(-1), 0.0)  # the host pads after its norm
@@ -56,22 +59,18 @@ class SparseMaskFormerSwinLayer(HfSplitLayer, MaskFormerSwinLayer):
         return mixed.transpose(1, 2).flatten(2)
 
     def list_mlp(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [self.layernorm_after, self.intermediate, self.output]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        """See :class:`sparsevit.core.pruning.WindowBlock`; the host drops no MLP."""
-        return branch if mlp else self.drop_path(branch)
+        return branch if mlp else call_each((self.drop_path,), branch)  # as the host does
 
     def list_position_weights(self) -> list[Tensor]:
-        """The table of the relative position bias."""
         return [self.attention.self.relative_position_bias_table]
 
     def build_position_bias(self) -> Tensor:
-        """(1, nH, N, N)."""
         attend = self.attention.self
         index = attend.relative_position_index  # (N, N)
-        bias = attend.relative_position_bias_table[index.view(-1)].view(*index.shape, -1)
+        bias: Tensor = attend.relative_position_bias_table[index.view(-1)].view(*index.shape, -1)
         return bias.permute(2, 0, 1).unsqueeze(0).contiguous()
 
 
@@ -87,9 +86,10 @@ class SparseMaskFormerSwinStage(HfStage, MaskFormerSwinStage):
     ) -> tuple[Tensor, tuple[int, ...], tuple[Tensor, ...] | None]:
         """As the host's: tokens, grids before and after merging, what entered and left layers."""
         if runs_as_host():
-            return MaskFormerSwinStage.forward(
-                self, hidden_states, input_dimensions, output_attentions, output_hidden_states
+            out: tuple[Tensor, tuple[int, ...], tuple[Tensor, ...] | None] = super().forward(
+                hidden_states, input_dimensions, output_attentions, output_hidden_states
             )
+            return out
         entered: list[Tensor] = []
         reset = _entered.set(entered if output_hidden_states else None)
         try:

@@ -3,6 +3,9 @@
 Needs transformers, and is imported only when a network of theirs is sparsified.
 """
 
+# mypy: allow-subclassing-any
+# (transformers is an extra, which the check of types does without)
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +24,9 @@ from transformers.models.swin.modeling_swin import (
     SwinStage,
 )
 
-from sparsevit.core.pruning import BlockPlan
+from sparsevit.core.block import call_each
 from sparsevit.core.stage import runs_as_host
+from sparsevit.core.stream import BlockPlan
 from sparsevit.core.windows import Size
 from sparsevit.hosts.hf_base import (
     HfHost,
@@ -36,6 +40,7 @@ from sparsevit.hosts.hf_base import (
 class SparseHfSwinLayer(HfLayer, SwinLayer):
     """A layer of Hugging Face's Swin: norm, attention, residual, norm, MLP, residual."""
 
+    dropout: Any
     chains: Mapping[type[nn.Module], Sequence[str]] = {SwinMLP: ("fc1", "activation_fn", "fc2")}
 
     def forward(
@@ -50,13 +55,13 @@ class SparseHfSwinLayer(HfLayer, SwinLayer):
         if torch.is_grad_enabled():
             self.drop_bias_cache()
         if plan is None:
-            return SwinLayer.forward(
-                self, hidden_states, input_dimensions, always_partition, **kwargs
+            out: tuple[Tensor, Tensor | None] = super().forward(
+                hidden_states, input_dimensions, always_partition, **kwargs
             )
+            return out
         return self.run_windows(hidden_states, input_dimensions, plan), None
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         attention = self.attention
         x = self.layernorm_before(tokens)
         if real is not None:
@@ -77,37 +82,33 @@ class SparseHfSwinLayer(HfLayer, SwinLayer):
         return x.transpose(1, 2).reshape(n, num_tokens, -1)
 
     def list_attention_end(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [self.attention.o_proj, self.dropout]
 
     def list_mlp(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [self.layernorm_after, self.mlp, self.dropout]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        """See :class:`sparsevit.core.pruning.WindowBlock`; the host drops no MLP."""
-        return branch if mlp else self.drop_path(branch)
+        return branch if mlp else call_each((self.drop_path,), branch)  # as the host does
 
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         return [self.attention, self.attention.relative_position_bias]
 
-    def list_attention_linears(self) -> list[nn.Module]:
-        """The projections of the attention, the one out of it last."""
+    def list_attention_linears(self) -> list[nn.Linear]:
         attention = self.attention
         return [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj]
 
     def list_position_weights(self) -> list[Tensor]:
-        """The table of the relative position bias."""
         return [self.attention.relative_position_bias.relative_position_bias_table]
 
     def build_position_bias(self) -> Tensor:
-        """(1, nH, N, N)."""
-        return self.attention.relative_position_bias()
+        bias: Tensor = self.attention.relative_position_bias()
+        return bias
 
 
 class SparseHfSwinStage(HfStage, SwinStage):
     """A stage of Hugging Face's Swin that ranks its windows once."""
+
+    get_reshaped_hidden_states: Any
 
     def forward(
         self,
@@ -119,14 +120,14 @@ class SparseHfSwinStage(HfStage, SwinStage):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """As the host's; there are no attention maps."""
         if runs_as_host():
-            return SwinStage.forward(
-                self,
+            out: tuple[Tensor, Tensor, Tensor | None] = super().forward(
                 hidden_states,
                 input_dimensions,
                 always_partition,
                 output_hidden_states_before_downsampling,
                 **kwargs,
             )
+            return out
         if not always_partition:
             for block in self.blocks:
                 block.set_shift_and_window_size(input_dimensions)
@@ -140,7 +141,7 @@ class SparseHfSwinStage(HfStage, SwinStage):
     def call_block(
         self, block: nn.Module, x: Tensor, plan: BlockPlan | None, **options: Any
     ) -> Tensor:
-        """Run one layer; its window is settled already."""
+        """Run one layer; its window is set already."""
         return super().call_block(block, x, plan, always_partition=True, **options)
 
 

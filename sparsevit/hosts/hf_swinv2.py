@@ -4,6 +4,9 @@ Cosine attention, and norms on the branches instead of before them (Liu et al. 2
 Transformer V2"). The host adds its shift mask twice, which counts where logits reach 100.
 """
 
+# mypy: allow-subclassing-any
+# (transformers is an extra, which the check of types does without)
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +24,7 @@ from transformers.models.swinv2.modeling_swinv2 import (
     Swinv2Stage,
 )
 
+from sparsevit.core.block import call_each
 from sparsevit.core.stage import runs_as_host
 from sparsevit.core.windows import Size, WindowGrid
 from sparsevit.hosts.cosine import attend_by_cosine
@@ -42,13 +46,7 @@ class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
         Swinv2SelfOutput: ("dense", "dropout"),
     }
 
-    def list_readers(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
-        attend = self.attention.self
-        return [attend.query, attend.key, attend.value]
-
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         attend = self.attention.self
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
         q, k, v = self.project_heads(x)
@@ -56,19 +54,15 @@ class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
         return attend_by_cosine(q, k, v, attend.logit_scale, bias, dropout)
 
     def list_attention_end(self) -> list[Any]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [*super().list_attention_end(), self.layernorm_before]
 
     def list_mlp(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [self.intermediate, self.output, self.layernorm_after]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        """See :class:`sparsevit.core.pruning.WindowBlock`; one module drops both branches."""
-        return self.drop_path(branch)
+        return call_each((self.drop_path,), branch)  # one module drops both
 
     def list_position_weights(self) -> list[Tensor]:
-        """The small network that turns relative coordinates into biases, and the coordinates."""
         attend = self.attention.self
         return [*attend.continuous_position_bias_mlp.parameters(), attend.relative_coords_table]
 
@@ -99,7 +93,10 @@ class SparseSwinv2Stage(HfStage, Swinv2Stage):
     ) -> tuple[Tensor | tuple[int, ...] | None, ...]:
         """As the host's; there are no attention maps."""
         if runs_as_host():
-            return Swinv2Stage.forward(self, hidden_states, input_dimensions, output_attentions)
+            out: tuple[Tensor | tuple[int, ...] | None, ...] = super().forward(
+                hidden_states, input_dimensions, output_attentions
+            )
+            return out
         before = self.run_tokens(hidden_states, input_dimensions)
         after, size = self.merge_patches(before, input_dimensions)
         found = (after, before, (*input_dimensions, *size))
@@ -109,9 +106,8 @@ class SparseSwinv2Stage(HfStage, Swinv2Stage):
 class SparseSwinv2PatchMerging(HfPatchMerging, Swinv2PatchMerging):
     """Four neighbours, linear, norm."""
 
-    def merge(self, fours: Tensor) -> Tensor:
-        """(n, m, 4 C) -> (n, m, 2 C)."""
-        return self.norm(self.reduction(fours))
+    def merge(self, patches: Tensor) -> Tensor:
+        return call_each((self.reduction, self.norm), patches)
 
 
 class SparseSwinv2PatchEmbeddings(HfPatchEmbeddings, Swinv2PatchEmbeddings):

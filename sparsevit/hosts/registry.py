@@ -7,6 +7,7 @@ from importlib import import_module
 
 from torch import nn
 
+from sparsevit.core.overrides import HOST_CLASS
 from sparsevit.hosts.base import Host
 
 #: A host library's module -> the adapter of its networks, imported once that module is.
@@ -23,9 +24,6 @@ _ADAPTERS = {
         "sparsevit.hosts.hf_maskformer_swin"
     ),
 }
-
-#: Where a class that is made for a sparsified network keeps the network's own.
-HOST_CLASS = "_sparsevit_host_class"
 
 _registered: list[Host] = []
 

@@ -2,56 +2,66 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from timm.layers import PatchEmbed
+from timm.layers.activations import GELU, GELUTanh
+from timm.layers.mlp import Mlp
+from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sparsevit.core.pruning import BlockPlan, can_look, run_block
+from sparsevit.core.block import SparseBlock, call_each
+from sparsevit.core.modes import is_plain
+from sparsevit.core.overrides import SparseModule
 from sparsevit.core.stage import PruningStage, runs_as_host
+from sparsevit.core.stream import BlockPlan
 from sparsevit.core.windows import Size, WindowGrid, get_window_grid
-from sparsevit.hosts.base import Host, PictureTeller, merge_in_strips, order_channels_last
-from sparsevit.hosts.chains import ChainedBlock, is_plain
+from sparsevit.hosts.base import Host, ImageScoringEmbed, StripMerging
+from sparsevit.hosts.timm_fitted import FittedBlock
 
 
-class SparsePatchEmbed(PictureTeller, PatchEmbed):
-    """The host's patch embedding in channels-last order, so that tokens come out in place."""
+class TimmModule(SparseModule):
+    """Mixin of a module of timm's, which takes a tensor and gives one."""
+
+    def run_host(self, x: Tensor) -> Tensor:
+        """The host's own ``forward``."""
+        out: Tensor = super().forward(x)
+        return out
+
+
+class SparsePatchEmbed(TimmModule, ImageScoringEmbed, PatchEmbed):
+    """The host's patch embedding."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, img_h, img_w) -> (B, H, W, C)."""
-        if runs_as_host():
-            return super().forward(x)
-        self.announce_images(x, self.patch_size)
-        return super().forward(order_channels_last(x))
+        return self.run_host(x if runs_as_host() else self.prepare_images(x))
 
 
-class StripMerging:
-    """Mixin of a patch merging: a strip at a time, so that what it gathers stays in the cache."""
-
-    @abstractmethod
-    def merge(self, fours: Tensor) -> Tensor:
-        """(n, m, 4 C) four neighbours each -> (n, m, 2 C)."""
+class TimmMerging(TimmModule, StripMerging):
+    """Mixin of a patch merging."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2 C)."""
-        if runs_as_host() or torch.is_grad_enabled() or not can_look(x):
-            return super().forward(x)  # type: ignore[misc]
-        return merge_in_strips(x, self.merge)
+        return self.run_in_strips(x) if self.may_run_in_strips(x) else self.run_host(x)
 
 
-class TimmBlock(ChainedBlock):
-    """Mixin of a block: it can run on some of its windows; without a plan it is the host's own."""
+class TimmBlock(TimmModule, SparseBlock):
+    """Mixin of a block with timm's names."""
+
+    chains: Mapping[type[nn.Module], Sequence[str]] = {
+        Mlp: ("fc1", "act", "drop1", "norm", "fc2", "drop2")
+    }
+    gelus: Mapping[type[nn.Module], str] = {GELU: "none", GELUTanh: "tanh"}
 
     window_size: Any  # (Wh, Ww), or one number where a host's block says how to read it
     shift_size: Size
     attn: Any
     norm1: Any
     norm2: Any
+    mlp: Any
     drop_path1: Any
     drop_path2: Any
 
@@ -59,40 +69,28 @@ class TimmBlock(ChainedBlock):
         """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows are computed."""
         if torch.is_grad_enabled():
             self.drop_bias_cache()
-        if plan is None:
-            return super().forward(x)  # type: ignore[misc]
-        return run_block(self, x, plan)  # type: ignore[arg-type]
+        return self.run_host(x) if plan is None else self.run(x, plan)
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        """See :class:`sparsevit.core.pruning.WindowBlock`."""
-        return (self.drop_path2 if mlp else self.drop_path1)(branch)
+        return call_each((self.drop_path2 if mlp else self.drop_path1,), branch)
 
     def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
-        """The block's windows over an H x W token grid."""
         return get_window_grid(height, width, self.window_size, self.shift_size, device)
 
-    def list_attention_linears(self) -> list[nn.Module]:
-        """The projections of the attention, the one out of it last."""
+    def list_attention_linears(self) -> list[nn.Linear]:
         return [self.attn.qkv, self.attn.proj]
 
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`sparsevit.core.pruning.WindowBlock`."""
         return [self.attn]
 
-    def list_readers(self) -> list[nn.Module]:
-        """See :class:`ChainedBlock`."""
-        return [self.norm1]
-
     def list_attention_end(self) -> list[nn.Module]:
-        """See :class:`ChainedBlock`."""
         return [self.attn.proj, self.attn.proj_drop]
 
     def list_mlp(self) -> list[nn.Module]:
-        """See :class:`ChainedBlock`."""
         return [self.norm2, self.mlp]
 
 
-class TimmStage(PruningStage):
+class TimmStage(TimmModule, PruningStage):
     """Mixin of a stage: it ranks its windows once and hands every block its share."""
 
     downsample: Any
@@ -101,17 +99,24 @@ class TimmStage(PruningStage):
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) of the stage before -> (B, H', W', C')."""
         if runs_as_host():
-            return super().forward(x)  # type: ignore[misc]
-        merging: Any = self.downsample
-        is_ours = isinstance(merging, StripMerging)
-        owns = is_ours and is_plain(merging, type(merging))
+            return self.run_host(x)
+        merging = self.downsample
+        owns = isinstance(merging, StripMerging) and is_plain(merging, type(merging))
         return self.run_blocks(merging(x), entered=x, owns_input=owns)
 
     def call_block(self, block: nn.Module, x: Tensor, plan: BlockPlan | None) -> Tensor:
         """Run one block through its hooks, and through a checkpoint where the host asks for one."""
-        if self.grad_checkpointing and torch.is_grad_enabled():
-            return checkpoint(block, x, plan=plan, use_reentrant=False)
-        return block(x, plan=plan)
+        return call_module(block, x, self.grad_checkpointing, plan=plan)
+
+
+def call_module(module: nn.Module, x: Tensor, saves_memory: bool, **options: Any) -> Tensor:
+    """Call a module, through a checkpoint where memory is to be saved in the backward."""
+    out: Tensor
+    if saves_memory and torch.is_grad_enabled():
+        out = checkpoint(module, x, use_reentrant=False, **options)
+    else:
+        out = module(x, **options)
+    return out
 
 
 def find_unchained(stages: Sequence[Any], taken: Sequence[int], given: Sequence[int]) -> list[Any]:
@@ -162,6 +167,14 @@ class TimmHost(Host):
         """(H, W) of every stage's token grid for (img_h, img_w) pixels."""
         embed = next(m for m in self.find_swappable(model) if isinstance(m, PatchEmbed))
         return self.halve_grids(model, embed.dynamic_feat_size(image_size))
+
+    def fix_input_size(self, model: nn.Module, image_size: Size) -> None:
+        """Fix the windows of blocks that are fitted to every grid, for pictures of one size."""
+        stages = filter(self.is_stage, model.modules())
+        for stage, grid in zip(stages, self.find_token_grids(model, image_size), strict=True):
+            for block in self.list_blocks(stage):
+                if isinstance(block, FittedBlock):
+                    block.fix_windows(*grid)
 
     @contextmanager
     def use_fused_attention(self, model: nn.Module, fused: bool) -> Iterator[None]:

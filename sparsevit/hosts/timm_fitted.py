@@ -1,8 +1,8 @@
 """timm's Swins at every size as timm builds them for that size.
 
-timm settles a block's windows when it builds a network for ``img_size``: where a stage's grid is no
+timm fixes a block's windows when it builds a network for ``img_size``: where a stage's grid is no
 larger than a window, the shift goes, and where it is smaller, the window shrinks and the position
-bias with it. The blocks here settle that anew for every grid they are given, so a network built
+bias with it. The blocks here fix that anew for every grid they are given, so a network built
 large once is timm's own at any size. Their weights stay as they are: the host's code runs on a
 short-lived twin of the block, which shares all but its windows.
 """
@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from timm.layers import resize_rel_pos_bias_table
+from timm.layers.pos_embed_rel import resize_rel_pos_bias_table
 from timm.models import swin_transformer, swin_transformer_v2, swin_transformer_v2_cr
 from torch import Tensor, nn
 
+from sparsevit.core.block import SparseBlock
 from sparsevit.core.windows import Size, WindowGrid, get_window_grid
 
 
-class FittedBlock:
+class FittedBlock(nn.Module):
     """Mixin of a host's block, built with the windows of a grid larger than these."""
 
     window_size: Size
@@ -49,7 +51,7 @@ class FittedBlock:
         area = window[0] * window[1]
         return _make_twin(self, window_size=window, shift_size=shift, window_area=area, attn=attn)
 
-    def settle(self, height: int, width: int) -> None:
+    def fix_windows(self, height: int, width: int) -> None:
         """Take the windows of an H x W token grid for good."""
         twin = self.fit(height, width)
         for name in ("window_size", "shift_size", "window_area"):
@@ -59,27 +61,28 @@ class FittedBlock:
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C), by the host's own code."""
         twin = self.fit(x.shape[1], x.shape[2])
-        return super(FittedBlock, twin).forward(x)  # type: ignore[misc]
+        out: Tensor = super(FittedBlock, twin).forward(x)
+        return out
 
 
-class SparseFittedBlock:
+class SparseFittedBlock(SparseBlock):
     """Mixin of a block that can be pruned and is a :class:`FittedBlock`; it comes first."""
 
-    def get_grid(self: Any, height: int, width: int, device: torch.device) -> WindowGrid:
-        """The block's windows over an H x W token grid."""
+    fit: Callable[[int, int], Any]
+    fit_windows: Callable[[int, int], tuple[Size, Size]]
+
+    def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
         window, shift = self.fit_windows(height, width)
         return get_window_grid(height, width, window, shift, device)
 
-    def _build_bias(self: Any, grid: WindowGrid) -> Tensor:
-        twin = self.fit(*grid.grid)
-        return super(SparseFittedBlock, twin)._build_bias(grid)  # type: ignore[misc]
+    def _build_bias(self, grid: WindowGrid) -> Tensor:
+        return super(SparseFittedBlock, self.fit(*grid.grid))._build_bias(grid)
 
 
 class FittedSwinBlock(FittedBlock, swin_transformer.SwinTransformerBlock):
     """A Swin block whose table of position biases is resampled for smaller windows."""
 
     def fit_attention(self, window: Size) -> Any:
-        """See :class:`FittedBlock`."""
         attn, table = self.attn, self.attn.relative_position_bias_table
         index, source, share = _resample(tuple(attn.window_size), window, str(table.device))
         resampled = (table[source] * share.unsqueeze(-1)).sum(dim=1).to(table.dtype)
@@ -96,7 +99,6 @@ class FittedSwinV2Block(FittedBlock, swin_transformer_v2.SwinTransformerV2Block)
     """A Swin V2 block; its position biases are made of coordinates, which smaller windows have."""
 
     def fit_attention(self, window: Size) -> Any:
-        """See :class:`FittedBlock`."""
         attn, coords = self.attn, self.attn.relative_coords_table
         pretrained = tuple(attn.pretrained_window_size)
         table, index = _place_v2(window, pretrained, coords.dtype, str(coords.device))
@@ -115,14 +117,12 @@ class FittedV2CrBlock(FittedBlock, swin_transformer_v2_cr.SwinTransformerV2CrBlo
     windows: Size
 
     def fit_windows(self, height: int, width: int) -> tuple[Size, Size]:
-        """See :class:`FittedBlock`."""
         (down, across), is_shifted = self.windows, any(self.target_shift_size)
         window = max(1, height // down), max(1, width // across)
         shift = (window[0] // 2 if down > 1 else 0, window[1] // 2 if across > 1 else 0)
         return window, shift if is_shifted else (0, 0)
 
     def fit_attention(self, window: Size) -> Any:
-        """See :class:`FittedBlock`."""
         coords = self.attn.relative_coordinates_log
         places = _place_v2_cr(window, coords.dtype, str(coords.device))
         return _make_twin(self.attn, window_size=window, relative_coordinates_log=places)
@@ -188,7 +188,8 @@ def _place_v2(
     attn = SimpleNamespace(window_size=window, pretrained_window_size=pretrained)
     make: Any = swin_transformer_v2.WindowAttention._make_pair_wise_relative_positions
     with torch.inference_mode(False), torch.no_grad():
-        return make(attn, device=device, dtype=dtype)
+        places: tuple[Tensor, Tensor] = make(attn, device=device, dtype=dtype)
+        return places
 
 
 @lru_cache(maxsize=128)

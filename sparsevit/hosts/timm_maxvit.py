@@ -14,11 +14,17 @@ import torch
 import torch.nn.functional as F
 from timm.models.maxxvit import AttentionCl, MaxxVitBlock, MaxxVitStage, PartitionAttentionCl
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from sparsevit.core.stage import StageRun, runs_as_host
 from sparsevit.core.windows import Size, WindowGrid, get_window_grid
-from sparsevit.hosts.timm_base import TimmBlock, TimmHost, TimmStage, find_unchained
+from sparsevit.hosts.timm_base import (
+    TimmBlock,
+    TimmHost,
+    TimmModule,
+    TimmStage,
+    call_module,
+    find_unchained,
+)
 
 _STRIDE = 4  # pixels a side of the first stage's tokens
 
@@ -31,7 +37,6 @@ class SparseWindowHalf(TimmBlock, PartitionAttentionCl):
         return get_window_grid(height, width, tuple(self.partition_size), (0, 0), device)
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         attn = self.attn
         qkv = attn.qkv(self.norm1(tokens))
         if attn.head_first:
@@ -45,48 +50,36 @@ class SparseWindowHalf(TimmBlock, PartitionAttentionCl):
         return x.transpose(1, 2).flatten(2)
 
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`WindowBlock`; positions are asked for their bias."""
         rel_pos = self.attn.rel_pos
         return [self.attn] if rel_pos is None else [self.attn, rel_pos]
 
     def list_attention_end(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [*super().list_attention_end(), self.ls1]
 
     def list_mlp(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [*super().list_mlp(), self.ls2]
 
-    def attention_bias(self, grid: WindowGrid) -> Tensor:
-        """See :class:`WindowBlock`; in training a dropout has a part in it."""
-        attn = self.attn
-        if attn.rel_pos is None:
-            return torch.zeros(1, attn.num_heads, 1, 1, device=grid.token_index.device)
-        return self._build_bias(grid) if self.training else super().attention_bias(grid)
-
     def list_position_weights(self) -> list[Tensor]:
-        """What the position bias is made of, a table or a small network."""
-        return list(self.attn.rel_pos.parameters())
+        rel_pos = self.attn.rel_pos
+        return [] if rel_pos is None else list(rel_pos.parameters())
 
     def build_position_bias(self) -> Tensor:
-        """(1, nH, N, N)."""
-        bias = self.attn.rel_pos.get_bias()
+        bias: Tensor = self.attn.rel_pos.get_bias()
         return bias if bias.ndim == 4 else bias.unsqueeze(0)
 
 
-class SparseMaxxVitBlock(MaxxVitBlock):
+class SparseMaxxVitBlock(TimmModule, MaxxVitBlock):
     """A MaxViT block whose window half takes part in a stage's run."""
+
+    attn_block: Any
 
     def forward(self, x: Tensor, run: StageRun | None = None, saves_memory: bool = False) -> Tensor:
         """(B, C, H, W) -> (B, C', H', W'); without a run it is the host's own."""
         if run is None:
-            return super().forward(x)
-
-        def call(module: nn.Module, x: Tensor) -> Any:
-            return checkpoint(module, x, use_reentrant=False) if saves_memory else module(x)
-
-        x = run.step(self.attn_block, call(self.conv, x).permute(0, 2, 3, 1))
-        return call(self.attn_grid, x).permute(0, 3, 1, 2)
+            return self.run_host(x)
+        x = call_module(self.conv, x, saves_memory).permute(0, 2, 3, 1)
+        x = run.step(self.attn_block, x)
+        return call_module(self.attn_grid, x, saves_memory).permute(0, 3, 1, 2)
 
 
 class SparseMaxxVitStage(TimmStage, MaxxVitStage):
@@ -95,10 +88,10 @@ class SparseMaxxVitStage(TimmStage, MaxxVitStage):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) of the stage before -> (B, C', H', W')."""
         if runs_as_host():
-            return super().forward(x)
+            return self.run_host(x)
         run = StageRun(self, (block.attn_block for block in self.blocks), x)
         for block in self.blocks:
-            x = block(x, run, self.grad_checkpointing and torch.is_grad_enabled())
+            x = block(x, run, self.grad_checkpointing)
         return x
 
 

@@ -12,16 +12,17 @@ from itertools import filterfalse
 from typing import Any
 
 import torch
-from timm.layers import PatchEmbed, resample_abs_pos_embed_nhwc
+from timm.layers.patch_embed import PatchEmbed
+from timm.layers.pos_embed import resample_abs_pos_embed_nhwc
 from timm.models._features import feature_take_indices
 from timm.models.vision_transformer_sam import Attention, Block, VisionTransformerSAM
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from sparsevit.core.pruning import BlockPlan
+from sparsevit.core.block import call_each
 from sparsevit.core.stage import PruningStage, StageRun, runs_as_host
+from sparsevit.core.stream import BlockPlan
 from sparsevit.core.windows import Size, WindowGrid, get_window_grid
-from sparsevit.hosts.timm_base import TimmBlock, TimmHost
+from sparsevit.hosts.timm_base import TimmBlock, TimmHost, TimmModule, call_module
 
 
 class SparseSamBlock(TimmBlock, Block):
@@ -31,71 +32,72 @@ class SparseSamBlock(TimmBlock, Block):
         """The block's windows over an H x W token grid; they are never shifted."""
         return get_window_grid(height, width, (self.window_size,) * 2, (0, 0), device)
 
-    def attention_bias(self, grid: WindowGrid) -> Tensor:
-        """(1, nH, 1, 1) zeros, which nobody adds: the host makes its bias of queries."""
-        return torch.zeros(1, self.attn.num_heads, 1, 1, device=grid.token_index.device)
-
     def list_bypassed(self) -> list[nn.Module]:
-        """See :class:`sparsevit.core.pruning.WindowBlock`; the attention is called."""
-        return []
+        return []  # the attention is called
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`; the host's own, to its end."""
+        """The host's own attention, which makes its bias of queries."""
         x = self.norm1(tokens)
         if real is not None:
             x = x.masked_fill(~real.unsqueeze(-1), 0.0)  # the host pads after its norm
         windows = x.unflatten(1, (self.window_size, self.window_size))
-        return self.attn(windows).flatten(1, 2)
+        return call_each((self.attn,), windows).flatten(1, 2)
 
     def list_attention_end(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [self.ls1]
 
     def list_mlp(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [*super().list_mlp(), self.ls2]
 
     def count_macs(self, grid: WindowGrid, kept: int) -> int:
         """As any block's; its position bias is a query times a vector a row and a column."""
         macs = super().count_macs(grid, kept)
         if self.attn.use_rel_pos:
-            macs += kept * grid.num_tokens * sum(grid.window) * self.attn.proj.in_features
+            width = self.list_attention_linears()[-1].in_features
+            macs += kept * grid.num_tokens * sum(grid.window) * width
         return macs
 
 
-class SparseSamBlocks(PruningStage, nn.Sequential):
-    """All blocks of a network, those with windows pruned."""
+class SparseSamBlocks(TimmModule, PruningStage, nn.Sequential):
+    """All blocks of a network, those with windows pruned.
+
+    Attributes:
+        saves_memory: the network asks for checkpoints.
+    """
 
     saves_memory = False
 
-    def call_block(self, block: Any, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
+    def release(self) -> None:
+        super().release()
+        self.__dict__.pop("saves_memory", None)
+
+    def call_block(self, block: nn.Module, x: Tensor, plan: BlockPlan | None = None) -> Tensor:
         """Run one block, through a checkpoint where the network asks for one."""
-        options: dict[str, Any] = {} if plan is None else {"plan": plan}
-        if self.saves_memory and torch.is_grad_enabled():
-            return checkpoint(block, x, use_reentrant=False, **options)
-        return block(x, **options)
+        options = {} if plan is None else {"plan": plan}
+        return call_module(block, x, self.saves_memory, **options)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)."""
         if runs_as_host():
-            return super().forward(x)
+            return self.run_host(x)
         for out in self.run_each(x):
             x = out
         return x
 
-    def run_each(self, x: Tensor, keeps_between: bool = False) -> Iterator[Tensor]:
+    def run_each(self, x: Tensor, keeps_intermediates: bool = False) -> Iterator[Tensor]:
         """What leaves every block, one after the other.
 
         Args:
             x: (B, H, W, C).
-            keeps_between: somebody holds on to them.
+            keeps_intermediates: somebody holds on to them.
         """
-        run = StageRun(self, filter(_has_windows, self), x, keeps_between=keeps_between)
+        pruned = [block for block in self if isinstance(block, SparseSamBlock)]
+        run = StageRun(self, pruned, x, keeps_intermediates=keeps_intermediates)
         for block in self:
-            if _has_windows(block):
+            if isinstance(block, SparseSamBlock):
                 x = run.step(block, x)
             else:
-                run.rank_anew()
+                run.rerank()
                 x = self.call_block(block, x)
             yield x
 
@@ -106,10 +108,12 @@ class SparseVisionTransformerSAM(VisionTransformerSAM):
     def forward_features(self, x: Tensor) -> Tensor:
         """(B, 3, img_h, img_w) -> (B, C', H, W)."""
         if runs_as_host():
-            return super().forward_features(x)
+            host: Any = super()
+            features: Tensor = host.forward_features(x)
+            return features
         blocks: Any = self.blocks
         blocks.saves_memory = self.grad_checkpointing
-        return self.neck(blocks(self._embed(x)).permute(0, 3, 1, 2))
+        return call_each((self.neck,), blocks(self._embed(x)).permute(0, 3, 1, 2))
 
     def forward_intermediates(
         self,
@@ -131,7 +135,7 @@ class SparseVisionTransformerSAM(VisionTransformerSAM):
         blocks.saves_memory = self.grad_checkpointing
         wanted, last = feature_take_indices(len(blocks), indices)
         taken, x = [], self._embed(x)
-        for number, out in enumerate(blocks.run_each(x, keeps_between=True)):
+        for number, out in enumerate(blocks.run_each(x, keeps_intermediates=True)):
             x = out.permute(0, 3, 1, 2)
             if number in wanted:
                 taken.append(self.neck(x) if norm else x)
@@ -144,7 +148,7 @@ class SparseVisionTransformerSAM(VisionTransformerSAM):
         x = self.patch_embed(x)
         if self.pos_embed is not None:
             x = x + resample_abs_pos_embed_nhwc(self.pos_embed, x.shape[1:3])
-        return self.norm_pre(self.patch_drop(self.pos_drop(x)))
+        return call_each((self.pos_drop, self.patch_drop, self.norm_pre), x)
 
 
 class SamHost(TimmHost):

@@ -15,7 +15,7 @@ from timm.models.swin_transformer import (
 )
 from torch import Tensor
 
-from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
+from sparsevit.hosts.timm_base import TimmBlock, TimmHost, TimmMerging, TimmStage
 from sparsevit.hosts.timm_fitted import FittedSwinBlock, SparseFittedBlock
 
 
@@ -23,7 +23,6 @@ class SparseSwinBlock(TimmBlock, SwinTransformerBlock):
     """A Swin block: norm, attention, residual, norm, MLP, residual."""
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         attn = self.attn
         x = self.norm1(tokens)
         if real is not None:
@@ -38,12 +37,11 @@ class SparseSwinBlock(TimmBlock, SwinTransformerBlock):
         return x.transpose(1, 2).reshape(n, num_tokens, -1)
 
     def list_position_weights(self) -> list[Tensor]:
-        """The table of the relative position bias."""
         return [self.attn.relative_position_bias_table]
 
     def build_position_bias(self) -> Tensor:
-        """(1, nH, N, N)."""
-        return self.attn._get_rel_pos_bias()
+        bias: Tensor = self.attn._get_rel_pos_bias()
+        return bias
 
 
 class SparseFittedSwinBlock(SparseFittedBlock, SparseSwinBlock, FittedSwinBlock):
@@ -54,12 +52,8 @@ class SparseSwinStage(TimmStage, SwinTransformerStage):
     """A Swin stage that ranks its windows once."""
 
 
-class SparsePatchMerging(StripMerging, PatchMerging):
+class SparsePatchMerging(TimmMerging, PatchMerging):
     """Four neighbours, norm, linear."""
-
-    def merge(self, fours: Tensor) -> Tensor:
-        """(n, m, 4 C) -> (n, m, 2 C)."""
-        return self.reduction(self.norm(fours))
 
 
 HOST = TimmHost(

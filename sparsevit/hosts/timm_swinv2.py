@@ -15,25 +15,20 @@ from timm.models.swin_transformer_v2 import (
 )
 from torch import Tensor, nn
 
-from sparsevit.hosts.chains import is_plain
+from sparsevit.core.block import call_each
+from sparsevit.core.modes import is_plain
 from sparsevit.hosts.cosine import attend_by_cosine
-from sparsevit.hosts.timm_base import StripMerging, TimmBlock, TimmHost, TimmStage
+from sparsevit.hosts.timm_base import TimmBlock, TimmHost, TimmMerging, TimmStage
 from sparsevit.hosts.timm_fitted import FittedSwinV2Block, SparseFittedBlock
 
 
 class PostNormBlock(TimmBlock):
     """Mixin of a block with its norms at the end of its branches."""
 
-    def list_readers(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
-        return [self.attn.qkv]
-
     def list_attention_end(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [*super().list_attention_end(), self.norm1]
 
     def list_mlp(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [self.mlp, self.norm2]
 
 
@@ -41,16 +36,14 @@ class SparseSwinV2Block(PostNormBlock, SwinTransformerV2Block):
     """A Swin V2 block: attention, norm, residual, MLP, norm, residual."""
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         attn = self.attn
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
         dropout = attn.attn_drop.p if self.training else 0.0
-        qkv = self._project(x).unflatten(-1, (3, attn.num_heads, -1))
+        qkv = self._project(x).view(*x.shape[:2], 3, attn.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (n, nH, N, head_dim) each
         return attend_by_cosine(q, k, v, attn.logit_scale, bias, dropout)
 
     def list_position_weights(self) -> list[Tensor]:
-        """The small network that turns relative coordinates into biases, and the coordinates."""
         return [*self.attn.cpb_mlp.parameters(), self.attn.relative_coords_table]
 
     def build_position_bias(self) -> Tensor:
@@ -65,10 +58,10 @@ class SparseSwinV2Block(PostNormBlock, SwinTransformerV2Block):
         """(n, N, C) -> (n, N, 3 C); keys have no bias, or a buffer of zeros for one."""
         attn = self.attn
         if attn.q_bias is None:
-            return attn.qkv(x)
+            return call_each((attn.qkv,), x)
         bias = torch.cat((attn.q_bias, attn.k_bias, attn.v_bias))
         if attn.qkv_bias_separate or not is_plain(attn.qkv, nn.Linear):
-            return attn.qkv(x) + bias
+            return call_each((attn.qkv,), x) + bias
         return F.linear(x, attn.qkv.weight, bias)
 
 
@@ -80,12 +73,11 @@ class SparseSwinV2Stage(TimmStage, SwinTransformerV2Stage):
     """A Swin V2 stage that ranks its windows once."""
 
 
-class SparseV2PatchMerging(StripMerging, PatchMerging):
+class SparseV2PatchMerging(TimmMerging, PatchMerging):
     """Four neighbours, linear, norm."""
 
-    def merge(self, fours: Tensor) -> Tensor:
-        """(n, m, 4 C) -> (n, m, 2 C)."""
-        return self.norm(self.reduction(fours))
+    def merge(self, patches: Tensor) -> Tensor:
+        return call_each((self.reduction, self.norm), patches)
 
 
 HOST = TimmHost(

@@ -18,11 +18,13 @@ from timm.models.swin_transformer_v2_cr import (
 )
 from torch import Tensor, nn
 
-from sparsevit.core.pruning import BlockPlan
-from sparsevit.core.stage import is_hooked, runs_as_host
-from sparsevit.core.windows import Size, WindowGrid
+from sparsevit.core.block import call_each
+from sparsevit.core.modes import is_hooked
+from sparsevit.core.stage import runs_as_host
+from sparsevit.core.stream import BlockPlan
+from sparsevit.core.windows import Size
 from sparsevit.hosts.cosine import attend_by_cosine
-from sparsevit.hosts.timm_base import StripMerging, TimmHost, TimmStage
+from sparsevit.hosts.timm_base import TimmHost, TimmMerging, TimmStage
 from sparsevit.hosts.timm_fitted import FittedV2CrBlock, SparseFittedBlock
 from sparsevit.hosts.timm_swinv2 import PostNormBlock
 
@@ -36,10 +38,9 @@ class SparseV2CrBlock(PostNormBlock, SwinTransformerV2CrBlock):
         if plan is None:
             return x
         # Who listens may keep an identity's output, which the next block writes over.
-        return self.norm3(x.clone() if is_hooked(self.norm3) else x)
+        return call_each((self.norm3,), x.clone() if is_hooked(self.norm3) else x)
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         attn = self.attn
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
         dropout = attn.attn_drop.p if self.training else 0.0
@@ -47,17 +48,12 @@ class SparseV2CrBlock(PostNormBlock, SwinTransformerV2CrBlock):
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (n, nH, N, head_dim) each
         return attend_by_cosine(q, k, v, attn.logit_scale.view(-1, 1, 1), bias, dropout)
 
-    def attention_bias(self, grid: WindowGrid) -> Tensor:
-        """See :class:`WindowBlock`; in training a dropout has a part in it."""
-        return self._build_bias(grid) if self.training else super().attention_bias(grid)
-
     def list_position_weights(self) -> list[Tensor]:
-        """The small network that turns relative coordinates into biases, and the coordinates."""
         return [*self.attn.meta_mlp.parameters(), self.attn.relative_coordinates_log]
 
     def build_position_bias(self) -> Tensor:
-        """(1, nH, N, N)."""
-        return self.attn._relative_positional_encodings()
+        bias: Tensor = self.attn._relative_positional_encodings()
+        return bias
 
 
 class SparseFittedV2CrBlock(SparseFittedBlock, SparseV2CrBlock, FittedV2CrBlock):
@@ -74,12 +70,8 @@ class SparseV2CrStage(TimmStage, SwinTransformerV2CrStage):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-class SparseV2CrPatchMerging(StripMerging, PatchMerging):
+class SparseV2CrPatchMerging(TimmMerging, PatchMerging):
     """Four neighbours, norm, linear."""
-
-    def merge(self, fours: Tensor) -> Tensor:
-        """(n, m, 4 C) -> (n, m, 2 C)."""
-        return self.reduction(self.norm(fours))
 
 
 class V2CrHost(TimmHost):

@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from timm.models.tiny_vit import Attention, NormMlp, TinyVitBlock, TinyVitStage
 from torch import Tensor, nn
 
-from sparsevit.core.pruning import BlockPlan, run_block
-from sparsevit.core.stage import PruningStage, is_hooked, runs_as_host
+from sparsevit.core.modes import is_hooked
+from sparsevit.core.stage import PruningStage, runs_as_host
+from sparsevit.core.stream import BlockPlan
 from sparsevit.core.windows import Size, WindowGrid, get_window_grid
-from sparsevit.hosts.timm_base import TimmBlock, TimmHost, find_unchained
+from sparsevit.hosts.timm_base import TimmBlock, TimmHost, TimmModule, find_unchained
 
 _STRIDE = 8  # pixels a side of the tokens of the first stage that attends
 
@@ -35,23 +36,18 @@ class SparseTinyVitBlock(TimmBlock, TinyVitBlock):
         """(B, H, W, C) -> (B, H, W, C); with a plan only the kept windows attend."""
         if plan is None:
             return super().forward(x)
-        x = run_block(self, x, plan, part="attention")
+        x = self.run(x, plan, part="attention")
         x = self.local_conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         if not any(map(is_hooked, self.local_conv.modules())):
-            plan.workspace.adopt(x)
-        return run_block(self, x, plan, part="mlp")
+            plan.stream.donate(x)
+        return self.run(x, plan, part="mlp")
 
     def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
         """The block's windows over an H x W token grid; they are never shifted."""
         return get_window_grid(height, width, (self.window_size,) * 2, (0, 0), device)
 
-    def list_readers(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
-        return [self.attn.norm]
-
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`; the host pads before its norm."""
-        attn = self.attn
+        attn = self.attn  # the host pads before its norm
         x = tokens if real is None else tokens.masked_fill(~real.unsqueeze(-1), 0.0)
         qkv = attn.qkv(attn.norm(x)).unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)
         q, k, v = qkv.split((attn.key_dim, attn.key_dim, attn.val_dim), dim=-1)
@@ -59,30 +55,26 @@ class SparseTinyVitBlock(TimmBlock, TinyVitBlock):
         return x.transpose(1, 2).flatten(2)
 
     def list_attention_end(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [self.attn.proj]
 
     def list_mlp(self) -> list[nn.Module]:
-        """See :class:`sparsevit.hosts.chains.ChainedBlock`."""
         return [self.mlp]
 
     def list_position_weights(self) -> list[Tensor]:
-        """The position biases, one for each distance."""
         return [self.attn.attention_biases]
 
     def build_position_bias(self) -> Tensor:
-        """(1, nH, N, N)."""
-        attn = self.attn
-        return attn.attention_biases[:, attn.attention_bias_idxs].unsqueeze(0)
+        bias: Tensor = self.attn.attention_biases[:, self.attn.attention_bias_idxs]
+        return bias.unsqueeze(0)
 
 
-class SparseTinyVitStage(PruningStage, TinyVitStage):
+class SparseTinyVitStage(TimmModule, PruningStage, TinyVitStage):
     """A TinyViT stage that ranks its windows once."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) of the stage before -> (B, C', H', W')."""
         if runs_as_host():
-            return super().forward(x)
+            return self.run_host(x)
         tokens = self.downsample(x).permute(0, 2, 3, 1)
         return self.run_blocks(tokens, entered=x).permute(0, 3, 1, 2)
 

@@ -31,9 +31,9 @@ from sparsevit.measure.load import LoadMeter
 from sparsevit.measure.memory import peak_extra_mb
 from sparsevit.patch import (
     densify,
+    fix_input_size,
     get_depths,
     set_sparsity,
-    settle_size,
     sparsify,
     use_fused_attention,
 )
@@ -278,7 +278,7 @@ def _compile_host(
 ) -> Callable[[], Any]:
     """The host with fused attention, compiled once, outside the timing."""
     host = copy.deepcopy(model)
-    settle_size(host, (images.shape[-2], images.shape[-1]))
+    fix_input_size(host, (images.shape[-2], images.shape[-1]))
     densify(host)
     compiled = torch.compile(host, mode=mode)
 

@@ -1,6 +1,6 @@
 """Token-level reduction for comparison: fewer tokens in every window, not fewer windows.
 
-Built like :mod:`sparsevit.core.pruning`: one indexed read from the token stream, the block's own
+Built like :mod:`sparsevit.core.block`: one indexed read from the token stream, the block's own
 kernels on fewer tokens, one indexed write, and on CPU in pieces that fit the cache. Two ways:
 
 - ``prune``: of every window the tokens of largest magnitude run, the others pass through. They are
@@ -16,16 +16,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparsevit.core.pruning import CHUNK_TOKENS, BlockPlan, Workspace, can_look
+from sparsevit.core.block import SparseBlock
+from sparsevit.core.modes import is_hooked, may_sync
+from sparsevit.core.overrides import derive_class
 from sparsevit.core.scoring import token_magnitudes
-from sparsevit.core.stage import PruningStage, is_hooked
+from sparsevit.core.stage import PruningStage
+from sparsevit.core.stream import CHUNK_TOKENS, BlockPlan, TokenStream, WindowRows
 from sparsevit.core.windows import WindowGrid
 from sparsevit.networks import LoadedModel
 from sparsevit.patch import find_stages
@@ -52,13 +54,13 @@ class TokenStage(PruningStage):
         if x.shape[0] != 1:
             raise ValueError(f"Token reduction takes one picture at a time, not {x.shape[0]}.")
         blocks = list(self.blocks)
-        workspace = Workspace(not any(map(is_hooked, blocks)), x if owns_input else None)
+        stream = TokenStream(not any(map(is_hooked, blocks)), x if owns_input else None)
         orders: dict[tuple[int, int], Tensor] = {}
         magnitudes: Tensor | None = None
         _, height, width, _ = x.shape
         for number, block in enumerate(blocks):
             grid = block.get_grid(height, width, x.device)
-            plan = BlockPlan(grid, None, workspace)
+            plan = BlockPlan(grid, None, stream)
             kept = num_keep(grid.num_tokens, self.pruning.sparsities[number // 2])
             if kept == grid.num_tokens:
                 x = self.call_block(block, x, plan)
@@ -81,15 +83,9 @@ def reduce_tokens(loaded: LoadedModel, reduction: Reduction) -> LoadedModel:
     """
     model = deepcopy(loaded.module)
     for stage in find_stages(model):
-        stage_class: Any = type(stage)
-        stage.__class__ = _make_token_stage_class(stage_class)
+        stage.__class__ = derive_class("Token", TokenStage, type(stage))
         stage.reduction = reduction
     return replace(loaded, module=model)
-
-
-@cache
-def _make_token_stage_class(stage_class: type) -> type:
-    return type(f"Token{stage_class.__name__}", (TokenStage, stage_class), {})
 
 
 def rank_tokens(magnitudes: Tensor, grid: WindowGrid) -> Tensor:
@@ -108,7 +104,7 @@ def rank_tokens(magnitudes: Tensor, grid: WindowGrid) -> Tensor:
     return values.argsort(dim=-1, descending=True, stable=True)
 
 
-def run_pruned(block: Any, x: Tensor, plan: BlockPlan, keep: Tensor) -> Tensor:
+def run_pruned(block: SparseBlock, x: Tensor, plan: BlockPlan, keep: Tensor) -> Tensor:
     """Run a block on some tokens of every window; all others pass through bit-identical.
 
     Args:
@@ -125,17 +121,18 @@ def run_pruned(block: Any, x: Tensor, plan: BlockPlan, keep: Tensor) -> Tensor:
     index = grid.token_index.gather(1, keep)  # (nW, r)
     real = None if grid.real is None else grid.real.gather(1, keep)
     source, bias = x.reshape(-1, x.shape[-1]), _SlotBias(block, grid)
-    out = plan.workspace.claim(x, fully_rewritten=False)
+    out = plan.stream.open_output(x, fully_rewritten=False)
+    in_place = block.may_work_in_place()
     for some in _split_windows(keep):
-        own = None if real is None else real[some]
-        tokens = _read(source, index[some])  # (n, r, C)
-        tokens = block.add_attention(tokens, own, bias.gather(some, keep[some]))
-        tokens = block.add_mlp(tokens.flatten(0, 1)).view_as(tokens)
-        _write(out, index[some], own, tokens)
-    return plan.workspace.publish(out, x.shape)
+        slots = WindowRows(index[some], None if real is None else real[some])
+        tokens = slots.read(source)  # (n, r, C)
+        own = bias.gather(some, keep[some])
+        tokens = block.add_attention(tokens, slots.real, own, in_place)
+        _write(out, slots, block.add_mlp(tokens.flatten(0, 1), in_place))
+    return plan.stream.close_output(out, x.shape)
 
 
-def run_merged(block: Any, x: Tensor, plan: BlockPlan, merged: int) -> Tensor:
+def run_merged(block: SparseBlock, x: Tensor, plan: BlockPlan, merged: int) -> Tensor:
     """Run a block on windows whose most similar tokens are merged, and share out what it added.
 
     Args:
@@ -149,20 +146,21 @@ def run_merged(block: Any, x: Tensor, plan: BlockPlan, merged: int) -> Tensor:
     """
     grid = plan.grid
     source, bias = x.reshape(-1, x.shape[-1]), _SlotBias(block, grid)
-    out = plan.workspace.claim(x, fully_rewritten=True)
+    out = plan.stream.open_output(x, fully_rewritten=True)
+    in_place = block.may_work_in_place()
     for some in _split_windows(grid.token_index):
-        index = grid.token_index[some]
         real = None if grid.real is None else grid.real[some]
-        tokens = _read(source, index)  # (n, N, C)
+        slots = WindowRows(grid.token_index[some], real)
+        tokens = slots.read(source)  # (n, N, C)
         matching = match_tokens(tokens, merged, real, _list_masks(grid, some))
         means, sizes = matching.merge(tokens, real)
         occupied = None if real is None else sizes > 0
         own = bias.gather(some, matching.slots)
         own = own + sizes.clamp(min=1).log()[:, None, None]  # (n, nH, N - merged, N - merged)
-        added = block.add_attention(means.clone(), occupied, own).flatten(0, 1)
-        added = block.add_mlp(added).view_as(means) - means
-        _write(out, index, real, tokens + matching.unmerge(added))
-    return plan.workspace.publish(out, x.shape)
+        added = block.add_attention(means.clone(), occupied, own, in_place).flatten(0, 1)
+        added = block.add_mlp(added, in_place).view_as(means) - means
+        _write(out, slots, (tokens + matching.unmerge(added)).flatten(0, 1))
+    return plan.stream.close_output(out, x.shape)
 
 
 @dataclass(frozen=True)
@@ -246,7 +244,7 @@ def match_tokens(
 class _SlotBias:
     """The attention bias of a block, read at some slots of each window."""
 
-    def __init__(self, block: Any, grid: WindowGrid) -> None:
+    def __init__(self, block: SparseBlock, grid: WindowGrid) -> None:
         bias = block.attention_bias(grid)  # (classes, nH, N, N)
         self._num_tokens = grid.num_tokens
         self._values = bias.transpose(0, 1).flatten(1)  # (nH, classes * N * N)
@@ -269,22 +267,12 @@ def _list_masks(grid: WindowGrid, windows: Tensor) -> Tensor | None:
 def _split_windows(slots: Tensor) -> Iterator[Tensor]:
     """Windows that run together, by number, when each runs so many slots: (nW, r)."""
     windows = torch.arange(len(slots), device=slots.device)
-    if not can_look(slots):  # all at once: a launch costs more than the cache saves
+    if not may_sync(slots):  # all at once: a launch costs more than the cache saves
         return iter((windows,))
     return iter(windows.tensor_split(-(-slots.numel() // CHUNK_TOKENS)))
 
 
-def _read(source: Tensor, index: Tensor) -> Tensor:
-    """The rows of source (tokens, C) that index (n, r) names: (n, r, C)."""
-    return source.index_select(0, index.flatten()).view(*index.shape, -1)
-
-
-def _write(out: Tensor, index: Tensor, real: Tensor | None, tokens: Tensor) -> None:
-    """Put tokens (n, r, C) into the rows that index (n, r) names, padded slots nowhere."""
-    rows, tokens = index.flatten(), tokens.flatten(0, 1)
-    if real is not None and can_look(out):
-        slots = real.flatten().nonzero().squeeze(1)
-        rows, tokens = rows[slots], tokens[slots]
-    elif real is not None:  # finding out which slots are padded would wait for the GPU
-        rows = rows.masked_fill(~real.flatten(), len(out) - 1)
-    out.index_copy_(0, rows, tokens)
+def _write(out: Tensor, slots: WindowRows, tokens: Tensor) -> None:
+    """Put tokens (n * r, C) where their slots are, padded ones nowhere."""
+    index, tokens = slots.leave_padding(tokens, sink=len(out) - 1)
+    out.index_copy_(0, index, tokens)
