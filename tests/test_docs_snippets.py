@@ -56,7 +56,7 @@ def split_commands(script: str) -> Iterator[list[str]]:
 def find_inline(page: Path) -> Iterator[list[str]]:
     """The words of commands inside sentences; those with a gap (NAME, ...) are left out."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    for code in re.findall(r"`((?:sparsevit|accelerate|make) [^`]+)`", text):
+    for code in re.findall(r"`((?:sparsevit|accelerate|make)\s[^`]+)`", text):
         if "..." not in code and "NAME" not in code:
             yield shlex.split(code)
 
