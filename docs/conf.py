@@ -51,12 +51,13 @@ docs/deploy
 ```{toctree}
 :caption: What was found
 :hidden:
+:glob:
 
 docs/benchmarks
 docs/accuracy
 docs/studies
 docs/measuring
-checkpoints/streets-nano
+checkpoints/*
 ```
 
 ```{toctree}
