@@ -6,16 +6,33 @@ and a pruned block is the host's dense block whose pruned windows are overwritte
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from torch import Tensor, nn
+
+
+def load_example(name: str) -> Any:
+    """Import a file of docs/."""
+    path = Path(__file__).resolve().parents[1] / "docs" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+#: A pruned block of timm's Swin, a window at a time: (block, (B, H, W, C), (B, K)) -> (B, H, W, C).
+run_pruned_block = load_example("reference_block").run_pruned_block
 
 Size = tuple[int, int]
 Window = list[tuple[int, int] | None]  # the (row, column) of each slot, None where padded

@@ -1,14 +1,20 @@
 """The example of docs/custom_host.py: a network nobody knew, taught, and held to itself."""
 
 import copy
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from oracle import count_kept, list_windows, mask_tokens, rank, relative_error, score_windows
+from oracle import (
+    count_kept,
+    list_windows,
+    load_example,
+    mask_tokens,
+    rank,
+    relative_error,
+    score_windows,
+)
 from torch import Tensor
 
 import sparsevit
@@ -18,19 +24,13 @@ from sparsevit.measure.latency import measure_latency
 from sparsevit.schedule import SparsitySchedule
 
 SCHEDULE = ((0.5,), (0.2, 0.6))
-EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "custom_host.py"
 
 
 @pytest.fixture(scope="module")
 def example() -> Any:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(registry, "_registered", [])
-        spec = importlib.util.spec_from_file_location("custom_host", EXAMPLE)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
+        yield load_example("custom_host")
 
 
 @pytest.fixture
