@@ -8,12 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from app_support import schedule
-from oracle import list_windows
 
 from app.page.common import photo_key
-from app.tabs.learn.view import choose_block, find_runs, make_learn
+from app.tabs.learn.view import choose_block, make_learn
 from sparsevit import networks
-from sparsevit.core.windows import get_window_grid
 from sparsevit.inspect.block import trace_block
 
 
@@ -31,37 +29,6 @@ def trace(loaded, result, index):
     block = result.analysis.blocks[index]
     sparsities = result.settings.schedule
     return trace_block(loaded, result.analysis.prepared, sparsities, block.stage, block.block)
-
-
-@pytest.mark.parametrize(
-    ("size", "window", "shift"),
-    [
-        ((16, 24), (8, 8), (0, 0)),
-        ((16, 24), (8, 8), (4, 4)),
-        ((16, 23), (7, 7), (3, 3)),
-        ((9, 23), (4, 6), (2, 3)),
-        ((5, 30), (5, 7), (0, 3)),
-        ((3, 4), (7, 7), (0, 0)),
-    ],
-)
-def test_runs_hold_the_tokens_of_every_window(size, window, shift):
-    rows, cols = find_runs(get_window_grid(*size, window, shift))
-    found = [
-        {
-            (v + i, u + j): (y + i, x + j)
-            for y, v, height in down
-            for x, u, width in across
-            for i in range(height)
-            for j in range(width)
-        }
-        for down in rows
-        for across in cols
-    ]
-    expected = [
-        {divmod(slot, window[1]): token for slot, token in enumerate(tokens) if token is not None}
-        for tokens in list_windows(size, window, shift)
-    ]
-    assert found == expected
 
 
 def test_numbers_and_words_are_those_of_this_photo(engine, loaded):

@@ -6,7 +6,12 @@ import torch.nn.functional as F
 from oracle import list_windows
 from timm.models.swin_transformer import SwinTransformerBlock, window_partition, window_reverse
 
-from sparsevit.core.windows import get_window_grid, map_tokens_to_windows
+from sparsevit.core.windows import (
+    find_runs,
+    find_spans,
+    get_window_grid,
+    map_tokens_to_windows,
+)
 
 # (H, W), (Wh, Ww), shift
 GEOMETRIES = [
@@ -109,3 +114,86 @@ def test_built_once_and_usable_after_inference_mode() -> None:
     assert get_window_grid(37, 41, (7, 7), (3, 3)) is first
     tensors = (first.token_index, first.real, first.num_real, first.mask_class, first.class_masks)
     assert not any(tensor.is_inference() for tensor in tensors)
+
+
+# (H, W), window, shift, pad_first
+SPANNED = [
+    ((16, 24), (8, 8), (0, 0), False),
+    ((16, 24), (8, 8), (4, 4), False),
+    ((16, 23), (7, 7), (0, 0), False),
+    ((16, 23), (7, 7), (3, 3), False),
+    ((16, 23), (7, 7), (3, 3), True),
+    ((8, 15), (7, 7), (3, 3), False),
+    ((9, 23), (4, 6), (2, 3), True),
+    ((5, 30), (5, 7), (0, 3), False),
+    ((3, 4), (7, 7), (0, 0), False),
+]
+
+
+def find_owner(spans, place):
+    """The one window row (or column) with this place, a fraction of the picture."""
+    owners = [
+        row for row, pieces in enumerate(spans) for low, high in pieces if low <= place < high
+    ]
+    assert len(owners) == 1
+    return owners[0]
+
+
+@pytest.mark.parametrize(("size", "window", "shift", "pad_first"), SPANNED)
+def test_spans_are_where_the_tokens_of_each_window_lie(size, window, shift, pad_first):
+    grid = get_window_grid(*size, window, shift, pad_first=pad_first)
+    spans = find_spans(grid)
+    assert [len(part) for part in spans] == [grid.rows, grid.cols]
+    owners = [
+        [
+            find_owner(spans[0], (y + 0.5) / size[0]) * grid.cols
+            + find_owner(spans[1], (x + 0.5) / size[1])
+            for x in range(size[1])
+        ]
+        for y in range(size[0])
+    ]
+    assert owners == map_tokens_to_windows(grid).tolist()
+
+
+@pytest.mark.parametrize("pad_first", [False, True])
+def test_spans_by_hand(pad_first):
+    # 10 tokens in windows of 4 rolled by 2: [2..5] [6..9] [0, 1] after timm's roll; padding first
+    # rolls 12 positions, so the last window holds the padding and the first two tokens. Of 8 tokens
+    # none is padded.
+    rows, cols = find_spans(get_window_grid(10, 8, (4, 4), (2, 2), pad_first=pad_first))
+    assert rows == [[(0.2, 0.6)], [(0.6, 1.0)], [(0.0, 0.2)]]
+    assert cols == [[(0.25, 0.75)], [(0.75, 1.0), (0.0, 0.25)]]
+    rows, cols = find_spans(get_window_grid(10, 3, (4, 4), (1, 0), pad_first=pad_first))
+    assert rows == [[(0.1, 0.5)], [(0.5, 0.9)], [(0.9, 1.0), (0.0, 0.1)]]
+    assert cols == [[(0.0, 1.0)]]
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "shift"),
+    [
+        ((16, 24), (8, 8), (0, 0)),
+        ((16, 24), (8, 8), (4, 4)),
+        ((16, 23), (7, 7), (3, 3)),
+        ((9, 23), (4, 6), (2, 3)),
+        ((5, 30), (5, 7), (0, 3)),
+        ((3, 4), (7, 7), (0, 0)),
+    ],
+)
+def test_runs_hold_the_tokens_of_every_window(size, window, shift):
+    rows, cols = find_runs(get_window_grid(*size, window, shift))
+    found = [
+        {
+            (v + i, u + j): (y + i, x + j)
+            for y, v, height in down
+            for x, u, width in across
+            for i in range(height)
+            for j in range(width)
+        }
+        for down in rows
+        for across in cols
+    ]
+    expected = [
+        {divmod(slot, window[1]): token for slot, token in enumerate(tokens) if token is not None}
+        for tokens in list_windows(size, window, shift)
+    ]
+    assert found == expected

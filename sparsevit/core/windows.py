@@ -6,6 +6,7 @@ cached; a forward pass only indexes into it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +18,8 @@ Size = tuple[int, int]
 
 #: Added to the attention logits of two tokens a shifted window must not mix (Swin, section 3.2).
 MASK_VALUE = -100.0
+
+_SPAN_DIGITS = 6  # far finer than a pixel of the largest picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,3 +151,60 @@ def map_tokens_to_windows(grid: WindowGrid) -> Tensor:
     else:
         owner[grid.token_index[grid.real]] = windows[grid.real]
     return owner.view(height, width)
+
+
+#: Neighbouring tokens of a window along one side: [first token, first slot, length].
+Run = tuple[int, int, int]
+
+#: Pieces of a window along one side of the picture: (from, to) as fractions of it.
+Span = tuple[float, float]
+
+
+def find_runs(grid: WindowGrid) -> tuple[list[list[Run]], list[list[Run]]]:
+    """The tokens of every window row and every window column, in runs of neighbours.
+
+    A shifted window that wraps around has two runs a side; padded slots are in none.
+
+    Returns:
+        The runs of each of the rows, and of each of the cols.
+    """
+    index = grid.token_index if grid.real is None else grid.token_index.where(grid.real, -1)
+    slots = index.view(grid.rows, grid.cols, *grid.window)
+    width = grid.grid[1]
+    down = (slots // width).where(slots >= 0, -1).amax(dim=(1, 3))  # (rows, Wh)
+    across = (slots % width).where(slots >= 0, -1).amax(dim=(0, 2))  # (cols, Ww)
+    return [_join_runs(row) for row in down.tolist()], [_join_runs(col) for col in across.tolist()]
+
+
+def _join_runs(tokens: Sequence[int]) -> list[Run]:
+    """[3, 4, 5, 0, -1] -> [(3, 0, 3), (0, 3, 1)]."""
+    runs: list[Run] = []
+    for slot, token in enumerate(tokens):
+        if token < 0:
+            continue
+        first, start, length = runs[-1] if runs else (-1, -1, 0)
+        if runs and token == first + length:
+            runs[-1] = (first, start, length + 1)
+        else:
+            runs.append((token, slot, 1))
+    return runs
+
+
+def find_spans(grid: WindowGrid) -> tuple[list[list[Span]], list[list[Span]]]:
+    """Where every window row and every window column lies in the picture; padding is cut off.
+
+    Returns:
+        The spans of each of the rows, fractions of the picture's height, and of each of the cols,
+        of its width. Together they cover it once; a shifted window that wraps around has two.
+    """
+    rows, cols = (
+        [[_measure_run(run, side) for run in runs] for runs in axis]
+        for side, axis in zip(grid.grid, find_runs(grid), strict=True)
+    )
+    return rows, cols
+
+
+def _measure_run(run: Run, side: int) -> Span:
+    """(4, 0, 3) of 10 tokens -> (0.4, 0.7)."""
+    first, _, length = run
+    return round(first / side, _SPAN_DIGITS), round((first + length) / side, _SPAN_DIGITS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -15,12 +14,9 @@ from torch import Tensor
 from app.engine.records import Result
 from app.page.common import encode_png, name_block, photo_key
 from app.tabs.learn.words import GLOSSARY, percent, tell_steps, times
-from sparsevit.core.windows import WindowGrid
+from sparsevit.core.windows import WindowGrid, find_runs
 from sparsevit.inspect.block import BlockSteps
 from sparsevit.schedule import SparsitySchedule
-
-#: Runs of neighbouring tokens along one side of a window: [first token, first slot, length].
-Runs = list[list[int]]
 
 _FINE_TOKENS = 40_000  # a map of more is sent in 16 levels instead of 256
 _MOST_TOKENS = 160_000  # a map of more is sent at half its resolution
@@ -39,7 +35,7 @@ def make_learn(result: Result, steps: BlockSteps) -> str:
 
     - key, index, blocks: the photo's key, the block explained, the names of all;
     - tokens [H, W], window [Wh, Ww]; rows, cols: for each window row and column the tokens it
-      holds, see :func:`find_runs`; patch: [height, width] of a token in pixels; channels: C;
+      holds, as ``find_runs`` gives them; patch: [height, width] of a token in pixels; channels: C;
     - scores, ranking, changes: by window, row-major; changes are means of |out - in|; kept: K;
     - scored, change: maps over the tokens, see :func:`_encode_map`;
     - macs: {"dense", "sparse"} of the block, in units of 1e9;
@@ -82,37 +78,6 @@ def make_learn(result: Result, steps: BlockSteps) -> str:
         "glossary": GLOSSARY,
     }
     return json.dumps(data, separators=(",", ":"))
-
-
-def find_runs(grid: WindowGrid) -> tuple[list[Runs], list[Runs]]:
-    """The tokens of every window row and every window column, in runs of neighbours.
-
-    A shifted window that wraps around has two runs a side; padded slots are in none.
-
-    Returns:
-        (rows, cols) lists of runs [first token, first slot, length].
-    """
-    index = grid.token_index
-    if grid.real is not None:
-        index = torch.where(grid.real, index, -1)
-    slots = index.view(grid.rows, grid.cols, *grid.window)
-    width = grid.grid[1]
-    down = torch.where(slots < 0, -1, slots // width).amax(dim=(1, 3))  # (rows, Wh)
-    across = torch.where(slots < 0, -1, slots % width).amax(dim=(0, 2))  # (cols, Ww)
-    return [_join(row) for row in down.tolist()], [_join(col) for col in across.tolist()]
-
-
-def _join(tokens: Sequence[int]) -> Runs:
-    """[3, 4, 5, 0, -1] -> [[3, 0, 3], [0, 3, 1]]."""
-    runs: Runs = []
-    for slot, token in enumerate(tokens):
-        if token < 0:
-            continue
-        if runs and token == runs[-1][0] + runs[-1][2]:
-            runs[-1][2] += 1
-        else:
-            runs.append([token, slot, 1])
-    return runs
 
 
 def _find_index(result: Result, steps: BlockSteps) -> int:

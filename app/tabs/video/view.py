@@ -10,8 +10,8 @@ import numpy as np
 from app.engine.records import FrameResult
 from app.page.common import encode_jpeg, shrink
 from app.tabs.video.clip import Clip, Tally
-from app.tabs.windows.view import find_spans
 from sparsevit.core.trace import BlockTrace
+from sparsevit.core.windows import find_spans
 
 _LONG_SIDE = 960  # pixels a frame is sent to the page at
 _QUALITY = 80
@@ -102,6 +102,7 @@ def _describe_block(block: BlockTrace) -> dict[str, Any]:
     grid = block.grid
     kind = " · shifted" if block.shifted else ""
     keep = block.keep_mask[0].flatten().tolist()
+    row_spans, col_spans = find_spans(grid)
     return {
         "name": f"Stage {block.stage + 1} · block {block.block + 1}{kind}",
         "rows": grid.rows,
@@ -109,8 +110,8 @@ def _describe_block(block: BlockTrace) -> dict[str, Any]:
         "kept": block.kept,
         "total": block.total,
         "keep": "".join("1" if kept else "0" for kept in keep),
-        "row_spans": find_spans(grid.grid[0], grid.window[0], grid.shift[0], grid.pad_first),
-        "col_spans": find_spans(grid.grid[1], grid.window[1], grid.shift[1], grid.pad_first),
+        "row_spans": row_spans,
+        "col_spans": col_spans,
     }
 
 

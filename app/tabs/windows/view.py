@@ -12,12 +12,8 @@ from app.engine.records import Opening, Result
 from app.page.common import name_block, photo_key
 from sparsevit.core.scoring import rank_windows
 from sparsevit.core.trace import BlockTrace
+from sparsevit.core.windows import find_spans
 from sparsevit.draw.masks import get_score_range
-
-#: Pieces of a window row or column, [from, to] as fractions of the picture.
-Spans = list[list[float]]
-
-_SPAN_DIGITS = 6  # far finer than a pixel of the largest picture
 
 
 def make_windows(result: Result) -> str:
@@ -32,7 +28,8 @@ def make_windows(result: Result) -> str:
     - keep: one "1" (computed) or "0" (skipped) a window, row-major;
     - scores (4 digits, null if not finite) and ranks (1 is the highest score), row-major;
     - low, high: the scores at the two ends of the colours;
-    - row_spans, col_spans: for each window row and column its pieces, see :func:`find_spans`.
+    - row_spans, col_spans: for each window row and column its pieces, [from, to] as fractions of
+      the picture.
     """
     analysis = result.analysis
     size = analysis.prepared.input_size
@@ -73,41 +70,6 @@ def announce_windows(opening: Opening) -> str:
     return json.dumps(known | {"blocks": blocks, "waiting": True})
 
 
-def find_spans(tokens: int, window: int, shift: int, pad_first: bool) -> list[Spans]:
-    """Where the window rows (or columns) of a block lie; padding is clipped away.
-
-    A shifted window that wraps around has two pieces, at opposite edges of the picture.
-
-    Args:
-        tokens: H (or W) of the token grid, which covers the whole picture.
-        window: Wh (or Ww), tokens.
-        shift: the cyclic shift, tokens.
-        pad_first: the host pads before it rolls instead of after, see ``WindowGrid``.
-
-    Returns:
-        For each window row its pieces as [from, to], fractions 0 to 1 of the picture. Together
-        they cover it once.
-    """
-    count = -(-tokens // window)
-    cycle = count * window if pad_first else tokens  # positions the roll moves
-    rows = []
-    for row in range(count):
-        start = row * window + shift
-        stop = min((row + 1) * window, cycle) + shift
-        pieces = [(start, min(stop, cycle)), (max(start, cycle) - cycle, stop - cycle)]
-        rows.append(
-            [
-                [
-                    round(first / tokens, _SPAN_DIGITS),
-                    round(min(last, tokens) / tokens, _SPAN_DIGITS),
-                ]
-                for first, last in pieces
-                if first < min(last, tokens)
-            ]
-        )
-    return rows
-
-
 def _describe_block(block: BlockTrace) -> dict[str, Any]:
     """One entry of ``blocks``, but for its name."""
     grid = block.grid
@@ -117,6 +79,7 @@ def _describe_block(block: BlockTrace) -> dict[str, Any]:
     ranks = torch.empty_like(order)
     ranks[order] = torch.arange(1, block.total + 1)
     low, high = get_score_range(block)
+    row_spans, col_spans = find_spans(grid)
     return {
         "stage": block.stage + 1,
         "block": block.block + 1,
@@ -133,8 +96,8 @@ def _describe_block(block: BlockTrace) -> dict[str, Any]:
         "ranks": ranks.tolist(),
         "low": _round(low),
         "high": _round(high),
-        "row_spans": find_spans(grid.grid[0], grid.window[0], grid.shift[0], grid.pad_first),
-        "col_spans": find_spans(grid.grid[1], grid.window[1], grid.shift[1], grid.pad_first),
+        "row_spans": row_spans,
+        "col_spans": col_spans,
     }
 
 
