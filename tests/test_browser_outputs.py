@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from browser_support import expect_no_clipping
 from playwright.sync_api import expect
 from view_support import serve_view
@@ -16,6 +17,7 @@ from app.page.common import encode_jpeg
 from app.tabs.outputs.drawings import UNKNOWN
 from app.tabs.outputs.view import make_outputs
 from sparsevit.data.segment_map import Segment, SegmentMap
+from sparsevit.inspect.photo import PreparedImage
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import Features, FeaturesTask
@@ -61,7 +63,7 @@ pytestmark = pytest.mark.ui
 def make_value(task, dense, sparse, labels=None):
     truth = None if labels is None else Truth(labels, NAMES)
     photo = Photo(np.zeros((4, 8, 3), np.uint8), "key", Path("x.png"), truth=truth)
-    prepared = SimpleNamespace(dense=dense, input_size=(4, 8))
+    prepared = PreparedImage(photo.pixels, torch.empty(0), dense, 0, "net")
     analysis = SimpleNamespace(
         prepared=prepared, sparse=sparse, agreement=task.compare(dense, sparse)
     )

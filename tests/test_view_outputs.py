@@ -1,6 +1,7 @@
 """The tab "Outputs" as data: maps, accuracy and likeliest classes, by hand-computed examples."""
 
 import base64
+import gc
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ import torch
 
 from app.engine.records import Photo, Result, Settings, Truth
 from app.tabs.outputs.drawings import UNKNOWN
-from app.tabs.outputs.view import make_outputs
+from app.tabs.outputs.view import _dense_sides, make_outputs
 from sparsevit.data.segment_map import Segment, SegmentMap
 from sparsevit.evaluation import make_iou_metric, read_score
+from sparsevit.inspect.photo import PreparedImage
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import Features, FeaturesTask
@@ -33,7 +35,7 @@ def make_result(task, dense, sparse, truth=None, class_names=NAMES):
     pixels = np.zeros((4, 8, 3), np.uint8)
     labels = truth if truth is None else Truth(np.array(truth, np.uint8), class_names)
     size = dense.shape if getattr(dense, "ndim", 1) == 2 else (4, 8)
-    prepared = SimpleNamespace(dense=dense, input_size=size)
+    prepared = PreparedImage(np.zeros((*size, 3), np.uint8), torch.empty(0), dense, 0, "net")
     analysis = SimpleNamespace(
         prepared=prepared, sparse=sparse, agreement=task.compare(dense, sparse)
     )
@@ -63,6 +65,18 @@ def test_maps_shares_and_agreement_by_hand():
     rows = [[row["index"], row["dense"], row["sparse"], row["iou"]] for row in shown["rows"]]
     assert rows == [[1, 0.75, 0.5, 0.66667], [0, 0.25, 0.25, 1], [2, 0, 0.25, 0]]
     assert all(row["true_dense"] is None for row in shown["rows"])
+
+
+def test_what_is_known_of_a_dense_output_goes_when_its_picture_goes():
+    labels = np.zeros((2, 2), np.uint8)
+    result = make_result(SEMANTIC, labels, labels, truth=np.zeros((4, 8)))
+    first = make_outputs(result)
+    side = _dense_sides[result.analysis.prepared]
+    assert make_outputs(result) == first
+    assert _dense_sides[result.analysis.prepared] is side
+    del result
+    gc.collect()
+    assert all(kept is not side for kept in _dense_sides.values())
 
 
 def test_accuracy_at_the_labels_resolution_without_unknown_pixels():

@@ -15,6 +15,7 @@ import sparsevit
 from sparsevit import networks
 from sparsevit.inspect.photo import analyze, measure, prepare_image
 from sparsevit.networks import ModelError, list_models, load_model, timm_list
+from sparsevit.networks import loaded as loaded_module
 from sparsevit.networks.segmenter import Segmenter, SegmenterConfig, save_segmenter
 from sparsevit.patch import densify
 
@@ -225,6 +226,18 @@ def test_a_photo_becomes_the_input_of_its_network(small):
     assert images[0].amax((1, 2)).tolist() == pytest.approx([-0.6, -0.05, 0.1])
     loaded.module.to(torch.bfloat16)
     assert loaded.prepare(photo).dtype == torch.bfloat16
+
+
+def test_arithmetic_is_counted_once_for_the_latest_sizes(small, monkeypatch):
+    counted = []
+    monkeypatch.setattr(
+        loaded_module, "count_fixed_macs", lambda _, size: counted.append(size) or 7
+    )
+    monkeypatch.setattr(loaded_module, "_MOST_SIZES", 2)
+    loaded = load_model("small")
+    sizes = [(64, 64), (64, 64), (64, 96), (64, 128), (64, 96), (64, 64)]
+    assert [loaded.count_fixed_macs(size) for size in sizes] == [7] * 6
+    assert counted == [(64, 64), (64, 96), (64, 128), (64, 64)]
 
 
 def test_analysis_end_to_end(small):

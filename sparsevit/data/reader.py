@@ -6,7 +6,7 @@ import io
 import threading
 import warnings
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -121,7 +121,7 @@ def load_values(path: Path, modes: Sequence[str], name: str | None = None) -> np
             raise ImageError(_explain_damage(name)) from error
 
 
-@cache
+@lru_cache(maxsize=1)
 def list_suffixes() -> frozenset[str]:
     """How the names of files end that :func:`load_image` reads, in small letters."""
     known = Image.registered_extensions().items()

@@ -23,7 +23,7 @@ from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PreparedImage:
     """A photo as one network sees it, with what the dense network makes of it.
 

@@ -26,6 +26,8 @@ from sparsevit.tasks.semantic import SemanticTask
 if TYPE_CHECKING:
     from sparsevit.networks.segmenter import Segmenter
 
+_MOST_SIZES = 64  # whose multiply-accumulates are kept
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -131,14 +133,17 @@ class LoadedModel:
         return self.to_tensor(resize_image(image, size))
 
     def count_fixed_macs(self, image_size: tuple[int, int]) -> int:
-        """Multiply-accumulates of one image outside the blocks, counted once for every size.
+        """Multiply-accumulates of one image outside the blocks, counted once for the latest sizes.
 
         Args:
             image_size: (img_h, img_w) pixels.
         """
-        if image_size not in self._fixed_macs:
-            self._fixed_macs[image_size] = count_fixed_macs(self.module, image_size)
-        return self._fixed_macs[image_size]
+        macs = self._fixed_macs.get(image_size)
+        if macs is None:
+            macs = self._fixed_macs[image_size] = count_fixed_macs(self.module, image_size)
+            if len(self._fixed_macs) > _MOST_SIZES:
+                del self._fixed_macs[next(iter(self._fixed_macs))]
+        return macs
 
     def find_least_ratio(self, image_size: tuple[int, int], schedule: SparsitySchedule) -> float:
         """The least that the latency of one image at a schedule can be of that without pruning.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from app.engine.records import Result, Truth
 from app.page.common import describe_classes, encode_png, photo_key, round_number
 from app.tabs.outputs.drawings import UNKNOWN, describe_features, describe_segments
+from sparsevit.inspect.photo import PreparedImage
 from sparsevit.tasks.classification import TOP, ClassificationTask
 from sparsevit.tasks.features import FeaturesTask
 from sparsevit.tasks.segments import SegmentsTask
@@ -107,27 +108,29 @@ class _DenseSide:
     score: _Score | None
 
 
-_dense_sides: deque[_DenseSide] = deque(maxlen=4)  # of the last pictures: half of the time saved
+# Half of the time saved. A picture that the engine forgets takes its side with it.
+_dense_sides: WeakKeyDictionary[PreparedImage, _DenseSide] = WeakKeyDictionary()
 
 
-def _get_dense_side(dense: np.ndarray, truth: Truth | None, task: SemanticTask) -> _DenseSide:
-    for side in tuple(_dense_sides):
-        if side.dense is dense and side.truth is truth:
-            return side
+def _get_dense_side(prepared: PreparedImage, truth: Truth | None, task: SemanticTask) -> _DenseSide:
+    side = _dense_sides.get(prepared)
+    if side is not None and side.truth is truth:
+        return side
+    dense = prepared.dense
     scorer = score = None
     names = task.class_names
     if truth and truth.class_names == names and (truth.labels < len(names)).any():
         scorer = _Scorer(truth.labels, task)
         score = scorer.score(dense)
     side = _DenseSide(dense, truth, encode_png(dense), _share_classes(dense), scorer, score)
-    _dense_sides.append(side)
+    _dense_sides[prepared] = side
     return side
 
 
 def _describe_maps(result: Result, task: SemanticTask) -> dict[str, Any]:
     analysis = result.analysis
     sparse = analysis.sparse
-    side = _get_dense_side(analysis.prepared.dense, result.photo.truth, task)
+    side = _get_dense_side(analysis.prepared, result.photo.truth, task)
     scores: dict[str, _Score] = {}
     if side.scorer and side.score:
         scores = {"dense": side.score, "sparse": side.scorer.score(sparse)}

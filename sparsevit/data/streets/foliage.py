@@ -1,7 +1,7 @@
 """Trees, bushes and hedges, from a bank of sprites grown once per process."""
 
 import math
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -30,7 +30,7 @@ _GREENS, _AUTUMN = (0.3, 0.3, 0.2, 0.18, 0, 0, 0.02), (0.14, 0.12, 0.16, 0.08, 0
 _BARK = (92, 80, 70)
 
 
-@cache
+@lru_cache(maxsize=16)
 def grow_crown(index: int) -> tuple[Sprite, ...]:
     """A crown in leaf as sprites, each half as large as the one before.
 
@@ -60,7 +60,7 @@ def grow_crown(index: int) -> tuple[Sprite, ...]:
     return _shrink(value, alpha)
 
 
-@cache
+@lru_cache(maxsize=16)
 def grow_bare(index: int) -> tuple[Sprite, ...]:
     """A leafless tree with its trunk, as `grow_crown`."""
     rng = np.random.default_rng(9000 + index)
@@ -87,7 +87,7 @@ def grow_bare(index: int) -> tuple[Sprite, ...]:
     return _shrink(value, alpha)
 
 
-@cache
+@lru_cache(maxsize=16)
 def grow_bush(index: int) -> tuple[Sprite, ...]:
     """A wide, low bush or a length of hedge, as `grow_crown`."""
     rng = np.random.default_rng(8000 + index)

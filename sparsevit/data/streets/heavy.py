@@ -1,6 +1,6 @@
 """Buses and lorries, as meshes made of boxes."""
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class _Box:
         self.mesh.add(corners, role, (0, 1, 0), label=True)
 
 
-@cache
+@lru_cache(maxsize=2)
 def build_bus(decks: int) -> Mesh:
     """A city bus with one deck or two."""
     length, half, top = 11.2, 1.25, 3.0 if decks == 1 else 4.3
@@ -92,7 +92,7 @@ def build_bus(decks: int) -> Mesh:
     return mesh.build()
 
 
-@cache
+@lru_cache(maxsize=2)
 def build_lorry(long: bool) -> Mesh:
     """A lorry: a cab in front of a box."""
     length, half = (9.4, 1.24) if long else (6.6, 1.1)

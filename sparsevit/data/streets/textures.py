@@ -4,7 +4,7 @@ A tile's value 128 leaves a colour as it is. Every tile is made once per process
 seed and comes at several scales, so that what is far away can be sampled from a coarser one.
 """
 
-from functools import cache
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ SCALES = (64, 32, 16, 8, 4)
 _METRES = 8  # side of what a tile shows before it repeats
 
 
-@cache
+@lru_cache(maxsize=8)
 def cloud_tile(side: int = 512, power: float = 1.6, seed: int = 0) -> np.ndarray:
     """Noise like clouds: (side, side) float32 of mean 0 and deviation 1 that repeats seamlessly."""
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]) * side
@@ -74,12 +74,12 @@ def _make(kind: str) -> np.ndarray:
     )  # slabs
 
 
-@cache
+@lru_cache(maxsize=16)
 def _base_tile(kind: str) -> np.ndarray:
     return np.clip(_make(kind), 20, 240).astype(np.uint8)
 
 
-@cache
+@lru_cache(maxsize=64)  # of every kind all scales
 def scaled_tile(kind: str, level: int) -> np.ndarray:
     """The tile `kind` at `SCALES[level]`, repeated to at least 2048 pixels a side; uint8."""
     tile = _base_tile(kind)

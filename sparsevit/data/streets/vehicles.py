@@ -1,7 +1,7 @@
 """Cars and vans as meshes."""
 
 import math
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class _Shell:
         return self.length + 0.012 - 0.2 * past if way > 0 else 0.11 * past - 0.012
 
 
-@cache
+@lru_cache(maxsize=16)
 def build_body(index: int) -> Mesh:
     """The mesh of `BODIES[index]`; its roles index `ROLES`."""
     shell = _Shell(BODIES[index])
