@@ -97,7 +97,7 @@ class Plan:
         trials: that are wanted in all.
         seed: of the proposals.
         predict_ms: predicted latency of a schedule.
-        affords: whether a schedule is within the budget.
+        is_within_budget: whether a schedule is within the budget.
     """
 
     breeder: Breeder
@@ -107,7 +107,7 @@ class Plan:
     trials: int
     seed: int
     predict_ms: Callable[[SparsitySchedule], float]
-    affords: Accept
+    is_within_budget: Accept
 
 
 def select_parents(points: Sequence[FrontierPoint], count: int) -> list[FrontierPoint]:
@@ -120,7 +120,9 @@ def select_parents(points: Sequence[FrontierPoint], count: int) -> list[Frontier
     return chosen
 
 
-def list_grid(depths: Sequence[int], trials: int, affords: Accept) -> list[SparsitySchedule]:
+def list_grid(
+    depths: Sequence[int], trials: int, is_within_budget: Accept
+) -> list[SparsitySchedule]:
     """A regular grid of at most ``trials`` schedules with one sparsity per stage, shuffled.
 
     The sparsities of a stage are as many as fit, at least two, spread evenly over
@@ -131,7 +133,7 @@ def list_grid(depths: Sequence[int], trials: int, affords: Accept) -> list[Spars
     for levels in range(2, last + 2):
         values = [ADAPTATION_CHOICES[round(i * last / (levels - 1))] for i in range(levels)]
         rows = (SparsitySchedule.parse(row, depths) for row in _cross_stages(values, depths))
-        finer = list(islice(filter(affords, rows), trials + 1))
+        finer = list(islice(filter(is_within_budget, rows), trials + 1))
         if grid and len(finer) > trials:
             break
         grid = finer

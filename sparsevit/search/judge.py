@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -21,6 +20,7 @@ from sparsevit.networks import LoadedModel
 from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
+from sparsevit.search.fingerprint import digest_arrays
 from sparsevit.search.prefix import LIMIT_BYTES, PrefixCache, reuse_stages
 from sparsevit.tasks.semantic import read_classes
 
@@ -113,8 +113,7 @@ class LabelledJudge:
 
     @cached_property
     def key(self) -> str:
-        """See :class:`Judge`."""
-        return _digest(self._runner.images + self._truths)
+        return digest_arrays(self._runner.images + self._truths)
 
     @property
     def images(self) -> Tensor:
@@ -143,7 +142,7 @@ class LabelledJudge:
         return read_score(metric).miou
 
     def enlarge(self, times: int) -> LabelledJudge:
-        """See :class:`Judge`; the judge itself where there are no more pictures."""
+        """The judge itself where there are no more pictures."""
         data, size, pictures, seed = self._args
         if pictures == len(data):
             return self
@@ -198,8 +197,7 @@ class AgreementJudge:
 
     @cached_property
     def key(self) -> str:
-        """See :class:`Judge`."""
-        return _digest(self._runner.images)
+        return digest_arrays(self._runner.images)
 
     @property
     def images(self) -> Tensor:
@@ -221,7 +219,7 @@ class AgreementJudge:
         return float(np.mean([compare(dense, sparse)["agreement"] for dense, sparse in pairs]))
 
     def enlarge(self, times: int) -> AgreementJudge:
-        """See :class:`Judge`; the judge itself where there are no more photos."""
+        """The judge itself where there are no more photos."""
         photos, short_side, seed = self._args
         if self.pictures == len(photos):
             return self
@@ -290,11 +288,3 @@ def _choose(available: int, wanted: int, seed: int) -> list[int]:
     order = list(range(available))
     random.Random(seed).shuffle(order)
     return order[:wanted]
-
-
-def _digest(arrays: Sequence[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(str(array.shape).encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()[:16]

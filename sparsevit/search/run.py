@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
@@ -10,10 +9,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 import sparsevit
 from sparsevit.measure.dense import DENSE_FORMS, choose_dense, make_runs
@@ -24,12 +20,12 @@ from sparsevit.package.extras import require
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search.errors import SearchError
 from sparsevit.search.evolution import Breeder, Plan
+from sparsevit.search.fingerprint import describe_search
 from sparsevit.search.frontier import (
     Frontier,
     FrontierPoint,
     find_pareto,
     find_winner,
-    name_network,
     spread,
 )
 from sparsevit.search.judge import Judge
@@ -95,10 +91,11 @@ def search_steps(
         MissingPackageError: optuna is not installed.
     """
     require("optuna", "A search", "search")
-    from sparsevit.search.study import SharedStudy, Store  # optuna takes a second to import
+    from sparsevit.search.store import Store  # optuna takes a second to import
+    from sparsevit.search.study import SharedStudy
 
     settings = settings or SearchSettings()
-    study = SharedStudy(Store(storage, folder), study_name, _describe(loaded, judge))
+    study = SharedStudy(Store(storage, folder), study_name, describe_search(loaded, judge))
     search = _Search(loaded, judge, settings, study, folder)
     if predictor is None:
         predictor = yield from search.find_predictor()
@@ -180,7 +177,7 @@ class _Search:
                 trials=settings.trials,
                 seed=settings.seed,
                 predict_ms=predict,
-                affords=lambda s: budget_ms is None or predict(s) <= budget_ms,
+                is_within_budget=lambda s: budget_ms is None or predict(s) <= budget_ms,
             )
         )
         self._budget_ms = budget_ms
@@ -353,25 +350,3 @@ class _Search:
 def _score(judge: Judge, schedule: SparsitySchedule) -> float:
     accuracy = judge.dense_accuracy if schedule.is_dense else judge.score(schedule)
     return round(accuracy, _ACCURACY_DECIMALS)
-
-
-def _describe(loaded: LoadedModel, judge: Judge) -> dict[str, Any]:
-    """What the accuracies of a study depend on."""
-    height, width = judge.images.shape[-2:]
-    return {
-        "model": name_network(loaded.name),
-        "weights": _digest_weights(loaded.module),
-        "size": f"{height}x{width}",
-        "metric": judge.metric,
-        "data": judge.data,
-        "number of pictures": judge.pictures,
-        "set of pictures": judge.key,
-    }
-
-
-def _digest_weights(model: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]

@@ -44,7 +44,6 @@ class MemoJudge(LabelledJudge):
         return len(self._known)
 
     def score(self, schedule: SparsitySchedule) -> float:
-        """See :class:`LabelledJudge`."""
         if schedule not in self._known:
             self._known[schedule] = super().score(schedule)
         return self._known[schedule]
