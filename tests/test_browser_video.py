@@ -104,7 +104,7 @@ def test_the_example_runs_to_its_end_and_can_be_looked_through(engine, open_page
         expect(number(page, name)).to_have_text(re.compile(r"^\d+(\.\d+)?$"))
     expect(number(page, "Speed-up")).to_have_text(re.compile(r"^\d+\.\d\d×$"))
     expect(page.locator(".sv-video .sv-note")).to_contain_text("256 × 512 px · float32")
-    expect(page.locator(".sv-vid-chart .dense")).to_have_count(9)  # every fourth frame
+    expect(page.locator(".sv-vid-times .sv-mark")).to_have_count(9)  # every fourth frame
 
     # The first frame's masks are those of the network, wherever one looks.
     page.get_by_role("slider", name="Frame").press("Home")

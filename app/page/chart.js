@@ -51,7 +51,7 @@ import { make } from "./common.js";
  * @property {{ kind: string, to: number }[]} bars one below the other
  * @property {[number, number] | null} [range] drawn over the only bar
  * @property {number | null} [at] where a mark stands over the last bar
- * @property {boolean} [has_track] what is left up to `most` is shown
+ * @property {number | null} [track] the whole that the bars are a part of
  */
 /**
  * @typedef {object} Bars
@@ -63,13 +63,14 @@ import { make } from "./common.js";
 
 const SIZE = /** @type {[number, number]} */ ([560, 300]);
 const MARGINS = { left: 70, right: 16, top: 14, bottom: 52 };
-const BARE_MARGINS = { left: 52, right: 10, top: 8, bottom: 20 }; // without titles
+const BARE_MARGINS = { left: 62, right: 8, top: 8, bottom: 18 }; // without titles
 const NUM_TICKS = 5;
 const RING_RADIUS = 11;
 const LABEL_GAP = 10;
 const BAR_GAP = 0.25; // between two bars of a row, as a share of one
 
 // A square or a circle, half as wide as this; a silent kind has too many to be read out one by one.
+/** @type {Record<string, { square?: number, radius?: number, isSilent?: boolean }>} */
 const SHAPES = {
   dense: { square: 5 },
   frame: { square: 2.5, isSilent: true },
@@ -137,6 +138,12 @@ function settle(axis, values) {
   return { ticks, ends: axis.ends ?? [ticks[0].at, ticks[ticks.length - 1].at] };
 }
 
+/**
+ * @param {number} at
+ * @param {[number, number]} ends
+ */
+const findShare = (at, [low, high]) => (at - low) / (high - low);
+
 const round = (/** @type {number} */ value) => Math.round(value * 10) / 10;
 
 /**
@@ -162,11 +169,10 @@ export function layOut({ x, y, marks, lines = [], limit = null, size = SIZE }) {
     y,
     points.map(([, at]) => at),
   );
-  const share = (/** @type {number} */ at, [low, high]) => (at - low) / (high - low);
   const placeX = (/** @type {number} */ at) =>
-    round(area.left + share(at, across.ends) * (area.right - area.left));
+    round(area.left + findShare(at, across.ends) * (area.right - area.left));
   const placeY = (/** @type {number} */ at) =>
-    round(area.bottom - share(at, up.ends) * (area.bottom - area.top));
+    round(area.bottom - findShare(at, up.ends) * (area.bottom - area.top));
   return {
     width,
     height,
@@ -238,6 +244,7 @@ function makePoints(spec) {
 function makeMark(mark, width) {
   const { x, y, kind, words, index = null, label } = mark;
   const { square, radius, isSilent } = SHAPES[kind];
+  /** @type {Element[]} */
   const parts = [make("title", {}, words)];
   if (mark.is_current) {
     parts.push(make("circle", { class: "sv-ring", cx: x, cy: y, r: RING_RADIUS }));
@@ -303,14 +310,18 @@ function makeRow(row, most, isTold) {
  * @param {Row} row
  * @param {number} most
  */
-function makeBarsOf({ bars, range = null, at = null, has_track: hasTrack = false }, most) {
+function makeBarsOf({ bars, range = null, at = null, track = null }, most) {
   const share = (/** @type {number} */ length) => say(length / most);
   const height = 1 / (bars.length + BAR_GAP * (bars.length - 1));
   const parts = bars.flatMap(({ kind, to }, number) => {
     const place = { y: say(number * height * (1 + BAR_GAP)), height: say(height), rx: 3 };
-    const track = make("rect", { class: "track", ...place, width: "100%" });
-    const bar = make("rect", { class: kind, ...place, width: share(to) });
-    return [...(hasTrack ? [track] : []), ...(kind === "ideal" ? hatch(bar) : [bar])];
+    const draw = (/** @type {string} */ name, /** @type {number} */ length) =>
+      make("rect", { class: name, ...place, width: share(length) });
+    const bar = draw(kind, to);
+    return [
+      ...(track === null ? [] : [draw("track", track)]),
+      ...(kind === "ideal" ? hatch(bar) : [bar]),
+    ];
   });
   if (range) {
     const [low, high] = range.map(share);

@@ -63,7 +63,7 @@ class Row:
         name, value, about: written before and after them; no name, no words.
         range: two lengths between which a line is drawn over the only bar.
         at: where a mark stands over the last bar.
-        has_track: what is left up to the longest there can be is shown.
+        track: the whole that the bars are a part of.
     """
 
     bars: Sequence[tuple[str, float]]
@@ -72,7 +72,7 @@ class Row:
     about: str = ""
     range: tuple[float, float] | None = None
     at: float | None = None
-    has_track: bool = False
+    track: float | None = None
 
 
 def make_points(
@@ -130,5 +130,5 @@ def _place(mark: Mark) -> dict[str, float]:
 def _describe_row(row: Row) -> dict[str, Any]:
     """Without what it does not say."""
     bars = [{"kind": kind, "to": length} for kind, length in row.bars]
-    said = {name: value for name, value in asdict(row).items() if value not in (None, "", False)}
+    said = {name: value for name, value in asdict(row).items() if value not in (None, "")}
     return said | {"bars": bars}

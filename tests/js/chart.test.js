@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 
 function draw(spec) {
-  const host = document.createElement("div");
+  const host = globalThis.document.createElement("div");
   drawChart(host, spec);
   assert.equal(host.children.length, 1);
   return host.children[0];
@@ -183,7 +183,7 @@ test("bars of a table's cell lie one below the other, and the cell's text says i
     kind: "bars",
     words: "",
     most: 40,
-    rows: [{ bars, at: 30, has_track: true }],
+    rows: [{ bars, at: 30, track: 40 }],
   });
   assert.equal(chart.attributes.role, undefined);
   const [svg] = chart.children;

@@ -94,7 +94,7 @@ def _list_blocks(result: Result) -> list[dict[str, Any]]:
             "name": name_block(result, index),
             "sparsity": schedule.sparsity_of(cost.stage, cost.block),
             "cost": cost,
-            "chart": make_bars([Row([("sparse", cost.kept)], has_track=True)], cost.total),
+            "chart": make_bars([Row([("sparse", cost.kept)], track=cost.total)], cost.total),
         }
         for index, cost in enumerate(result.analysis.cost.blocks)
     ]

@@ -1,9 +1,10 @@
 // The diagram of a block and the sections under the steps.
+import { drawChart } from "../../page/chart.js";
 import { make, percent } from "../../page/common.js";
 import { count, short } from "./geometry.js";
 
 /** @import { Size } from "../../page/types.d.ts" */
-/** @import { Adaptation, Layers, LearnValue, Rect, Shift } from "./types.d.ts" */
+/** @import { Adaptation, Layers, LearnValue, Rect, Shift, Stage } from "./types.d.ts" */
 
 /**
  * @param {string} name
@@ -52,13 +53,20 @@ export function makeFlow({ ranking, kept, macs, steps }) {
    * @param {number} gmacs
    * @param {string} kind
    */
-  const gauge = (name, gmacs, kind) =>
-    box(
-      "gauge",
-      make("span", {}, name),
-      make("div", {}, make("i", { class: kind, style: `width: ${(100 * gmacs) / most}%` })),
-      make("b", {}, `${short(gmacs)} GMACs`),
-    );
+  const makeGauge = (name, gmacs, kind) => ({
+    name,
+    value: `${short(gmacs)} GMACs`,
+    bars: [{ kind, to: gmacs }],
+  });
+  const gauges = box("gauges");
+  drawChart(gauges, {
+    kind: "bars",
+    most,
+    rows: [
+      makeGauge(`all ${count(ranking.length)} windows`, macs.dense, "track"),
+      makeGauge(`these ${count(kept)}`, macs.sparse, "sparse"),
+    ],
+  });
   return [
     half(
       ["Norm", "each token alone"],
@@ -66,11 +74,7 @@ export function makeFlow({ ranking, kept, macs, steps }) {
       add,
     ),
     half(["Norm", "each token alone"], ["MLP", `tokens ${batch.sizes}`, "sv-learn-wide"], add),
-    box(
-      "gauges",
-      gauge(`all ${count(ranking.length)} windows`, macs.dense, ""),
-      gauge(`these ${count(kept)}`, macs.sparse, "sv-learn-blue"),
-    ),
+    gauges,
   ];
 }
 
@@ -80,12 +84,13 @@ export function makeFlow({ ranking, kept, macs, steps }) {
  */
 export function makeLayers({ stages, fixed, dense }) {
   const most = Math.max(fixed, ...stages.map((stage) => Math.max(stage.dense, stage.sparse)));
-  /**
-   * @param {string} kind
-   * @param {number} gmacs
-   */
-  const fill = (kind, gmacs) =>
-    make("i", { class: `sv-learn-${kind}`, style: `width: ${(100 * gmacs) / most}%` });
+  /** @param {Stage} stage */
+  const makeBar = (stage) => {
+    const bar = box("bar");
+    const part = { bars: [{ kind: "sparse", to: stage.sparse }], track: stage.dense };
+    drawChart(bar, { kind: "bars", most, rows: [part] });
+    return bar;
+  };
   /**
    * @param {Size} size
    * @param {number} block
@@ -107,7 +112,7 @@ export function makeLayers({ stages, fixed, dense }) {
       "stage-row",
       make("b", {}, stage.name),
       make("span", {}, stage.about),
-      box("bar", fill("all", stage.dense), fill("left", stage.sparse)),
+      makeBar(stage),
       make(
         "small",
         {},

@@ -24,8 +24,16 @@ export interface Step {
   shapes: { name: string; letters: string; sizes: string }[];
 }
 
+export interface Stage {
+  name: string;
+  about: string;
+  dense: number;
+  sparse: number;
+  kept: Size[];
+}
+
 export interface Layers {
-  stages: { name: string; about: string; dense: number; sparse: number; kept: Size[] }[];
+  stages: Stage[];
   fixed: number;
   dense: number;
   sparse: number;

@@ -1,4 +1,5 @@
 // The numbers beside the picture: two lines, and a table of classes that is the legend too.
+import { drawChart } from "../../page/chart.js";
 import { make } from "../../page/common.js";
 import { VIEWS, describeAccuracy, makeTableHead, swatch } from "./words.js";
 
@@ -16,6 +17,15 @@ function makeClassButton(data, index) {
     colour ? swatch(colour) : "",
     name,
   );
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {number} share of 1
+ */
+function drawShare(element, share) {
+  const row = { bars: [{ kind: "sparse", to: share }], track: 1 };
+  drawChart(element, { kind: "bars", most: 1, rows: [row] });
 }
 
 /**
@@ -50,7 +60,7 @@ export function makeNumbers() {
       columns.forEach(({ key, write, hasBar }, column) => {
         const cell = table.tBodies[0].rows[index].cells[column + 1];
         cell.lastChild.textContent = row[key] === null ? "–" : write(row[key]);
-        if (hasBar) cell.style.setProperty("--share", String(row[key] ?? 0));
+        if (hasBar) drawShare(/** @type {HTMLElement} */ (cell.firstChild), Number(row[key] ?? 0));
       }),
     );
   }
@@ -72,7 +82,12 @@ export function makeNumbers() {
             { "data-index": index },
             make("th", { scope: "row" }, makeClassButton(data, index)),
             ...columns.map(({ hasBar }) =>
-              make("td", { class: hasBar ? "sv-out-iou" : "" }, make("span")),
+              make(
+                "td",
+                {},
+                ...(hasBar ? [make("div", { class: "sv-out-share" })] : []),
+                make("span"),
+              ),
             ),
           ),
         ),

@@ -1,8 +1,12 @@
 // The words and numbers of the tab "Outputs".
+import { drawChart } from "../../page/chart.js";
 import { make, percent } from "../../page/common.js";
 import { markDifference, markSegments } from "./draw.js";
 
 /** @import { Accuracy, Column, OutputsValue, Row, Segment, Side, TaskView } from "./types.d.ts" */
+
+/** @type {Side[]} */
+const SIDES = ["dense", "sparse"];
 
 /** @param {number} value */
 export const share = (value) => (value > 0 && value < 0.0005 ? "< 0.1 %" : percent(value, 1));
@@ -169,18 +173,21 @@ export function makeTableHead(thing, columns) {
 export function fillTop(list, { rows, agreement, same_top: sameTop }) {
   /** @param {Side} key */
   const first = (key) => bold(rows.reduce((best, row) => (row[key] > best[key] ? row : best)).name);
-  /**
-   * @param {Side} kind
-   * @param {number} value
-   */
-  const bar = (kind, value) =>
-    make(
-      "div",
-      { class: `sv-out-${kind}`, style: `--share: ${value}` },
-      make("span", {}, kind),
-      make("i"),
-      bold(share(value)),
-    );
+  /** @param {Row} row */
+  const makePair = (row) => {
+    const host = make("div");
+    drawChart(host, {
+      kind: "bars",
+      most: 1,
+      rows: SIDES.map((kind) => ({
+        name: kind,
+        value: share(row[kind]),
+        bars: [{ kind, to: row[kind] }],
+        track: 1,
+      })),
+    });
+    return host;
+  };
   const verdict = sameTop
     ? ["Both say ", first("dense"), ": the likeliest class is the same. "]
     : [
@@ -198,18 +205,6 @@ export function fillTop(list, { rows, agreement, same_top: sameTop }) {
       `Agreement with dense: ${percent(agreement, 1)}, the probability that both share.`,
     ),
     make("h4", {}, "Probability of the five likeliest classes of each network"),
-    make(
-      "ul",
-      {},
-      ...rows.map((row) =>
-        make(
-          "li",
-          {},
-          make("span", {}, row.name),
-          bar("dense", row.dense),
-          bar("sparse", row.sparse),
-        ),
-      ),
-    ),
+    make("ul", {}, ...rows.map((row) => make("li", {}, make("span", {}, row.name), makePair(row)))),
   );
 }

@@ -1,5 +1,6 @@
 // What the tab Video is made of: its elements, words, webcam and drawings; view.js says when.
 import { countComputed } from "../../page/cells.js";
+import { drawChart } from "../../page/chart.js";
 import { make, percent } from "../../page/common.js";
 import { PRUNED_COLOUR, PRUNED_LIGHT, PRUNED_TINT } from "../../page/looks.js";
 import {
@@ -15,7 +16,6 @@ import {
 
 const WEBCAM_SIDE = 960; // pixels of the longer side of a frame that is sent
 const CHART_HEIGHT = 96; // CSS pixels
-const CHART = { left: 62, right: 8, top: 8, bottom: CHART_HEIGHT - 18 };
 
 /* ---- Elements ---- */
 
@@ -276,57 +276,40 @@ export function drawOutput(figure, shown) {
 
 /**
  * The latency of every frame, with a line at the one on the screen.
- * @param {SVGElement} chart
+ * @param {HTMLElement} element
  * @param {Frame[]} frames
  * @param {number} position
  */
-export function drawChart(chart, frames, position) {
-  const { left, right, top, bottom } = CHART;
-  const width = Math.max(200, chart.getBoundingClientRect().width);
+export function drawTimes(element, frames, position) {
   const times = frames.map(({ sparse_ms: ms }) => ms);
   const most = Math.max(1, ...times, ...frames.map(({ dense_ms: ms }) => ms ?? 0));
   const step = 10 ** Math.floor(Math.log10(most));
   const limit = Math.ceil(most / step) * step;
-  /** @param {number} index */
-  const x = (index) => left + ((width - left - right) * (index + 0.5)) / Math.max(1, frames.length);
-  /** @param {number} ms */
-  const y = (ms) => bottom - ((bottom - top) * ms) / limit;
-  /**
-   * @param {string} words
-   * @param {object} at
-   * @param {string} anchor
-   */
-  const text = (words, at, anchor) => make("text", { ...at, "text-anchor": anchor }, words);
-  chart.setAttribute("viewBox", `0 0 ${width} ${CHART_HEIGHT}`);
-  chart.setAttribute(
-    "aria-label",
-    times.length
-      ? `Latency of ${plural(times.length, "frame")}: sparse from ` +
-          `${formatMs(Math.min(...times))} to ${formatMs(Math.max(...times))}`
-      : "No latency yet",
-  );
-  const rules = [0, limit].map((ms) =>
-    make("line", { x1: left, x2: width - right, y1: y(ms), y2: y(ms) }),
-  );
-  if (!times.length) return chart.replaceChildren(...rules);
-  const points = times.map((ms, index) => `${x(index).toFixed(1)},${y(ms).toFixed(1)}`).join(" ");
-  const dense = frames.flatMap(({ dense_ms: ms }, index) =>
-    ms == null
-      ? []
-      : [make("rect", { x: x(index) - 2.5, y: y(ms) - 2.5, width: 5, height: 5, class: "dense" })],
-  );
-  chart.replaceChildren(
-    ...rules,
-    text(`${limit} ms`, { x: left - 6, y: y(limit) + 4 }, "end"),
-    text("0 ms", { x: left - 6, y: y(0) + 4 }, "end"),
-    text(`frame ${frames[0].number}`, { x: left, y: CHART_HEIGHT - 4 }, "start"),
-    text(
-      String(frames[frames.length - 1].number),
-      { x: width - right, y: CHART_HEIGHT - 4 },
-      "end",
+  const isEmpty = times.length === 0;
+  /** @type {[number, number]} */
+  const ends = [-0.5, Math.max(1, times.length) - 0.5];
+  const frameTicks = [
+    { at: ends[0], label: `frame ${frames[0]?.number}`, anchor: "start" },
+    { at: ends[1], label: String(frames[frames.length - 1]?.number), anchor: "end" },
+  ];
+  drawChart(element, {
+    kind: "points",
+    words: isEmpty
+      ? "No latency yet"
+      : `Latency of ${plural(times.length, "frame")}: sparse from ` +
+        `${formatMs(Math.min(...times))} to ${formatMs(Math.max(...times))}`,
+    size: [Math.max(200, element.getBoundingClientRect().width), CHART_HEIGHT],
+    x: { ends, ticks: isEmpty ? [] : frameTicks },
+    y: {
+      ends: [0, limit],
+      ticks: [0, limit].map((ms) => ({ at: ms, label: isEmpty ? "" : `${ms} ms` })),
+    },
+    marks: frames.flatMap(({ number, dense_ms: ms }, index) =>
+      ms == null
+        ? []
+        : [{ x: index, y: ms, kind: "frame", words: `frame ${number}, dense: ${formatMs(ms)}` }],
     ),
-    make("line", { class: "cursor", x1: x(position), x2: x(position), y1: top, y2: bottom }),
-    make("polyline", { points, class: "sparse" }),
-    ...dense,
-  );
+    lines: [{ kind: "sparse", points: times.map((ms, index) => [index, ms]) }],
+    limit: isEmpty ? null : { x: position, label: "" },
+  });
 }

@@ -7,7 +7,7 @@ import {
   closeCamera,
   describeMeasuring,
   describeStats,
-  drawChart,
+  drawTimes,
   drawOutput,
   drawWindows,
   grab,
@@ -86,7 +86,7 @@ export function mount({ element, trigger, props, upload, watch }) {
     agreement: makeNumber("Agreement"),
     page: makeNumber("This page"),
   };
-  const chart = make("svg", { role: "img", class: "sv-vid-chart" });
+  const chart = make("div");
   const measuring = make("p", { class: "sv-note" });
 
   root.append(
@@ -185,7 +185,7 @@ export function mount({ element, trigger, props, upload, watch }) {
     [clip, live] = [{ rate: 10, count: null, note: "" }, { camera: null }];
     const isCurrent = () => run === mine && live !== null;
     showStats(null);
-    drawChart(chart, frames, position);
+    drawTimes(chart, frames, position);
     say(source === "clip" ? "Sending the clip…" : "Starting…");
     refresh();
     try {
@@ -307,7 +307,7 @@ export function mount({ element, trigger, props, upload, watch }) {
   function show(index, isNew = true) {
     position = index;
     refresh();
-    drawChart(chart, frames, position);
+    drawTimes(chart, frames, position);
     if (isNew) load(frames[index]);
   }
 
@@ -380,12 +380,12 @@ export function mount({ element, trigger, props, upload, watch }) {
     drawnWidth = root.clientWidth;
     requestAnimationFrame(() => {
       draw();
-      drawChart(chart, frames, position);
+      drawTimes(chart, frames, position);
     });
   }).observe(root);
 
   say("Runs the network on every frame, with the sparsities set on this page.");
   showStats(null);
   refresh();
-  drawChart(chart, frames, position);
+  drawTimes(chart, frames, position);
 }

@@ -1,5 +1,6 @@
 // What the view of pruned windows says.
 import { findWindow, isKept } from "../../page/cells.js";
+import { drawChart } from "../../page/chart.js";
 import { VIRIDIS, pickViridis } from "../../page/colours.js";
 import { make, percent } from "../../page/common.js";
 
@@ -151,12 +152,17 @@ export function makeTable(blocks, place, current) {
   const rows = blocks.map((block, number) => {
     const index = findWindow(block, place);
     const kept = isKept(block, index);
-    const bar = make("i", { class: "sv-win-rank" });
-    bar.style.setProperty("--share", String(1 - (block.ranks[index] - 1) / block.total));
-    bar.style.setProperty("--cut", String(1 - block.kept / block.total));
+    const bar = make("div", { class: "sv-win-rank" });
+    const better = block.total - (block.ranks[index] - 1); // windows, itself among them
+    const shown = {
+      bars: [{ kind: kept ? "sparse" : "skipped", to: better }],
+      at: block.total - block.kept,
+      track: block.total,
+    };
+    drawChart(bar, { kind: "bars", most: block.total, rows: [shown] });
     const row = make(
       "tr",
-      { class: kept ? "sv-win-yes" : "sv-win-no" },
+      kept ? {} : { class: "sv-win-no" },
       make(
         "th",
         { scope: "row" },
