@@ -18,10 +18,10 @@ def main() -> int:
         from app.config import parse_args
 
         config = parse_args(announce=_announce)
-        from app.engine.engine import Engine
+        from app.engine.local import LocalEngine
         from app.page.launch import serve
 
-        return serve(Engine(config), began_s)
+        return serve(LocalEngine(config), began_s)
     except KeyboardInterrupt:
         return 130
 

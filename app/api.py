@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from app.engine.engine import Engine
 from app.engine.errors import explain
+from app.engine.protocol import Engine
 from app.engine.records import Photo, Result, Settings
 from app.engine.search import make_storage, read_search
 from sparsevit.data.reader import ImageError

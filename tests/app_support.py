@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from app.config import Config
-from app.engine.engine import Engine
+from app.engine.local import LocalEngine
 from sparsevit import networks
 from sparsevit.data.streets import CLASS_NAMES, PALETTE
 from sparsevit.networks import ModelInfo
@@ -43,7 +43,7 @@ def write_home(folder: Path) -> Path:
     for seed, (name, depths) in enumerate({"small": DEPTHS, "other": (2, 2, 6, 2)}.items()):
         config = SegmenterConfig(
             class_names=CLASS_NAMES[:-1],
-            palette=tuple(tuple(int(v) for v in colour) for colour in PALETTE[:-1]),
+            palette=tuple((int(r), int(g), int(b)) for r, g, b in PALETTE[:-1]),
             embed_dim=12,
             depths=depths,
             num_heads=(1, 2, 4, 8),
@@ -80,15 +80,15 @@ def make_config(home: Path, **changes: object) -> Config:
     return Config(**(fields | changes))  # type: ignore[arg-type]
 
 
-def make_engine(home: Path, **changes: object) -> Engine:
+def make_engine(home: Path, **changes: object) -> LocalEngine:
     """An engine with its first result."""
-    engine = Engine(make_config(home, **changes))
+    engine = LocalEngine(make_config(home, **changes))
     engine.start()
     return engine
 
 
 @contextmanager
-def serve(home: Path) -> Iterator[tuple[str, Engine]]:
+def serve(home: Path) -> Iterator[tuple[str, LocalEngine]]:
     """The whole page on a free port of this machine: (address, engine)."""
     with offer_few_networks(home):
         engine = make_engine(home)
@@ -106,7 +106,7 @@ def offer_few_networks(home: Path) -> Iterator[None]:
 
 
 @contextmanager
-def serve_engine(engine: Engine) -> Iterator[tuple[str, Any]]:
+def serve_engine(engine: LocalEngine) -> Iterator[tuple[str, Any]]:
     """The whole page of an engine, which may not have started: (address, gr.Blocks)."""
     from app.page.ui import build_demo, launch_options
 
@@ -119,7 +119,7 @@ def serve_engine(engine: Engine) -> Iterator[tuple[str, Any]]:
     finally:
         demo.close()
         # Taken for good: a thread inside torch when the process ends would abort it.
-        engine._run_lock.__enter__()
+        engine.turns.lock.__enter__()
 
 
 def schedule(value: object, depths: tuple[int, ...] = DEPTHS) -> SparsitySchedule:

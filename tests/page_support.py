@@ -1,18 +1,29 @@
 """A page without a browser: a fake engine that answers at once, and one user's controls."""
 
+import inspect
 import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from app_support import DEPTHS, INFOS, search_slowly
 
-from app.engine.newest import Superseded
+from app.engine.newest import Superseded, always
+from app.engine.protocol import Engine
+from app.engine.records import FrameResult, Opening, Photo, Result, Settings
 from app.page.handlers import Handlers
 from app.page.panel import make_panel
+from app.page.screen import Changes
 from app.page.session import Session
 from sparsevit.data.reader import load_image
+from sparsevit.inspect.block import BlockSteps
 from sparsevit.inspect.sizes import SizeComparison, SizePoint
+from sparsevit.measure.load import LoadMeter
+from sparsevit.networks import ModelInfo, Tell
+from sparsevit.search import SearchProgress, SearchSettings
 
 
 class _ChartReader(HTMLParser):
@@ -41,35 +52,61 @@ def list_marks(html, *kinds):
     return [mark for mark in read_points(html)["marks"] if mark["kind"] in kinds]
 
 
-class FakeEngine:
-    """Answers with the first result of a real one; set ``error`` to make the next call fail."""
+class FakeEngine(Engine):
+    """Answers with the first result of a real one; set ``error`` to make the next call fail.
+
+    Attributes:
+        latency: what every timing gives.
+        quiet: what :meth:`is_quiet` answers.
+        error: raised by what runs a network, if not None.
+        calls, searches: what was asked for.
+        search_photo: see :func:`app_support.search_slowly`.
+    """
 
     device = "fake CPU"
+    has_first = True
 
-    def __init__(self, real):
-        self.real = real
+    def __init__(self, real: Engine) -> None:
+        self._real = real
         self.config = replace(real.config, first_runs=1)
         self.examples = real.examples
-        self.first = real.first
         self.latency = real.first.analysis.latency
         self.quiet = True
-        self.error = None
-        self.calls = []
-        self.searches = []
+        self.error: Exception | None = None
+        self.calls: list[Settings] = []
+        self.searches: list[tuple[Photo, Settings, SearchSettings]] = []
         self.search_photo = search_slowly()
 
-    def list_models(self):
+    @property
+    def opening(self) -> Opening:
+        return self._real.opening
+
+    @property
+    def first(self) -> Result:
+        return self._real.first
+
+    def analyze_first(self) -> None:
+        pass
+
+    def time_first(self) -> None:
+        pass
+
+    def follow_downloads(self, follow: Callable[[str], Tell | None]) -> None:
+        pass
+
+    def list_models(self) -> list[ModelInfo]:
         return INFOS
 
-    def get_depths(self, name):
+    def get_depths(self, name: str) -> tuple[int, ...]:
         return DEPTHS
 
-    def read_photo(self, path):
-        return replace(
-            self.first.photo, pixels=load_image(path), path=Path(path), key=str(path), example=None
-        )
+    def read_photo(self, path: str | Path) -> Photo:
+        pixels, photo = load_image(path), self.first.photo
+        return replace(photo, pixels=pixels, path=Path(path), key=str(path), example=None)
 
-    def analyze(self, photo, settings, is_current=lambda: True):
+    def analyze(
+        self, photo: Photo, settings: Settings, is_current: Callable[[], bool] = always
+    ) -> Result:
         self.calls.append(settings)
         if self.error is not None:
             raise self.error
@@ -78,58 +115,81 @@ class FakeEngine:
         analysis = replace(self.first.analysis, latency=None, schedule=settings.schedule)
         return replace(self.first, photo=photo, settings=settings, analysis=analysis)
 
-    def measure(self, result, runs, is_current=lambda: True):
+    def measure(
+        self, result: Result, runs: int, is_current: Callable[[], bool] = always, warmup: int = 0
+    ) -> Iterator[Result]:
         for _ in range(runs):
             if not is_current():
                 return
             yield replace(result, analysis=replace(result.analysis, latency=self.latency))
 
-    def is_quiet(self):
+    def is_quiet(self) -> bool:
         return self.quiet
 
-    def measure_memory(self, result):
+    def measure_memory(self, result: Result) -> Result:
         return replace(result, peak_mb=(80.0, 20.0))
 
-    def compare_sizes(self, result, rounds, is_current=lambda: True):
+    def compare_sizes(
+        self, result: Result, rounds: int, is_current: Callable[[], bool] = always
+    ) -> Iterator[SizeComparison]:
         sparse = SizePoint((256, 512), None, 0.9, 50.0)
         dense = (replace(sparse, agreement=1.0, latency_ms=90.0),)
         for done in range(1, 3):
             if is_current():
                 yield SizeComparison(sparse, dense, done, 2)
 
-    def search(self, photo, settings, asked, storage, folder, is_current=lambda: True):
-        self.searches.append((photo, settings, asked))
-        for progress in self.search_photo(None, photo, settings, asked, storage, folder):
+    def run_frame(
+        self,
+        pixels: np.ndarray,
+        settings: Settings,
+        order: Sequence[str],
+        warmup: int = 0,
+        is_current: Callable[[], bool] = always,
+        meter: LoadMeter | None = None,
+    ) -> FrameResult:
+        return self._real.run_frame(pixels, settings, order, warmup, is_current, meter)
+
+    def search(
+        self,
+        photo: Photo,
+        settings: Settings,
+        search: SearchSettings,
+        storage: Any,
+        folder: Path,
+        is_current: Callable[[], bool] = always,
+    ) -> Iterator[SearchProgress]:
+        self.searches.append((photo, settings, search))
+        for progress in self.search_photo(None, photo, settings, search, storage, folder):
             if self.error is not None:
                 raise self.error
             yield progress
             if not is_current():
                 return
 
-    def trace_block(self, result, index):
-        return self.real.trace_block(result, index)
+    def trace_block(self, result: Result, index: int) -> BlockSteps:
+        return self._real.trace_block(result, index)
 
 
 class Page:
     """One user: holds what the controls say and calls the handlers as the page does."""
 
-    def __init__(self, engine, panel=None):
+    def __init__(self, engine: Engine, panel: str | None = None) -> None:
         self.engine = engine
-        self.messages = []
+        self.messages: list[str] = []
         self.handlers = Handlers(engine, warn=self.messages.append)
         self.session = Session()
-        self.controls = {
+        self.controls: dict[str, Any] = {
             "photo_path": None,
             "model": "small",
             "short_side": 256,
             "panel": panel or make_panel(engine.first),
         }
 
-    def run(self, **changes):
+    def run(self, **changes: Any) -> Changes:
         self.controls |= changes
         return self.handlers.run(self.session, **self.controls)
 
-    def set_sparsities(self, stages, linked=True):
+    def set_sparsities(self, stages: Any, linked: bool = True) -> Changes:
         panel = json.loads(self.controls["panel"])
         panel["linked"] = linked
         for stage, values in zip(panel["stages"], stages, strict=True):
@@ -137,12 +197,27 @@ class Page:
         return self.run(panel=json.dumps(panel))
 
 
-class Tab(Page):
-    """The same over a real engine, with one sparsity for all layers."""
+class Visitor(Page):
+    """A user of a real engine, with one sparsity for all layers."""
 
-    def run(self, photo=None, model="small", sparsity=None):
+    def look(
+        self, photo: Path | None = None, model: str = "small", sparsity: float | None = None
+    ) -> Changes:
         panel = json.loads(make_panel(self.engine.first))
         for stage in panel["stages"] if sparsity is not None else []:
             stage["sparsities"] = [sparsity] * len(stage["sparsities"])
         path = None if photo is None else str(photo)
-        return super().run(photo_path=path, model=model, panel=json.dumps(panel))
+        return self.run(photo_path=path, model=model, panel=json.dumps(panel))
+
+
+def check_interface(kind: type[Engine]) -> None:
+    """A kind of engine has everything of its own that the page may ask for, as it may ask."""
+    for name, asked in vars(Engine).items():
+        if name.startswith("_"):
+            continue
+        own = inspect.getattr_static(kind, name)
+        assert own is not asked, f"{kind.__name__} has no {name} of its own"
+        if inspect.isfunction(asked):
+            given = inspect.signature(own).parameters.values()
+            wanted = inspect.signature(asked).parameters.values()
+            assert [p.name for p in given] == [p.name for p in wanted], name

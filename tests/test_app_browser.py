@@ -287,7 +287,7 @@ def test_a_lost_connection_loses_neither_photo_nor_move(page, tmp_path):
 
 def test_a_slider_moved_while_another_photo_loads_keeps_its_place(page, server):
     expect_measured(page)
-    with server[1]._run_lock:  # the photo has to wait
+    with server[1].turns.lock:  # the photo has to wait
         page.get_by_role("button", name="Example: street b").click()
         expect(page.locator("#sv-headline .pending")).to_be_visible()
         set_number(page, "Sparsity of stage 1", 50)

@@ -11,7 +11,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from hub_support import serve_hub
 from huggingface_hub import constants
-from page_support import Tab
+from page_support import Visitor
 from playwright.sync_api import expect
 from safetensors.torch import save_file
 
@@ -24,8 +24,8 @@ OTHER_SWIN = "timm/swin_small_patch4_window7_224.ms_in1k"
 
 
 @pytest.fixture
-def tab(engine):
-    return Tab(engine)
+def visitor(engine):
+    return Visitor(engine)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def served(home):
 def server(served):
     """The page, which keeps no network from one test for the next."""
     yield served
-    served[1].networks._models.pop(SWIN, None)
+    served[1].networks.kept.pop(SWIN, None)
 
 
 def _make_tiny_swin(architecture, **options):
@@ -56,7 +56,7 @@ def hub(engine, tmp_path, monkeypatch):
     save_file(weights, folder / "model.safetensors")
     with serve_hub(folder, SWIN, "a" * 40, tmp_path / "hub") as server:
         yield server
-    engine.networks._models.pop(SWIN, None)
+    engine.networks.kept.pop(SWIN, None)
 
 
 def list_asked(hub, method):
@@ -74,52 +74,52 @@ def list_asked(hub, method):
     ],
 )
 def test_a_download_that_fails_is_one_sentence_and_loses_nothing(
-    engine, tab, hub, tmp_path, mood, says
+    engine, visitor, hub, tmp_path, mood, says
 ):
     photo = write_photo(tmp_path / "mine.png", 2)
-    tab.run(photo)
-    before = tab.session.result
+    visitor.look(photo)
+    before = visitor.session.result
     hub.mood = mood
-    changes = tab.run(photo, SWIN)
-    (sentence,) = tab.messages
+    changes = visitor.look(photo, SWIN)
+    (sentence,) = visitor.messages
     assert sentence == (
         f"{SWIN} needs 113 MB from the Hugging Face hub, "
         f"{'but ' if 'broke' in says else 'which '}{says}; these work offline: other, small."
     )
-    assert tab.session.result is before
+    assert visitor.session.result is before
     assert changes["model"]["value"] == "small"
     with pytest.raises(gr.Error, match="from the Hugging Face hub"):
         Api(engine).analyze(str(photo), SWIN, 256, "0.5")
     assert len(list_asked(hub, "HEAD")) <= 4  # no long row of retries while others wait
 
-    tab.run(photo, "other")
-    assert tab.session.result.settings.model == "other"
+    visitor.look(photo, "other")
+    assert visitor.session.result.settings.model == "other"
     hub.mood = "works"
-    tab.run(photo, SWIN)
-    assert tab.session.result.task.name == "classification"
-    assert len(tab.messages) == 1
+    visitor.look(photo, SWIN)
+    assert visitor.session.result.task.name == "classification"
+    assert len(visitor.messages) == 1
     hub.mood = 503  # kept on the disk from now on
     assert networks.load_model(SWIN).name == SWIN
 
 
-def test_a_download_that_stalls_is_one_sentence(tab, hub, monkeypatch):
+def test_a_download_that_stalls_is_one_sentence(visitor, hub, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.1)
     hub.mood = "halts"
-    tab.run(model=SWIN)
-    assert "the download broke off (try again); these work offline" in tab.messages[0]
+    visitor.look(model=SWIN)
+    assert "the download broke off (try again); these work offline" in visitor.messages[0]
     hub.mood = "works"
-    tab.run(model=SWIN)
-    assert tab.session.result.settings.model == SWIN
+    visitor.look(model=SWIN)
+    assert visitor.session.result.settings.model == SWIN
 
 
-def test_a_download_that_stumbles_goes_on_where_it_was(engine, tab, hub, monkeypatch):
+def test_a_download_that_stumbles_goes_on_where_it_was(engine, visitor, hub, monkeypatch):
     told = []
     monkeypatch.setattr(
         engine.networks, "follow_download", lambda name: lambda *now: told.append(now)
     )
     hub.mood = "stumbles"
-    tab.run(model=SWIN)
-    assert tab.session.result.settings.model == SWIN
+    visitor.look(model=SWIN)
+    assert visitor.session.result.settings.model == SWIN
     size = len(hub.files["model.safetensors"])
     whole, rest = list_asked(hub, "GET")
     assert whole is None

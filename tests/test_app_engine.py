@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import torch
 from app_support import DEPTHS, make_config, make_engine, schedule, write_home, write_photo
+from page_support import FakeEngine, check_interface
 from PIL import Image
 
 from app.config import parse_args
-from app.engine import engine as engine_module
-from app.engine.engine import Engine
+from app.engine import measuring as measuring_module
+from app.engine import runs as runs_module
+from app.engine.local import LocalEngine
 from app.engine.models import Networks
 from app.engine.newest import Superseded
 from app.engine.records import Settings, fit_schedule
@@ -34,7 +36,7 @@ def engine(engine):
     """The engine as it was just after its start."""
     first = engine.first
     key = (first.photo.key, "small", 256)
-    engine._prepared = OrderedDict({key: first.analysis.prepared})
+    engine.runs.prepared = OrderedDict({key: first.analysis.prepared})
     return engine
 
 
@@ -60,7 +62,7 @@ def test_what_was_taken_of_a_checkpoint_is_logged_once(home, monkeypatch, caplog
 
 
 def test_draws_an_example_where_there_are_none(tmp_path):
-    engine = Engine(make_config(tmp_path))
+    engine = LocalEngine(make_config(tmp_path))
     (photo,) = engine.examples.values()
     assert photo.pixels.shape == (512, 1024, 3)
     assert photo.truth.labels.shape == (512, 1024)
@@ -68,10 +70,8 @@ def test_draws_an_example_where_there_are_none(tmp_path):
 
 def test_computes_the_dense_result_once(engine, monkeypatch):
     calls = []
-    real = engine_module.prepare_image
-    monkeypatch.setattr(
-        engine_module, "prepare_image", lambda *a: (calls.append(a[2]), real(*a))[1]
-    )
+    real = runs_module.prepare_image
+    monkeypatch.setattr(runs_module, "prepare_image", lambda *a: (calls.append(a[2]), real(*a))[1])
     photo = engine.first.photo
     results = [engine.analyze(photo, _settings(value)) for value in (0.0, 0.3, 0.8)]
     assert calls == []  # start() had prepared it
@@ -93,30 +93,30 @@ def test_examples_come_with_their_labels(tmp_path):
     home = write_home(tmp_path)
     labels = np.arange(256 * 512, dtype=np.uint32).reshape(256, 512).astype(np.uint8)
     Image.fromarray(labels).save(home / "assets" / "street_a_labels.png")
-    examples = Engine(make_config(home)).examples
+    examples = LocalEngine(make_config(home)).examples
     assert (examples["street a"].truth.labels == labels).all()
     assert examples["street a"].truth.class_names[0] == "Sky"
     assert examples["street b"].truth is None
 
 
 def test_falls_back_to_a_smaller_size_when_memory_runs_out(engine, monkeypatch):
-    real = engine_module.analyze
+    real = runs_module.analyze
 
     def short_of_memory(loaded, prepared, schedule):
         if prepared.input_size[0] > 256:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")
         return real(loaded, prepared, schedule)
 
-    monkeypatch.setattr(engine_module, "analyze", short_of_memory)
+    monkeypatch.setattr(runs_module, "analyze", short_of_memory)
     result = engine.analyze(engine.first.photo, _settings(short_side=1024))
     assert result.settings.short_side == 256
     assert "1024 pixels is too large for the memory of" in result.note
     assert "256 was used" in result.note
-    monkeypatch.setattr(engine_module, "analyze", lambda *a: 1 / 0)
+    monkeypatch.setattr(runs_module, "analyze", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # nothing else is taken for it
         engine.analyze(engine.first.photo, _settings())
     tight = torch.OutOfMemoryError("CUDA out of memory")
-    monkeypatch.setattr(engine_module, "analyze", Mock(side_effect=tight))
+    monkeypatch.setattr(runs_module, "analyze", Mock(side_effect=tight))
     with pytest.raises(ImageError, match="too small for this picture"):
         engine.analyze(engine.first.photo, _settings(short_side=1024))
 
@@ -137,11 +137,11 @@ def test_keeps_few_images_and_few_models(home, tmp_path):
     photos = [engine.read_photo(write_photo(tmp_path / f"{s}.png", s)) for s in range(3)]
     for photo in photos:
         engine.analyze(photo, _settings())
-    assert [key[0] for key in engine._prepared] == [photo.key for photo in photos[1:]]
+    assert [key[0] for key in engine.runs.prepared] == [photo.key for photo in photos[1:]]
     small = engine.networks.get("small")
     assert engine.networks.get("small") is small
     engine.networks.get("other")
-    assert list(engine.networks._models) == ["other"]
+    assert list(engine.networks.kept) == ["other"]
 
 
 def test_a_dense_schedule_agrees_fully_and_a_sparse_one_says_what_it_kept(engine):
@@ -187,7 +187,7 @@ def test_measuring_refines_and_stops_when_superseded(engine):
 
 def test_networks_run_one_at_a_time_and_results_do_not_mix(engine, monkeypatch):
     running, most, guard = 0, 0, threading.Lock()
-    real = engine_module.analyze
+    real = runs_module.analyze
 
     def watched(*args):
         nonlocal running, most
@@ -200,7 +200,7 @@ def test_networks_run_one_at_a_time_and_results_do_not_mix(engine, monkeypatch):
             with guard:
                 running -= 1
 
-    monkeypatch.setattr(engine_module, "analyze", watched)
+    monkeypatch.setattr(runs_module, "analyze", watched)
     results = {}
 
     def work(value, linked):
@@ -257,12 +257,17 @@ def test_names_what_is_wrong(engine, tmp_path):
         engine.read_photo(bad)
 
 
+@pytest.mark.parametrize("kind", [LocalEngine, FakeEngine])
+def test_every_engine_has_what_the_page_asks_for(kind):
+    check_interface(kind)
+
+
 def test_the_engine_and_the_pictures_do_without_gradio():
-    root = Path(engine_module.__file__).resolve().parents[2]
+    root = Path(runs_module.__file__).resolve().parents[2]
     views = ", ".join(
         f"app.tabs.{file.parent.name}.view" for file in root.glob("app/tabs/*/view.py")
     )
-    code = f"import sys, app.engine.engine, app.page.panel, {views}; print('gradio' in sys.modules)"
+    code = f"import sys, app.engine.local, app.page.panel, {views}; print('gradio' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120
     )
@@ -322,7 +327,7 @@ def test_sees_whether_others_use_the_machine(engine, monkeypatch, load, is_quiet
     class Meter(nullcontext):
         other_load = load
 
-    monkeypatch.setattr(engine_module, "LoadMeter", Meter)
+    monkeypatch.setattr(measuring_module, "LoadMeter", Meter)
     assert engine.is_quiet() == is_quiet
 
 
@@ -333,7 +338,7 @@ def test_a_first_estimate_needs_a_dense_timing_of_the_same_size(engine, monkeypa
     assert "measuring…" in show_headline(new, 5)
     (measured,) = engine.measure(new, 1)
     known = engine.analyze(engine.first.photo, settings)
-    monkeypatch.setattr("app.engine.engine.explain_doubt", lambda *_: "this machine is busy")
+    monkeypatch.setattr("app.engine.measuring.explain_doubt", lambda *_: "this machine is busy")
     assert engine.analyze(engine.first.photo, settings).guess_ms is None
     assert known.guess_ms == (measured.analysis.latency.dense.median_ms, known.analysis.forward_ms)
     headline = show_headline(replace(known, guess_ms=(90.0, 50.0)), 5)

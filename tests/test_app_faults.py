@@ -13,17 +13,17 @@ import pytest
 import torch
 from app_support import make_config, serve, wait_until, write_photo
 from gradio_client import Client, handle_file
-from page_support import Tab
+from page_support import Visitor
 
 from app.api import Api
-from app.engine import engine as engine_module
+from app.engine import runs as runs_module
 from app.page.panel import make_panel
 from sparsevit.core.stage import PruningStage
 
 
 @pytest.fixture
-def tab(engine):
-    return Tab(engine)
+def visitor(engine):
+    return Visitor(engine)
 
 
 def _ask(engine, photo, model="small"):
@@ -62,20 +62,20 @@ ERRORS = [
 @pytest.mark.parametrize(("error", "says"), ERRORS)
 @pytest.mark.parametrize("at", [1, 2], ids=["dense", "sparse"])
 def test_a_run_that_dies_is_one_sentence_and_the_next_is_right(
-    engine, tab, tmp_path, break_network, at, error, says
+    engine, visitor, tmp_path, break_network, at, error, says
 ):
-    tab.run(sparsity=0.5)
-    before = tab.session.result
-    engine._prepared.clear()
+    visitor.look(sparsity=0.5)
+    before = visitor.session.result
+    engine.runs.prepared.clear()
     break_network(error, at)
-    tab.run(sparsity=0.6)
-    (sentence,) = tab.messages
+    visitor.look(sparsity=0.6)
+    (sentence,) = visitor.messages
     assert says in sentence
     assert "secret" not in sentence
-    assert tab.session.result is before
+    assert visitor.session.result is before
 
-    other = Tab(engine)
-    other.run(sparsity=0.5)
+    other = Visitor(engine)
+    other.look(sparsity=0.5)
     assert other.messages == []
     after = other.session.result.analysis
     assert np.array_equal(after.sparse, before.analysis.sparse)
@@ -83,32 +83,32 @@ def test_a_run_that_dies_is_one_sentence_and_the_next_is_right(
     assert all(torch.equal(new.keep_mask, old.keep_mask) for new, old in masks)
 
 
-def test_a_tab_that_cannot_be_drawn_keeps_no_result_back(engine, tab, break_network):
-    tab.handlers.open_tab(tab.session, "learn")
-    tab.run(sparsity=0.5)
+def test_a_tab_that_cannot_be_drawn_keeps_no_result_back(engine, visitor, break_network):
+    visitor.handlers.open_tab(visitor.session, "learn")
+    visitor.look(sparsity=0.5)
     break_network(RuntimeError("secret detail"), at=2)  # the tab runs one block step by step
-    changes = tab.run(sparsity=0.6)
-    (sentence,) = tab.messages
+    changes = visitor.look(sparsity=0.6)
+    (sentence,) = visitor.messages
     assert "inside and was logged" in sentence
     assert "headline" in changes
     assert "learn" not in changes
-    assert "learn" in tab.run(sparsity=0.5)
+    assert "learn" in visitor.look(sparsity=0.5)
 
 
 @pytest.mark.parametrize("at", [1, 2, 4])
-def test_a_measuring_that_dies_leaves_the_stopwatch_to_the_next(engine, tab, break_network, at):
-    tab.run(sparsity=0.5)
-    tab.handlers.open_tab(tab.session, "latency")
+def test_a_measuring_that_dies_leaves_the_stopwatch_to_the_next(engine, visitor, break_network, at):
+    visitor.look(sparsity=0.5)
+    visitor.handlers.open_tab(visitor.session, "latency")
     break_network(RuntimeError("secret detail"), at)
-    *_, last = tab.handlers.measure(tab.session)
-    assert ["inside and was logged" in sentence for sentence in tab.messages] == [True]
-    assert tab.session.result.analysis.blocks
+    *_, last = visitor.handlers.measure(visitor.session)
+    assert ["inside and was logged" in sentence for sentence in visitor.messages] == [True]
+    assert visitor.session.result.analysis.blocks
     assert "measuring" not in last["headline"]
     assert "Timing dense" not in last["latency"]
 
-    other = Tab(engine)
+    other = Visitor(engine)
     other.handlers.open_tab(other.session, "latency")
-    other.run(sparsity=0.3)
+    other.look(sparsity=0.3)
     list(other.handlers.measure(other.session))
     latency = other.session.result.analysis.latency
     assert len(latency.sparse.samples_ms) == engine.config.first_runs
@@ -130,14 +130,14 @@ def test_a_program_whose_run_dies_is_told_and_the_next_is_served(
 def test_two_tabs_with_the_same_file_do_not_hang_on_each_other(engine, tmp_path):
     """Gradio keeps one copy of a file that was uploaded twice; the first tab closed deletes it."""
     photo = write_photo(tmp_path / "mine.png", 2)
-    one, two = Tab(engine), Tab(engine)
-    for tab, sparsity in ((one, 0.2), (two, 0.7)):
-        tab.run(photo, sparsity=sparsity)
-        list(tab.handlers.measure(tab.session))
+    one, two = Visitor(engine), Visitor(engine)
+    for visitor, sparsity in ((one, 0.2), (two, 0.7)):
+        visitor.look(photo, sparsity=sparsity)
+        list(visitor.handlers.measure(visitor.session))
     one.session.close()
     assert not photo.exists()
     assert two.session.result.settings.schedule.stages[0] == (0.7,)
-    two.run(photo, sparsity=0.4)
+    two.look(photo, sparsity=0.4)
     assert two.session.result.settings.schedule.stages[0] == (0.4,)
     assert two.session.result.photo.path == photo
     assert "headline" in two.handlers.return_to(two.session, 0)
@@ -148,34 +148,34 @@ def test_two_tabs_with_the_same_file_do_not_hang_on_each_other(engine, tmp_path)
 def test_a_duplicated_tab_goes_its_own_way(engine, tmp_path):
     """Browsers copy to it what names the tab, so it starts as the first one looks."""
     photo = write_photo(tmp_path / "mine.png", 2)
-    one, two = Tab(engine), Tab(engine)
+    one, two = Visitor(engine), Visitor(engine)
     one.handlers.enter(one.session, "same", "key of one", {})
-    one.run(photo, sparsity=0.2)
+    one.look(photo, sparsity=0.2)
     list(one.handlers.measure(one.session))
     one.handlers.enter(
         two.session, "same", "key of two", {"sparsity": "[[0.7], [0.7], [0.7, 0.7], [0.7]]"}
     )
     list(one.handlers.measure(two.session))
     assert two.session.result.photo is one.session.result.photo
-    shown = [tab.session.result.settings.schedule.stages[0] for tab in (one, two)]
+    shown = [visitor.session.result.settings.schedule.stages[0] for visitor in (one, two)]
     assert shown == [(0.2,), (0.7,)]
-    assert [len(tab.session.history) for tab in (one, two)] == [1, 2]
+    assert [len(visitor.session.history) for visitor in (one, two)] == [1, 2]
     two.session.close()
-    one.run(photo, sparsity=0.4)
+    one.look(photo, sparsity=0.4)
     assert one.session.result.photo.path == photo
     assert one.messages == []
 
 
-def test_a_photo_that_is_gone_is_one_sentence(tab, tmp_path):
+def test_a_photo_that_is_gone_is_one_sentence(visitor, tmp_path):
     """Its session was forgotten, or the page asks another replica than before."""
-    before = tab.session.result
-    changes = tab.run(tmp_path / "gone.png", sparsity=0.3)
-    (sentence,) = tab.messages
+    before = visitor.session.result
+    changes = visitor.look(tmp_path / "gone.png", sparsity=0.3)
+    (sentence,) = visitor.messages
     assert "gone.png" in sentence
     assert "does not exist" in sentence
     assert str(tmp_path) not in sentence
-    assert tab.session.result is before
-    assert changes["photo"] == str(tab.engine.first.photo.path)
+    assert visitor.session.result is before
+    assert changes["photo"] == str(visitor.engine.first.photo.path)
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +205,7 @@ def test_a_program_that_goes_away_holds_nobody_up(server, tmp_path, monkeypatch)
     with httpx.Client(base_url=f"{url}gradio_api/", timeout=60) as program:
         (path,) = program.post("upload", files={"files": photo.open("rb")}).json()
         data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, "small", 128, "0.5"]
-        with engine._run_lock:  # a long run
+        with engine.turns.lock:  # a long run
             for _ in range(3):  # one that runs, one at the door, one that waits
                 event = program.post("call/draw_outputs", json={"data": data}).json()["event_id"]
                 with program.stream("GET", f"call/draw_outputs/{event}"):
@@ -237,14 +237,14 @@ def test_a_closed_tab_frees_its_files_and_an_open_one_keeps_them(server, tmp_pat
 
 def test_a_size_that_memory_allowed_can_be_asked_for_again(server, tmp_path, monkeypatch):
     _, engine = server
-    real = engine_module.analyze
+    real = runs_module.analyze
 
     def short_of_memory(loaded, prepared, schedule):
         if prepared.input_size[0] > 400:
             raise MemoryError
         return real(loaded, prepared, schedule)
 
-    monkeypatch.setattr(engine_module, "analyze", short_of_memory)
+    monkeypatch.setattr(runs_module, "analyze", short_of_memory)
     client, panel = _visit(server), make_panel(engine.first)
     photo = handle_file(str(write_photo(tmp_path / "photo.png", 2)))
     client.predict(photo, "small", 768, panel, api_name="/run")

@@ -10,7 +10,7 @@ from app_support import write_photo
 from hf_support import KINDS, make_backbone, make_mask2former, write_cache, write_folder
 from hub_support import serve_hub
 from huggingface_hub import constants
-from page_support import Page, Tab
+from page_support import Page, Visitor
 
 from app.api import Api
 from app.page import handlers as handlers_module
@@ -47,32 +47,32 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def tab(engine):
-    return Tab(engine)
+def visitor(engine):
+    return Visitor(engine)
 
 
 @pytest.mark.parametrize(("name", "make", "task"), SOME, ids=[name for name, _, _ in SOME])
-def test_every_tab_works_for_every_task(engine, tab, cache, tmp_path, name, make, task):
+def test_every_tab_works_for_every_task(engine, visitor, cache, tmp_path, name, make, task):
     write_cache(cache, name, make())
     photo = write_photo(tmp_path / "mine.png", 1)
-    changes = tab.run(photo, f"hf/{name}", 0.5)
-    result = tab.session.result
+    changes = visitor.look(photo, f"hf/{name}", 0.5)
+    result = visitor.session.result
     assert result.task.name == task
     assert WORDS[task] in changes["headline"]
     assert changes["model"]["choices"][0] == (f"{name} (downloaded)", f"hf/{name}")
 
-    list(tab.handlers.measure(tab.session))
+    list(visitor.handlers.measure(visitor.session))
     drawn = {}
     for opened in TABS:
-        drawn |= tab.handlers.open_tab(tab.session, opened)
+        drawn |= visitor.handlers.open_tab(visitor.session, opened)
     outputs = json.loads(drawn["outputs"])
     assert outputs["task"] == task
     assert outputs["agreement"] == pytest.approx(result.analysis.agreement["agreement"], abs=1e-5)
     assert f'load_model("hf/{name}")'.replace('"', "'") in drawn["snippet"]
     assert json.loads(drawn["json"])["agreement"] == pytest.approx(result.analysis.agreement)
-    list(tab.handlers.measure_memory(tab.session))
-    assert tab.session.result.peak_mb is not None
-    with ZipFile(tab.handlers.make_zip(tab.session)["zip"]["value"]) as archive:
+    list(visitor.handlers.measure_memory(visitor.session))
+    assert visitor.session.result.peak_mb is not None
+    with ZipFile(visitor.handlers.make_zip(visitor.session)["zip"]["value"]) as archive:
         assert {"dense.png", "sparse.png", "result.json"} <= set(archive.namelist())
 
     frame = FrameRunner(engine).run(result.photo.pixels, result.settings)
@@ -81,31 +81,31 @@ def test_every_tab_works_for_every_task(engine, tab, cache, tmp_path, name, make
     assert json.loads(make_frame(1, 1, frame, tally))["agreement"] == frame.agreement
     assert 0 <= frame.agreement <= 1
     assert Api(engine).draw_outputs(str(photo), f"hf/{name}", 256, "0.5").ndim == 3
-    assert tab.messages == []
+    assert visitor.messages == []
 
 
-def test_sizes_are_compared_and_sparsities_searched(engine, tab, cache, tmp_path, monkeypatch):
+def test_sizes_are_compared_and_sparsities_searched(engine, visitor, cache, tmp_path, monkeypatch):
     quick = partial(build_predictor, rounds=1)  # no latency is looked at here
     monkeypatch.setattr("sparsevit.search.run.build_predictor", quick)
     monkeypatch.setattr(LoadedModel, "count_fixed_macs", lambda loaded, size: 0)
     write_cache(cache, "some/mask2former-instance", make_mask2former())
     photo = write_photo(tmp_path / "mine.png", 0, (256, 256))
-    tab.run(photo, "hf/some/mask2former-instance", 0.5)
-    list(tab.handlers.compare_sizes(tab.session))
-    comparison = tab.session.comparison
+    visitor.look(photo, "hf/some/mask2former-instance", 0.5)
+    list(visitor.handlers.compare_sizes(visitor.session))
+    comparison = visitor.session.comparison
     assert comparison.dense[0].agreement == pytest.approx(1.0)
     assert all(0 <= point.agreement <= 1 for point in comparison.dense)
-    assert comparison.sparse.agreement == tab.session.result.analysis.agreement["agreement"]
+    assert comparison.sparse.agreement == visitor.session.result.analysis.agreement["agreement"]
 
-    search = SearchHandlers(engine, tab.handlers)
-    search.begin(tab.session, 0.6, True, 3, 0)
-    list(search.go_on(tab.session))
-    found = tab.session.search.found
+    search = SearchHandlers(engine, visitor.handlers)
+    search.begin(visitor.session, 0.6, True, 3, 0)
+    list(search.go_on(visitor.session))
+    found = visitor.session.search.found
     assert found is not None
-    assert tab.session.search.problem == ""
+    assert visitor.session.search.problem == ""
     assert all(0 <= point.accuracy <= 1 for point in found.points)
-    assert "headline" in search.use_best(tab.session)
-    assert tab.messages == []
+    assert "headline" in search.use_best(visitor.session)
+    assert visitor.messages == []
 
 
 def test_the_menu_says_what_each_network_downloads(cache):
@@ -117,30 +117,30 @@ def test_the_menu_says_what_each_network_downloads(cache):
         assert words == f"{name.removeprefix('hf/')} (downloads {info.size_mb:.0f} MB)"
 
 
-def test_a_network_out_of_reach_is_one_sentence_and_loses_nothing(tab, cache, tmp_path):
+def test_a_network_out_of_reach_is_one_sentence_and_loses_nothing(visitor, cache, tmp_path):
     photo = write_photo(tmp_path / "mine.png", 1)
-    tab.run(photo)
-    before = tab.session.result
-    changes = tab.run(photo, LISTED)
-    (message,) = tab.messages
+    visitor.look(photo)
+    before = visitor.session.result
+    changes = visitor.look(photo, LISTED)
+    (message,) = visitor.messages
     assert message.startswith(f"{LISTED} needs 190 MB from the Hugging Face hub, which cannot be ")
     assert message.endswith("; these work offline: other, small.")
-    assert tab.session.result is before
+    assert visitor.session.result is before
     assert changes["model"]["value"] == "small"
 
 
-def test_a_typed_name_is_fetched_from_the_hub(engine, tab, cache, tmp_path):
+def test_a_typed_name_is_fetched_from_the_hub(engine, visitor, cache, tmp_path):
     repository = "some/backbone-v2.5"
     served = write_folder(tmp_path / "served", make_backbone())
     photo = write_photo(tmp_path / "mine.png", 1)
     with serve_hub(served, repository, "a" * 40, cache) as hub:
-        changes = tab.run(photo, f"hf/{repository}")
+        changes = visitor.look(photo, f"hf/{repository}")
         assert any(path.endswith("model.safetensors") for _, path, _ in hub.asked)
-    assert tab.messages == []
-    assert tab.session.result.task.name == "features"
+    assert visitor.messages == []
+    assert visitor.session.result.task.name == "features"
     assert changes["model"]["value"] == f"hf/{repository}"
     assert (f"{repository} (downloaded)", f"hf/{repository}") in changes["model"]["choices"]
-    assert "cosine" in show_headline(tab.session.result, 1)
+    assert "cosine" in show_headline(visitor.session.result, 1)
 
 
 def test_a_page_for_everybody_fetches_only_what_is_listed(fake_engine):

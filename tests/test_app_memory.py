@@ -70,7 +70,7 @@ def test_twenty_analyses_leave_no_more_than_the_last_ones(page, engine, tmp_path
     assert [len(session.history) for session in sessions] == [HISTORY_PHOTOS] * VISITORS
     assert _count(Result, folder) == VISITORS
     assert _count(Photo, folder) == VISITORS * HISTORY_PHOTOS
-    assert len(engine._prepared) <= engine.config.kept_images
+    assert len(engine.runs.prepared) <= engine.config.kept_images
     assert {len(state.config_values) for state in held.values()} == {len(demo.blocks)}
     assert len(_list_uploads(folder)) == VISITORS * (PHOTOS + 1)  # one zip each
 

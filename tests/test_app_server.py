@@ -178,7 +178,7 @@ def test_ten_people_at_once_do_not_see_each_other(server, tmp_path):
 def test_turns_away_what_does_not_fit_the_queue(server, photo):
     url, engine = server
     room = engine.config.max_queue
-    with engine._run_lock:  # a long run
+    with engine.turns.lock:  # a long run
         client = Client(url, verbose=False, download_files=False)
         jobs = [
             client.submit(photo, "small", 256, "0.5", api_name="/draw_outputs")

@@ -5,7 +5,8 @@ import re
 import socket
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from gradio_client import Client, handle_file
 from page_support import Page
 from playwright.sync_api import expect
 
-from app.engine.engine import Engine
+from app.engine.local import LocalEngine
 from app.page.launch import serve
 from app.page.panel import announce_panel, is_waiting
 from app.page.session import Session
@@ -43,7 +44,7 @@ entry.main()
 def starting(home):
     """An engine that has computed nothing yet."""
     with offer_few_networks(home):
-        yield Engine(make_config(home))
+        yield LocalEngine(make_config(home))
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_says_what_it_does_before_anything_slow_is_imported():
 
 @pytest.mark.parametrize("changes", [{"model": "nonsense"}, {"checkpoint": "missing.safetensors"}])
 def test_a_network_that_cannot_be_had_ends_the_program(home, capsys, changes):
-    assert serve(Engine(make_config(home, **changes)), 0) == 2
+    assert serve(LocalEngine(make_config(home, **changes)), 0) == 2
     said = capsys.readouterr()
     assert "open http" not in said.out
     assert len(said.err.splitlines()) == 1
@@ -82,7 +83,7 @@ def test_a_port_that_is_taken_ends_the_program(home, capsys):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert serve(Engine(make_config(home, port=port)), 0) == 2
+        assert serve(LocalEngine(make_config(home, port=port)), 0) == 2
     said = capsys.readouterr()
     assert said.err == f"Cannot listen on 127.0.0.1:{port}; choose another --port or --host.\n"
 
@@ -90,19 +91,24 @@ def test_a_port_that_is_taken_ends_the_program(home, capsys):
 def test_a_first_photo_that_cannot_be_analysed_ends_the_program(home, capsys, monkeypatch):
     with socket.socket() as free, offer_few_networks(home):
         free.bind(("127.0.0.1", 0))
-        starting = Engine(make_config(home, port=free.getsockname()[1]))
+        starting = LocalEngine(make_config(home, port=free.getsockname()[1]))
 
     def fail(*_):
         raise ImageError("The memory is too small.")
 
-    monkeypatch.setattr(starting, "analyze", fail)
-    with ThreadPoolExecutor() as pool, offer_few_networks(home):
-        waiting = pool.submit(lambda: starting.first)
+    monkeypatch.setattr(starting.runs, "analyze", fail)
+    waiting = Future()
+
+    def wait():
         try:
-            assert serve(starting, 0) == 2
-        finally:
-            starting._first.cancel()  # else a test that fails would wait for ever
-        assert isinstance(waiting.exception(timeout=60), ImageError)
+            waiting.set_result(starting.first)
+        except ImageError as error:
+            waiting.set_exception(error)
+
+    threading.Thread(target=wait, daemon=True).start()  # if it fails, the wait is for ever
+    with offer_few_networks(home):
+        assert serve(starting, 0) == 2
+    assert isinstance(waiting.exception(timeout=60), ImageError)
     assert capsys.readouterr().err == "The memory is too small.\n"
 
 

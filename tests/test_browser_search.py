@@ -15,7 +15,7 @@ pytestmark = pytest.mark.ui
 @pytest.fixture(scope="module")
 def server(home):
     with pytest.MonkeyPatch.context() as patch, serve(home) as served:
-        patch.setattr("app.engine.engine.search_photo", search_slowly(0.1))
+        patch.setattr("app.engine.local.search_photo", search_slowly(0.1))
         yield served
 
 

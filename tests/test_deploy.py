@@ -17,6 +17,7 @@ import httpx
 import pytest
 from app_support import make_config, schedule, serve, write_home, write_photo
 from gradio_client import Client, handle_file
+from page_support import check_interface
 
 import app.page.ui  # noqa: F401  (gradio must not meet the stand-in below)
 from app.engine.records import Settings
@@ -182,6 +183,10 @@ def test_an_engine_on_zero_gpu_gives_the_same(zero):
     assert comparison.dense[0].agreement == 1
     assert len(list(zero.measure(result, 3, lambda: False))) == 1
     assert zero.trace_block(result, 0).keep_mask.sum() == 64  # stays on the CPU
+
+
+def test_an_engine_on_zero_gpu_has_what_the_page_asks_for(zero):
+    check_interface(type(zero))
 
 
 def test_errors_cross_to_the_page_of_zero_gpu(zero):

@@ -235,7 +235,7 @@ def test_dense_frames_run_in_the_form_that_was_found(engine, settings, monkeypat
         return forward(self, x)
 
     monkeypatch.setattr(SwinTransformerBlock, "forward", note)  # the host's own
-    monkeypatch.setattr(engine, "_find_dense_form", lambda *_: form)
+    monkeypatch.setattr(engine.measuring, "find_dense_form", lambda *_: form)
     pixels = np.zeros((128, 192, 3), np.uint8)
     engine.run_frame(pixels, settings, ("dense", "sparse"))
     assert fused == calls

@@ -31,6 +31,7 @@ class Networks:
     Attributes:
         follow_download: gives for a network's name what is told how far its download is; called
             in the thread of whoever asked for the network.
+        kept: those in memory, the one used last at the end.
     """
 
     def __init__(self, config: Config) -> None:
@@ -38,7 +39,7 @@ class Networks:
         self._config = config
         self._load_lock = threading.Lock()
         self._download_lock = threading.Lock()
-        self._models: OrderedDict[str, LoadedModel] = OrderedDict()
+        self.kept: OrderedDict[str, LoadedModel] = OrderedDict()
         self._infos: list[ModelInfo] | None = None
 
     def list_infos(self) -> list[ModelInfo]:
@@ -55,17 +56,17 @@ class Networks:
             ModelError: it cannot be had.
         """
         own = self._config.checkpoint if name == self._config.model else None
-        if name not in self._models and own is None and needs_download(name):
+        if name not in self.kept and own is None and needs_download(name):
             self._download(name)
         with self._load_lock:
-            if name not in self._models:
-                loaded = self._models[name] = load_model(name, self._config.device, own)
+            if name not in self.kept:
+                loaded = self.kept[name] = load_model(name, self._config.device, own)
                 if loaded.note:
                     _log.warning("%s", loaded.note)
-                while len(self._models) > self._config.kept_models:
-                    self._models.popitem(last=False)
-            self._models.move_to_end(name)
-            return self._models[name]
+                while len(self.kept) > self._config.kept_models:
+                    self.kept.popitem(last=False)
+            self.kept.move_to_end(name)
+            return self.kept[name]
 
     def _download(self, name: str) -> None:
         """Fetch weights, which may take minutes: nobody waits for it but who asked for them."""

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.engine.newest import Superseded
+from app.engine.protocol import Engine
 from app.engine.records import Photo, Result, Settings, Try, make_try
 from sparsevit import networks
 from sparsevit.data.transforms import Size
@@ -27,9 +28,6 @@ from sparsevit.search import (
     read_frontier,
     search_steps,
 )
-
-if TYPE_CHECKING:
-    from app.engine.engine import Engine
 
 #: Most trials of one search here; the command line has no such limit.
 MOST_TRIALS = 300

@@ -15,9 +15,9 @@ from pathlib import Path
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from app.engine.engine import Engine
 from app.engine.errors import explain
 from app.engine.newest import Superseded
+from app.engine.protocol import Engine
 from app.engine.records import Photo, Result, Settings, Try
 from app.engine.search import find_shipped, list_curves, place_frontier
 from app.page.panel import is_waiting, read_panel

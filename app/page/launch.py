@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from app.engine.engine import Engine
+from app.engine.protocol import Engine
 from app.page.ui import build_demo, launch_options, show_first
 from sparsevit.data.reader import ImageError
 from sparsevit.networks import ModelError

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.config import SHORT_SIDES, Config
-from app.engine.engine import Engine
+from app.engine.protocol import Engine
 from app.engine.records import Result
 from app.engine.search import list_curves
 from app.page.common import photo_key

@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from app.engine.downloads import follow_download
-from app.engine.engine import Engine
+from app.engine.protocol import Engine
 from app.page.assets import asset_options
 from app.page.components import ModelInput, PhotoInput, add_figure, add_view
+from app.page.downloads import follow_download
 from app.page.handlers import Handlers
 from app.page.photo import show_examples
 from app.page.screen import Changes, draw_opening, list_choices, list_sides
@@ -39,7 +39,7 @@ def build_demo(engine: Engine) -> gr.Blocks:
     """The page for an engine, whose first result may come later; see :func:`show_first`.
 
     Args:
-        engine: anything with the interface of :class:`app.engine.engine.Engine`.
+        engine: runs the networks.
 
     Returns:
         Blocks to queue and launch; :func:`launch_options` has the rest.
@@ -49,7 +49,7 @@ def build_demo(engine: Engine) -> gr.Blocks:
     """
     shown = draw_opening(engine)
     handlers = Handlers(engine)
-    engine.networks.follow_download = follow_download
+    engine.follow_downloads(follow_download)
     options: dict[str, Any] = {"fill_width": True, "delete_cache": (3600, 3600)}
     with gr.Blocks(title=TITLE, analytics_enabled=False, **options) as demo:
         session = gr.State(Session())

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.api import Api
-from app.engine.engine import Engine
+from app.engine.protocol import Engine
 from app.page.components import PhotoInput, PictureOutput
 from app.page.handlers import Handlers
 from app.page.screen import OUTPUTS, Changes

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Form, HTTPException, UploadFile
 from ray import serve
 
 from app.config import Config
-from app.engine.engine import Engine
+from app.engine.local import LocalEngine
 from app.engine.records import Photo, Settings
 from sparsevit.data.reader import ImageError, load_image
 from sparsevit.networks import DEFAULT_MODEL, ModelError, default_device
@@ -27,7 +27,7 @@ class RayEngine:
     """One engine per replica. Ray gives a replica as many threads as ``num_cpus``."""
 
     def __init__(self) -> None:
-        self._engine = Engine(Config(device=default_device()))
+        self._engine = LocalEngine(Config(device=default_device()))
         self._engine.get_depths(DEFAULT_MODEL)  # loads it before the first request
 
     @_web.post("/analyze")

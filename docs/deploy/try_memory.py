@@ -67,12 +67,12 @@ def serve_page(port: int, folder: str) -> None:
     os.environ["GRADIO_TEMP_DIR"] = folder
     sys.path.insert(0, str(ROOT))
     from app.config import Config
-    from app.engine.engine import Engine
+    from app.engine.local import LocalEngine
     from app.page.ui import build_demo, launch_options
 
     c_library = ctypes.CDLL("libc.so.6")
     signal.signal(signal.SIGUSR1, lambda *_: c_library.malloc_trim(0))
-    engine = Engine(Config(short_side=SIDE))
+    engine = LocalEngine(Config(short_side=SIDE))
     engine.start()
     demo = build_demo(engine).queue(max_size=engine.config.max_queue)
     demo.launch(server_port=port, quiet=True, **launch_options(engine))

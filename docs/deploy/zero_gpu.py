@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from typing import Any, TypeVar, cast
 
 import spaces  # before torch, which it patches
 
 from app.config import Config, parse_args
-from app.engine.engine import Engine
-from app.engine.newest import Superseded
+from app.engine.local import LocalEngine
+from app.engine.newest import Superseded, always
 from app.engine.records import Photo, Result, Settings
 from app.page.launch import serve
 from sparsevit.data.reader import ImageError
@@ -26,15 +27,15 @@ from sparsevit.measure.latency import LatencyReport
 from sparsevit.networks import ModelError
 from sparsevit.schedule import ScheduleError
 
-_BORROW = spaces.GPU(duration=20)  # seconds at most; whoever asks for less waits less
+_DURATION_S = 20  # at most; whoever asks for less waits less
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _always() -> bool:
-    return True
-
-
-class ZeroEngine(Engine):
+class ZeroEngine(LocalEngine):
     """An engine that borrows a GPU for what is analysed and timed; the rest runs on the CPU.
+
+    So does the result the page opens with: a GPU is lent to visitors only.
 
     Args:
         config: its device is that of the borrowed GPU.
@@ -44,23 +45,9 @@ class ZeroEngine(Engine):
         super().__init__(replace(config, device="cpu"))
         self._gpu_config = config
 
-    def analyze_first(self) -> None:
-        """Compute the first result on the CPU: a GPU is lent to visitors only."""
-        self._on_cpu = Engine(self.config)
-        self._on_cpu.examples = self.examples  # the page compares photos by identity
-        self._on_cpu._first = self._first  # for which pages wait
-        self._on_cpu.analyze_first()
-
-    def time_first(self) -> None:
-        """Time it there."""
-        self._on_cpu.time_first()
-        self._set_first(self._on_cpu.first)
-        del self._on_cpu  # and its network
-
     def analyze(
-        self, photo: Photo, settings: Settings, is_current: Callable[[], bool] = _always
+        self, photo: Photo, settings: Settings, is_current: Callable[[], bool] = always
     ) -> Result:
-        """See :meth:`app.engine.engine.Engine.analyze`."""
         if not is_current():
             raise Superseded
         outcome = _analyze(self._gpu_config, photo, settings)
@@ -69,35 +56,38 @@ class ZeroEngine(Engine):
         return replace(outcome, photo=photo)  # the page compares photos by identity
 
     def measure(
-        self, result: Result, runs: int, is_current: Callable[[], bool] = _always, warmup: int = 1
+        self, result: Result, runs: int, is_current: Callable[[], bool] = always, warmup: int = 1
     ) -> Iterator[Result]:
-        """As the engine it wraps; a process may be new, so it is warmed up."""
+        """Time it with a warm-up: the process may be new."""
         for latency in _measure(self._gpu_config, result, runs, warmup):
             yield replace(result, analysis=replace(result.analysis, latency=latency))
             if not is_current():
                 return
 
     def measure_memory(self, result: Result) -> Result:
-        """See :meth:`app.engine.engine.Engine.measure_memory`."""
         return replace(result, peak_mb=_measure_memory(self._gpu_config, result))
 
     def compare_sizes(
-        self, result: Result, rounds: int, is_current: Callable[[], bool] = _always
+        self, result: Result, rounds: int, is_current: Callable[[], bool] = always
     ) -> Iterator[SizeComparison]:
-        """See :meth:`app.engine.engine.Engine.compare_sizes`."""
         for comparison in _compare_sizes(self._gpu_config, result, rounds):
             yield comparison
             if not is_current():
                 return
 
 
+def _borrow(function: Function) -> Function:
+    """The function with a GPU for as long as a call takes."""
+    return cast(Function, spaces.GPU(duration=_DURATION_S)(function))
+
+
 @cache
-def _get_engine(config: Config) -> Engine:
+def _get_engine(config: Config) -> LocalEngine:
     """The engine of the borrowed process, which may serve several calls."""
-    return Engine(config)
+    return LocalEngine(config)
 
 
-@_BORROW
+@_borrow
 def _analyze(config: Config, photo: Photo, settings: Settings) -> Result | Exception:
     try:
         return _move(_get_engine(config).analyze(photo, settings), "cpu")
@@ -105,19 +95,21 @@ def _analyze(config: Config, photo: Photo, settings: Settings) -> Result | Excep
         return error  # raised, it would reach the page without its sentence
 
 
-@_BORROW
-def _measure(config: Config, result: Result, runs: int, warmup: int) -> Iterator[LatencyReport]:
+@_borrow
+def _measure(
+    config: Config, result: Result, runs: int, warmup: int
+) -> Iterator[LatencyReport | None]:
     moved = _move(result, config.device)
     for measured in _get_engine(config).measure(moved, runs, warmup=warmup):
         yield measured.analysis.latency
 
 
-@_BORROW
+@_borrow
 def _measure_memory(config: Config, result: Result) -> tuple[float, float] | None:
     return _get_engine(config).measure_memory(_move(result, config.device)).peak_mb
 
 
-@_BORROW
+@_borrow
 def _compare_sizes(config: Config, result: Result, rounds: int) -> Iterator[SizeComparison]:
     yield from _get_engine(config).compare_sizes(_move(result, config.device), rounds)
 

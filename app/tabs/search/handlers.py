@@ -13,8 +13,8 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from app.engine.engine import Engine
 from app.engine.errors import explain
+from app.engine.protocol import Engine
 from app.engine.search import (
     BUDGETS,
     MOST_TRIALS,

@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.engine.engine import Engine
-from app.engine.newest import Superseded
+from app.engine.newest import Superseded, always
+from app.engine.protocol import Engine
 from app.engine.records import FrameResult, Settings
 from sparsevit.data.transforms import Size, resize_image
 from sparsevit.data.video import MAX_FRAMES, describe_clip, read_frames
@@ -29,10 +29,6 @@ _EXAMPLE_FRAMES, _EXAMPLE_RATE = 36, 12.0
 _EXAMPLE_SIDE = 960  # pixels of the longer side
 _EXAMPLE_VIEWS = (0.8, 0.55)  # share of the picture in sight, first and last frame
 _NOTHING = np.empty((0, 0, 3), np.uint8)
-
-
-def _always() -> bool:
-    return True
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ class FrameRunner:
         self._latest: tuple[Settings, Size] | None = None
 
     def run(
-        self, pixels: np.ndarray, settings: Settings, is_current: Callable[[], bool] = _always
+        self, pixels: np.ndarray, settings: Settings, is_current: Callable[[], bool] = always
     ) -> FrameResult:
         """Run one frame; the first of a network at a size is warmed up before it is timed.
 
@@ -146,7 +142,7 @@ def run_clip(
     settings: Settings,
     max_frames: int = MAX_FRAMES,
     rate: float | None = None,
-    is_current: Callable[[], bool] = _always,
+    is_current: Callable[[], bool] = always,
 ) -> Iterator[FrameResult]:
     """Run a video file through a network, frame by frame.
 

@@ -17,9 +17,9 @@ import numpy as np
 from gradio.utils import get_upload_folder, is_in_or_equal
 
 from app.api import Api
-from app.engine.engine import Engine
 from app.engine.errors import explain
 from app.engine.newest import Superseded
+from app.engine.protocol import Engine
 from app.page.components import ClipInput, add_view
 from app.page.session import Session
 from app.tabs.video.clip import (

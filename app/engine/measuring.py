@@ -1,0 +1,128 @@
+"""What a result costs, measured: latency, memory, and the same time spent on a smaller photo."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from app.engine.models import Networks
+from app.engine.newest import always
+from app.engine.records import Result
+from app.engine.turns import Turns
+from sparsevit.inspect.photo import Analysis
+from sparsevit.inspect.sizes import SizeComparison, compare_sizes
+from sparsevit.measure.dense import make_runs
+from sparsevit.measure.latency import (
+    MAX_OTHER_LOAD,
+    LatencyStats,
+    explain_doubt,
+    find_dense_form,
+    refine_latency,
+)
+from sparsevit.measure.load import LoadMeter
+from sparsevit.measure.memory import peak_extra_mb
+from sparsevit.networks import LoadedModel
+
+_LOOK_S = 0.25  # long enough to see whether the machine is quiet
+
+
+class Measuring:
+    """Times results against dense; remembers which dense form is fastest and how long it took.
+
+    The methods named as those of :class:`app.engine.protocol.Engine` do what is said there.
+
+    Args:
+        device: of the networks.
+        networks: by name.
+        turns: among all who run networks.
+    """
+
+    def __init__(self, device: str, networks: Networks, turns: Turns) -> None:
+        self._device = device
+        self._networks = networks
+        self._turns = turns
+        self._dense_forms: dict[tuple[str, torch.Size], str] = {}
+        self._dense_ms: dict[tuple[str, torch.Size], float] = {}
+
+    def measure(
+        self, result: Result, runs: int, is_current: Callable[[], bool] = always, warmup: int = 0
+    ) -> Iterator[Result]:
+        loaded = self._networks.get(result.settings.model)
+        images, schedule = result.analysis.prepared.images, result.settings.schedule
+        form = self._choose_dense_form(loaded, result)
+        rounds = refine_latency(loaded.module, images, schedule, runs, form, warmup)
+        linked = result.settings.linked
+        for report in self._turns.take(loaded, linked, rounds, is_current):
+            measured = replace(result, analysis=replace(result.analysis, latency=report))
+            if measured.doubt is None:
+                self._dense_ms[loaded.name, images.shape] = report.dense.median_ms
+            yield measured
+
+    def is_quiet(self) -> bool:
+        meter = LoadMeter(self._device)
+        with meter:
+            time.sleep(_LOOK_S)
+        return meter.other_load is None or meter.other_load <= MAX_OTHER_LOAD
+
+    def measure_memory(self, result: Result) -> Result:
+        loaded = self._networks.get(result.settings.model)
+        form = self._choose_dense_form(loaded, result)
+        schedules = {"sparse": result.settings.schedule}
+        with self._turns.hold(loaded, result.settings.linked), torch.inference_mode():
+            runs = make_runs(loaded.module, result.analysis.prepared.images, schedules)
+            dense, sparse = (peak_extra_mb(runs[key], loaded.device) for key in (form, "sparse"))
+        return replace(result, peak_mb=(dense, sparse))
+
+    def compare_sizes(
+        self, result: Result, rounds: int, is_current: Callable[[], bool] = always
+    ) -> Iterator[SizeComparison]:
+        loaded = self._networks.get(result.settings.model)
+        steps = compare_sizes(
+            loaded,
+            result.photo.pixels,
+            result.analysis.prepared,
+            result.analysis.sparse,
+            result.settings.schedule,
+            self._choose_dense_form(loaded, result),
+            rounds,
+        )
+        yield from self._turns.take(loaded, result.settings.linked, steps, is_current)
+
+    def guess_ms(self, analysis: Analysis, other_load: float | None) -> tuple[float, float] | None:
+        """The latency that is known before anything is measured.
+
+        Args:
+            analysis: of a run just made.
+            other_load: share of the CPUs that other programs used meanwhile.
+
+        Returns:
+            ``guess_ms`` of :class:`app.engine.records.Result`.
+        """
+        dense_ms = self._dense_ms.get((analysis.model, analysis.prepared.images.shape))
+        if dense_ms is None:
+            return None
+        dense, sparse = (LatencyStats((ms,)) for ms in (dense_ms, analysis.forward_ms))
+        if explain_doubt(dense, sparse, other_load, analysis.cost.least_ratio) is not None:
+            return None
+        return dense_ms, analysis.forward_ms
+
+    def find_dense_form(self, loaded: LoadedModel, images: Tensor) -> str:
+        """The fastest dense form of a network at a size, found out once.
+
+        Args:
+            loaded: the network; this thread's turn must be held.
+            images: (1, 3, img_h, img_w).
+        """
+        key = (loaded.name, images.shape)
+        if key not in self._dense_forms:
+            self._dense_forms[key] = find_dense_form(loaded.module, images)
+        return self._dense_forms[key]
+
+    def _choose_dense_form(self, loaded: LoadedModel, result: Result) -> str:
+        """The same for a result; takes a turn."""
+        with self._turns.lock:
+            return self.find_dense_form(loaded, result.analysis.prepared.images)
