@@ -20,8 +20,9 @@ def main() -> int:
         config = parse_args(announce=_announce)
         from app.engine.local import LocalEngine
         from app.page.launch import serve
+        from app.tabs.registry import TABS
 
-        return serve(LocalEngine(config), began_s)
+        return serve(LocalEngine(config), TABS, began_s)
     except KeyboardInterrupt:
         return 130
 

@@ -109,8 +109,9 @@ def offer_few_networks(home: Path) -> Iterator[None]:
 def serve_engine(engine: LocalEngine) -> Iterator[tuple[str, Any]]:
     """The whole page of an engine, which may not have started: (address, gr.Blocks)."""
     from app.page.ui import build_demo, launch_options
+    from app.tabs.registry import TABS
 
-    demo = build_demo(engine).queue(max_size=engine.config.max_queue)
+    demo = build_demo(engine, TABS).queue(max_size=engine.config.max_queue)
     _, url, _ = demo.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(engine)
     )

@@ -14,10 +14,16 @@ from app_support import DEPTHS, INFOS, search_slowly
 from app.engine.newest import Superseded, always
 from app.engine.protocol import Engine
 from app.engine.records import FrameResult, Opening, Photo, Result, Settings
+from app.page.events import Changes
 from app.page.handlers import Handlers
 from app.page.panel import make_panel
-from app.page.screen import Changes
 from app.page.session import Session
+from app.page.tab import Tab
+from app.tabs.latency.handlers import LatencyHandlers
+from app.tabs.learn.handlers import LearnHandlers
+from app.tabs.registry import TABS
+from app.tabs.takeaway.handlers import TakeawayHandlers
+from app.tabs.tradeoff.handlers import TradeoffHandlers
 from sparsevit.data.reader import load_image
 from sparsevit.inspect.block import BlockSteps
 from sparsevit.inspect.sizes import SizeComparison, SizePoint
@@ -171,12 +177,25 @@ class FakeEngine(Engine):
 
 
 class Page:
-    """One user: holds what the controls say and calls the handlers as the page does."""
+    """One user: holds what the controls say and calls the handlers as the page does.
 
-    def __init__(self, engine: Engine, panel: str | None = None) -> None:
+    Attributes:
+        messages: what the user was told.
+        handlers: of the whole page.
+        latency, tradeoff, learn, takeaway: handlers of these tabs.
+        controls: what the page's controls say.
+    """
+
+    def __init__(
+        self, engine: Engine, panel: str | None = None, tabs: Sequence[Tab] = TABS
+    ) -> None:
         self.engine = engine
         self.messages: list[str] = []
-        self.handlers = Handlers(engine, warn=self.messages.append)
+        self.handlers = Handlers(engine, tabs, warn=self.messages.append)
+        self.latency = LatencyHandlers(self.handlers)
+        self.tradeoff = TradeoffHandlers(self.handlers)
+        self.learn = LearnHandlers(self.handlers)
+        self.takeaway = TakeawayHandlers(self.handlers)
         self.session = Session()
         self.controls: dict[str, Any] = {
             "photo_path": None,

@@ -140,7 +140,7 @@ def test_two_tabs_with_the_same_file_do_not_hang_on_each_other(engine, tmp_path)
     two.look(photo, sparsity=0.4)
     assert two.session.result.settings.schedule.stages[0] == (0.4,)
     assert two.session.result.photo.path == photo
-    assert "headline" in two.handlers.return_to(two.session, 0)
+    assert "headline" in two.tradeoff.return_to(two.session, 0)
     assert two.session.result.settings.schedule.stages[0] == (0.7,)
     assert two.messages == []
 

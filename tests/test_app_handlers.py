@@ -12,10 +12,10 @@ from app_support import INFOS, schedule, write_photo
 from page_support import Page
 
 from app.engine.records import Settings
+from app.page.address import make_address
 from app.page.panel import read_panel
-from app.page.screen import OUTPUTS
-from app.page.session import MOST_RETRIES, TABS
-from app.tabs.takeaway.view import make_address
+from app.page.session import MOST_RETRIES
+from app.tabs.registry import TABS
 from sparsevit.networks import ModelError
 from sparsevit.networks.segmenter import CheckpointError
 from sparsevit.schedule import ScheduleError
@@ -100,8 +100,8 @@ def test_a_second_look_at_an_older_result_changes_nothing(page, doubt_load):
 def test_every_change_names_a_component(page):
     changes = page.run()
     for tab in TABS:
-        changes |= page.handlers.open_tab(page.session, tab)
-    assert set(changes) <= set(OUTPUTS)
+        changes |= page.handlers.open_tab(page.session, tab.id)
+    assert set(changes) <= set(page.handlers.screen.outputs)
 
 
 def test_only_the_open_tab_is_drawn(page):
@@ -362,7 +362,7 @@ def test_another_network_brings_its_own_sliders(page, engine):
     assert len(json.loads(page.run(model="small", panel=asked)["panel"])["stages"]) == 4
     page.engine.analyze = lambda *a: other
     page.session.note_try(page.engine.first)
-    panel = json.loads(page.handlers.return_to(page.session, 0)["panel"])
+    panel = json.loads(page.tradeoff.return_to(page.session, 0)["panel"])
     assert panel["moves"] is None
 
 
@@ -387,13 +387,13 @@ def test_memory_is_measured_when_latency_is_looked_at_after_the_timing(page):
     page.run()
     list(page.handlers.measure(page.session))
     assert "Memory is measured" in page.handlers.open_tab(page.session, "latency")["latency"]
-    (changes,) = page.handlers.measure_memory(page.session)
+    (changes,) = page.latency.measure_memory(page.session)
     assert "sparse <b>20 MB</b>" in changes["latency"]
-    assert list(page.handlers.measure_memory(page.session)) == []  # once
+    assert list(page.latency.measure_memory(page.session)) == []  # once
 
 
 def test_sizes_are_compared_on_demand_and_forgotten_with_the_result(page):
-    steps = list(page.handlers.compare_sizes(page.session))
+    steps = list(page.tradeoff.compare_sizes(page.session))
     assert "1 more rounds" in steps[0]["sizes"]
     assert page.session.comparison is not None
     page.run()

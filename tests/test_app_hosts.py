@@ -13,12 +13,12 @@ from huggingface_hub import constants
 from page_support import Page, Visitor
 
 from app.api import Api
-from app.page import handlers as handlers_module
 from app.page.headline import show_headline
-from app.page.screen import list_choices
-from app.page.session import TABS
+from app.page.menus import list_choices
+from app.tabs.registry import TABS
 from app.tabs.search import handlers as tabs_module
 from app.tabs.search.handlers import SearchHandlers
+from app.tabs.takeaway import handlers as takeaway_module
 from app.tabs.video.clip import FrameRunner, Tally
 from app.tabs.video.view import make_frame
 from sparsevit.networks import LoadedModel, hf_list
@@ -41,7 +41,7 @@ def cache(tmp_path, monkeypatch):
     folder = tmp_path / "hub"
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    for module in (handlers_module, tabs_module):
+    for module in (takeaway_module, tabs_module):
         monkeypatch.setattr(module, "get_upload_folder", lambda: str(tmp_path))
     return folder
 
@@ -63,16 +63,16 @@ def test_every_tab_works_for_every_task(engine, visitor, cache, tmp_path, name, 
 
     list(visitor.handlers.measure(visitor.session))
     drawn = {}
-    for opened in TABS:
-        drawn |= visitor.handlers.open_tab(visitor.session, opened)
+    for tab in TABS:
+        drawn |= visitor.handlers.open_tab(visitor.session, tab.id)
     outputs = json.loads(drawn["outputs"])
     assert outputs["task"] == task
     assert outputs["agreement"] == pytest.approx(result.analysis.agreement["agreement"], abs=1e-5)
     assert f'load_model("hf/{name}")'.replace('"', "'") in drawn["snippet"]
     assert json.loads(drawn["json"])["agreement"] == pytest.approx(result.analysis.agreement)
-    list(visitor.handlers.measure_memory(visitor.session))
+    list(visitor.latency.measure_memory(visitor.session))
     assert visitor.session.result.peak_mb is not None
-    with ZipFile(visitor.handlers.make_zip(visitor.session)["zip"]["value"]) as archive:
+    with ZipFile(visitor.takeaway.make_zip(visitor.session)["zip"]["value"]) as archive:
         assert {"dense.png", "sparse.png", "result.json"} <= set(archive.namelist())
 
     frame = FrameRunner(engine).run(result.photo.pixels, result.settings)
@@ -91,13 +91,13 @@ def test_sizes_are_compared_and_sparsities_searched(engine, visitor, cache, tmp_
     write_cache(cache, "some/mask2former-instance", make_mask2former())
     photo = write_photo(tmp_path / "mine.png", 0, (256, 256))
     visitor.look(photo, "hf/some/mask2former-instance", 0.5)
-    list(visitor.handlers.compare_sizes(visitor.session))
+    list(visitor.tradeoff.compare_sizes(visitor.session))
     comparison = visitor.session.comparison
     assert comparison.dense[0].agreement == pytest.approx(1.0)
     assert all(0 <= point.agreement <= 1 for point in comparison.dense)
     assert comparison.sparse.agreement == visitor.session.result.analysis.agreement["agreement"]
 
-    search = SearchHandlers(engine, visitor.handlers)
+    search = SearchHandlers(visitor.handlers)
     search.begin(visitor.session, 0.6, True, 3, 0)
     list(search.go_on(visitor.session))
     found = visitor.session.search.found

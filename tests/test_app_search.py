@@ -26,7 +26,7 @@ class Tab(Page):
 
     def __init__(self, engine):
         super().__init__(engine)
-        self.search = SearchHandlers(engine, self.handlers)
+        self.search = SearchHandlers(self.handlers)
 
     def begin(self, share=0.6, is_free=False, trials=8, seed=0):
         return self.search.begin(self.session, share, is_free, trials, seed)
@@ -296,19 +296,19 @@ def test_a_shipped_frontier_gives_presets(engine, shipped, tmp_path, caplog):
 def test_a_shipped_frontier_is_tried_on_the_photo_and_drawn_behind(page, shipped):
     page.run()
     list(page.handlers.measure(page.session))
-    assert list(page.handlers.place_frontier(page.session)) == []  # the tab is not open
+    assert list(page.tradeoff.place_frontier(page.session)) == []  # the tab is not open
     page.handlers.open_tab(page.session, "tradeoff")
-    *_, last = page.handlers.place_frontier(page.session)
+    *_, last = page.tradeoff.place_frontier(page.session)
     page.session.placed = []
     *_, last = page.handlers.measure_again(page.session)  # and after every change while it is open
     assert len(page.session.placed) == 3
     assert len(list_marks(last["history"], "shipped")) == 3
     assert "found them for mIoU on street scenes at 512 × 1024" in last["history"]
-    assert list(page.handlers.place_frontier(page.session)) == []  # known now
+    assert list(page.tradeoff.place_frontier(page.session)) == []  # known now
     fastest = {point.schedule for point in shipped.points}
-    page.handlers.return_to(page.session, -1)
+    page.tradeoff.return_to(page.session, -1)
     assert page.engine.calls[-1].schedule in fastest
-    assert page.handlers.return_to(page.session, -4) == {}
+    assert page.tradeoff.return_to(page.session, -4) == {}
     assert len(page.session.history) == 1  # not a setting of the user's
 
 
@@ -316,7 +316,7 @@ def test_placing_ends_when_the_user_moves_on(page, shipped, tmp_path):
     page.run()
     list(page.handlers.measure(page.session))
     page.handlers.open_tab(page.session, "tradeoff")
-    steps = page.handlers.place_frontier(page.session)
+    steps = page.tradeoff.place_frontier(page.session)
     next(steps)
     page.run(photo_path=str(write_photo(tmp_path / "mine.png", 2)))
     assert list(steps) == []
@@ -327,7 +327,7 @@ def test_no_frontier_ships_with_most_networks(page):
     page.run()
     list(page.handlers.measure(page.session))
     page.handlers.open_tab(page.session, "tradeoff")
-    assert list(page.handlers.place_frontier(page.session)) == []
+    assert list(page.tradeoff.place_frontier(page.session)) == []
 
 
 def test_the_endpoint_for_programs_answers_with_the_frontier(fake_engine, tmp_path):

@@ -9,9 +9,9 @@ import numpy as np
 from app_support import schedule, write_photo
 from page_support import Page
 
-from app.page import handlers as handlers_module
 from app.page.panel import read_panel
 from app.page.session import Session
+from app.tabs.takeaway import handlers as takeaway_module
 from sparsevit.tasks.features import Features
 
 
@@ -35,12 +35,12 @@ def test_every_measured_setting_is_remembered_once_and_can_be_returned_to(page, 
     assert len(page.session.history) == 2
     example = str(next(iter(page.engine.examples.values())).path)
     page.run(photo_path=example)
-    changes = page.handlers.return_to(page.session, 0)
+    changes = page.tradeoff.return_to(page.session, 0)
     assert page.engine.calls[-1].schedule == schedule(0.6)
     assert read_panel(changes["panel"])[0] == schedule(0.6)
     assert changes["photo"] == mine
     assert "picture" in changes
-    assert page.handlers.return_to(page.session, 9) == {}
+    assert page.tradeoff.return_to(page.session, 9) == {}
 
 
 def test_the_history_forgets_old_photos(page, tmp_path):
@@ -96,10 +96,10 @@ def test_a_page_that_is_loaded_again_goes_on_with_its_own_photo(fake_engine, tmp
 
 
 def test_a_closed_page_leaves_nothing(page, tmp_path, monkeypatch):
-    monkeypatch.setattr(handlers_module, "get_upload_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(takeaway_module, "get_upload_folder", lambda: str(tmp_path))
     mine = write_photo(tmp_path / "mine.png", 2)
     page.run(photo_path=str(mine))
-    changes = page.handlers.make_zip(page.session)
+    changes = page.takeaway.make_zip(page.session)
     folder = Path(changes["zip"]["value"]).parent
     assert folder.exists()
     page.session.close()

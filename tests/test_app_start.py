@@ -21,6 +21,7 @@ from app.page.launch import serve
 from app.page.panel import announce_panel, is_waiting
 from app.page.session import Session
 from app.page.ui import show_first
+from app.tabs.registry import TABS
 from sparsevit.data.reader import ImageError
 
 ENTRY = Path(__file__).resolve().parent.parent / "app.py"
@@ -71,7 +72,7 @@ def test_says_what_it_does_before_anything_slow_is_imported():
 
 @pytest.mark.parametrize("changes", [{"model": "nonsense"}, {"checkpoint": "missing.safetensors"}])
 def test_a_network_that_cannot_be_had_ends_the_program(home, capsys, changes):
-    assert serve(LocalEngine(make_config(home, **changes)), 0) == 2
+    assert serve(LocalEngine(make_config(home, **changes)), TABS, 0) == 2
     said = capsys.readouterr()
     assert "open http" not in said.out
     assert len(said.err.splitlines()) == 1
@@ -83,7 +84,7 @@ def test_a_port_that_is_taken_ends_the_program(home, capsys):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert serve(LocalEngine(make_config(home, port=port)), 0) == 2
+        assert serve(LocalEngine(make_config(home, port=port)), TABS, 0) == 2
     said = capsys.readouterr()
     assert said.err == f"Cannot listen on 127.0.0.1:{port}; choose another --port or --host.\n"
 
@@ -107,7 +108,7 @@ def test_a_first_photo_that_cannot_be_analysed_ends_the_program(home, capsys, mo
 
     threading.Thread(target=wait, daemon=True).start()  # if it fails, the wait is for ever
     with offer_few_networks(home):
-        assert serve(starting, 0) == 2
+        assert serve(starting, TABS, 0) == 2
     assert isinstance(waiting.exception(timeout=60), ImageError)
     assert capsys.readouterr().err == "The memory is too small.\n"
 
@@ -124,14 +125,14 @@ def test_the_page_is_there_first_and_who_waits_is_answered(served, tmp_path):
     assert program["schedule"] == [[0.5], [0.5], [0.5, 0.5], [0.5]]
     assert not waiting.done()
     engine.analyze_first()
-    show_first(demo, engine)
+    show_first(demo, engine, TABS)
     assert "agreement" in json.dumps(waiting.result(timeout=60))
     values = read_values(Client(url, verbose=False))
     assert "starting" not in values["sv-headline"]
     assert not is_waiting(values["sv-panel"])
     assert json.loads(values["sv-photo"])["key"] == json.loads(values["sv-windows"])["key"]
     engine.time_first()
-    show_first(demo, engine)
+    show_first(demo, engine, TABS)
     assert "medians of 1" in read_values(Client(url, verbose=False))["sv-headline"]
 
 

@@ -9,12 +9,12 @@ import pytest
 from app_support import schedule
 from browser_support import expect_no_clipping
 from playwright.sync_api import expect
-from view_support import serve_demo
+from view_support import add_tab, serve_demo
 
 from app.engine.records import Settings
 from app.page.session import Session
 from app.tabs.video.clip import FrameRunner, make_example
-from app.tabs.video.handlers import add_video_tab
+from app.tabs.video.tab import VideoTab
 
 DENSE = "Set dense"  # stands for a move of the page's sliders
 
@@ -27,7 +27,7 @@ def url(engine):
     dense = engine.analyze(engine.first.photo, Settings("small", schedule(0.0), short_side=256))
     with gr.Blocks(analytics_enabled=False) as demo:
         session = gr.State(Session())
-        add_video_tab(engine, {"session": session})
+        add_tab(VideoTab(), engine, session)
 
         def set_dense(page: Session) -> None:
             page.result = dense

@@ -15,6 +15,7 @@ import pytest
 from app_support import schedule
 from gradio_client import Client, handle_file
 from timm.models.swin_transformer import SwinTransformerBlock
+from view_support import add_tab
 
 from app.engine.newest import Superseded
 from app.engine.records import FrameResult, Settings
@@ -22,7 +23,8 @@ from app.page.common import encode_jpeg
 from app.page.session import Session
 from app.tabs.video import handlers as tabs_video
 from app.tabs.video.clip import DENSE_EVERY, FrameRunner, Tally, make_example, run_clip
-from app.tabs.video.handlers import VideoHandlers, VideoSession, add_video_tab
+from app.tabs.video.handlers import VideoHandlers, VideoSession
+from app.tabs.video.tab import VideoTab
 from app.tabs.video.view import make_done
 from sparsevit.data import video as video_module
 from sparsevit.data.video import VideoError, describe_clip, read_frames
@@ -415,7 +417,7 @@ def test_only_uploaded_files_are_opened(engine, uploads, tmp_path_factory):
 def test_programs_get_a_summary(engine, tmp_path):
     write_clip(tmp_path / "a.mp4", codec="mp4v", count=20)
     with gr.Blocks(analytics_enabled=False) as demo:
-        add_video_tab(engine, {"session": gr.State(Session())})
+        add_tab(VideoTab(), engine, gr.State(Session()))
     _, url, _ = demo.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, ssr_mode=False
     )

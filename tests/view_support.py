@@ -6,8 +6,12 @@ from contextlib import contextmanager
 import gradio as gr
 import numpy as np
 
+from app.engine.protocol import Engine
 from app.page.assets import asset_options
 from app.page.components import add_view
+from app.page.events import Events
+from app.page.handlers import Handlers
+from app.page.tab import Tab
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import map_tokens_to_windows
 
@@ -43,6 +47,18 @@ def check_windows(
     yellow, score = find_yellow(read_windows(scores, block)), block.scores[0].flatten().numpy()
     assert yellow[score.argmax()] > 50
     assert yellow[score.argmin()] < 0
+
+
+def add_tab(tab: Tab, engine: Engine, session: gr.State) -> None:
+    """Put a tab alone where this is called, with its events.
+
+    Args:
+        tab: whose events need nothing of the page.
+        engine: with its first result.
+        session: of a Session.
+    """
+    parts = tab.add(engine, {})
+    tab.wire(Events(Handlers(engine, [tab]), session, parts, tab.outputs, tab.numbers))
 
 
 @contextmanager

@@ -1,41 +1,30 @@
 """What the page calls: check the input, ask the engine, put every error into one sentence.
 
-Handlers return what changes on the page as a dict, keyed by the names in
-:data:`app.page.screen.OUTPUTS`; what is not named stays as it is. So an error leaves the current
-result on the screen.
+Handlers return what changes on the page as a dict, by the names of its components; what is not
+named stays as it is. So an error leaves the current result on the screen. What only one tab calls
+is in its folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from app.engine.errors import explain
 from app.engine.newest import Superseded
 from app.engine.protocol import Engine
 from app.engine.records import Photo, Result, Settings, Try
-from app.engine.search import find_shipped, list_curves, place_frontier
+from app.page.address import names_state, read_query
+from app.page.events import Changes
 from app.page.panel import is_waiting, read_panel
-from app.page.screen import (
-    Changes,
-    draw_controls,
-    draw_first,
-    draw_history,
-    draw_learn,
-    draw_numbers,
-    draw_result,
-    draw_tab,
-)
-from app.page.session import MOST_RETRIES, TABS, Session, Visitors
+from app.page.screen import Screen
+from app.page.session import MOST_RETRIES, Session, Visitors
+from app.page.tab import Tab
 from app.page.templates import render
-from app.tabs.latency.view import show_latency
-from app.tabs.takeaway.view import names_state, read_query, write_zip
-from app.tabs.tradeoff.view import show_sizes
 from sparsevit.networks import ModelError
 from sparsevit.schedule import SparsitySchedule
 
@@ -47,15 +36,23 @@ def _warn(message: str) -> None:
 
 
 class Handlers:
-    """The callables of the page.
+    """The callables of the page, apart from those of its tabs.
 
     Args:
         engine: runs the networks.
+        tabs: of the page, in order.
         warn: shows a sentence to the user.
+
+    Attributes:
+        engine: runs the networks.
+        screen: draws.
     """
 
-    def __init__(self, engine: Engine, warn: Callable[[str], None] = _warn) -> None:
-        self._engine = engine
+    def __init__(
+        self, engine: Engine, tabs: Sequence[Tab], warn: Callable[[str], None] = _warn
+    ) -> None:
+        self.engine = engine
+        self.screen = Screen(engine, tabs)
         self._warn = warn
         self._visitors = Visitors(engine.config.patience_s, engine.config.sessions_mb * 10**6)
 
@@ -68,8 +65,8 @@ class Handlers:
         """
         if not is_waiting(panel):
             return {}
-        first = self._engine.first
-        changes = draw_first(self._engine.config, first, moves=0) | self._draw_tab(session)
+        first = self.engine.first
+        changes = self.screen.draw_first(first, moves=0) | self._draw_tab(session)
         return changes if session.result is None else {}  # else something newer is on the screen
 
     def enter(self, session: Session, visit: str, key: str, query: Mapping[str, str]) -> Changes:
@@ -89,13 +86,17 @@ class Handlers:
         """A page was closed."""
         self._visitors.leave(key)
 
+    def get_result(self, session: Session) -> Result:
+        """What is on a user's screen."""
+        return session.result or self.engine.first
+
     def note_use(self, session: Session) -> None:
         """A session is about to run a network."""
         self._visitors.note_use(session)
 
     def tell(self, error: Exception) -> None:
         """Say in one sentence what went wrong."""
-        self._warn(explain(error, self._engine.device))
+        self._warn(explain(error, self.engine.device))
 
     def run(
         self, session: Session, photo_path: str | None, model: str, short_side: int, panel: str
@@ -134,30 +135,28 @@ class Handlers:
 
     def measure(self, session: Session) -> Iterator[Changes]:
         """Measure the current result's latency, a few runs that refine while one looks."""
-        yield from self._measure(session, self._engine.config.first_runs)
+        yield from self._measure(session, self.engine.config.first_runs)
 
     def measure_again(self, session: Session) -> Iterator[Changes]:
         """Measure the current result's latency anew, with more runs."""
-        result = self._result(session)
+        result = self.get_result(session)
         session.result = replace(result, analysis=replace(result.analysis, latency=None))
         session.retries = 0
-        runs = self._engine.config.more_runs
-        yield draw_numbers(session, session.result, runs)
+        runs = self.engine.config.more_runs
+        yield self.screen.draw_numbers(session, session.result, runs)
         yield from self._measure(session, runs)
 
     def retry(self, session: Session) -> Iterator[Changes]:
         """Time a doubtful result anew if the machine is quiet now; the page asks at intervals."""
-        moment, result = session.moment, self._result(session)
+        moment, result = session.moment, self.get_result(session)
         if result.doubt is None or session.retries >= MOST_RETRIES:
             yield {"retry": gr.update(active=False)}
             return
         session.retries += 1
-        runs = self._engine.config.first_runs
+        runs = self.engine.config.first_runs
         try:
-            if self._engine.is_quiet():
-                for measured in self._engine.measure(
-                    result, runs, lambda: session.moment == moment
-                ):
+            if self.engine.is_quiet():
+                for measured in self.engine.measure(result, runs, lambda: session.moment == moment):
                     result = measured
         except Exception as error:
             self.tell(error)
@@ -166,109 +165,48 @@ class Handlers:
         if result.doubt is None:
             session.result = result
             session.note_try(result)
-            yield draw_numbers(session, result, runs) | {"retry": gr.update(active=False)}
+            yield self.screen.draw_numbers(session, result, runs) | {
+                "retry": gr.update(active=False)
+            }
             yield from self._complete(session)
         elif session.retries >= MOST_RETRIES:
-            shown = draw_numbers(session, self._result(session), 0)
+            shown = self.screen.draw_numbers(session, self.get_result(session), 0)
             yield shown | {"retry": gr.update(active=False)}
-
-    def measure_memory(self, session: Session) -> Iterator[Changes]:
-        """Measure the memory of the current result, once it is timed."""
-        moment, result = session.moment, self._result(session)
-        if result.analysis.latency is None or result.peak_mb:
-            return
-        try:
-            measured = self._engine.measure_memory(result)
-        except Exception as error:
-            self.tell(error)
-            return
-        if session.moment == moment:
-            session.result = replace(self._result(session), peak_mb=measured.peak_mb)
-            yield {"latency": show_latency(session.result, self._engine.config.first_runs)}
-
-    def compare_sizes(self, session: Session) -> Iterator[Changes]:
-        """Hold the current result against the dense network at lower resolutions."""
-        moment, result = session.moment, self._result(session)
-        rounds = self._engine.config.compare_rounds
-        try:
-            for comparison in self._engine.compare_sizes(
-                result, rounds, lambda: session.moment == moment
-            ):
-                session.comparison = comparison
-                yield {"sizes": show_sizes(result, comparison)}
-        except Exception as error:
-            self.tell(error)
-
-    def place_frontier(self, session: Session) -> Iterator[Changes]:
-        """Run the frontier that ships with the network on the photo, to be drawn behind it."""
-        moment, result = session.moment, self._result(session)
-        shipped = find_shipped(result.settings.model)
-        if shipped is None or session.tab != "tradeoff" or result.analysis.latency is None:
-            return
-        if result.doubt is not None:
-            return  # what the machine is too busy for
-        try:
-            for placed in place_frontier(
-                self._engine, result, shipped, session.placed, lambda: session.moment == moment
-            ):
-                session.placed = placed
-                yield {"history": draw_history(session, self._result(session))}
-        except Exception as error:
-            self.tell(error)
 
     def use_schedule(self, session: Session, schedule: SparsitySchedule) -> Changes:
         """Put a schedule on the sliders, as if they had been moved there."""
-        result = self._result(session)
+        result = self.get_result(session)
         settings = replace(result.settings, schedule=schedule, linked=True)
         return self._open(session, result.photo, settings)
 
+    def go_back(self, session: Session, entry: Try) -> Changes:
+        """Show what was tried once: its photo, network, size and sparsities."""
+        changes = self._open(session, entry.photo, entry.settings)
+        return changes | self._show_photo(session, entry.photo)
+
     def open_tab(self, session: Session, tab: str) -> Changes:
         """Draw what a tab shows; only the open one is drawn while sliders move."""
-        session.tab = tab if tab in TABS else TABS[0]
+        session.tab = tab
         return self._draw_tab(session)
-
-    def explain_block(self, session: Session, index: int) -> Changes:
-        """Explain another block in the tab Learn."""
-        session.learn_block = max(0, int(index))
-        try:
-            return {"learn": draw_learn(self._engine, session, self._result(session))}
-        except Exception as error:
-            self.tell(error)
-            return {}
-
-    def return_to(self, session: Session, index: int) -> Changes:
-        """Go back to an entry of the history: its photo, network, size and sparsities.
-
-        Args:
-            session: of the user; updated.
-            index: of the entry; -1, -2, ... are the points of the frontiers drawn behind.
-        """
-        if index < 0:
-            curves = list_curves(session.search, session.placed, self._result(session))
-            points = [point for curve in curves for point in curve.points]
-            return self._return_to(session, points[-1 - index]) if -index <= len(points) else {}
-        if index >= len(session.history):
-            return {}
-        return self._return_to(session, session.history[index])
 
     def open_link(self, session: Session, query: Mapping[str, str]) -> Changes:
         """Open the state that an address names, if it names one; see ``make_address``."""
         if not names_state(query):
             return {}
-        known = self._result(session)
+        known = self.get_result(session)
         try:
             settings = read_query(query, known.settings)
             self._check_model(session, settings.model)
         except Exception as error:
             self.tell(error)
             return {}
-        photo = self._engine.examples.get(query.get("photo", ""), known.photo)
-        changes = self._open(session, photo, settings, self._engine.first, moves=0)
+        photo = self.engine.examples.get(query.get("photo", ""), known.photo)
+        changes = self._open(session, photo, settings, self.engine.first, moves=0)
         return changes | self._show_photo(session, photo)
 
     def pick_example(self, index: int) -> str:
         """Path of an example picture."""
-        photos = list(self._engine.examples.values())
+        photos = list(self.engine.examples.values())
         return str(photos[index % len(photos)].path)
 
     def upload_model(self, session: Session, path: str | None) -> str:
@@ -276,17 +214,7 @@ class Handlers:
         session.uploaded_model = path
         if path is not None:
             session.uploads.add(path)
-        return path or self._result(session).settings.model
-
-    def make_zip(self, session: Session) -> Changes:
-        """All masks and figures of the current result as one file."""
-        try:
-            folder = session.get_folder(get_upload_folder())
-            path = write_zip(self._result(session), folder)
-        except Exception as error:
-            self.tell(error)
-            return {}
-        return {"zip": gr.update(value=str(path), visible=True)}
+        return path or self.get_result(session).settings.model
 
     def _analyze(
         self, session: Session, photo: Photo, settings: Settings, ticket: int
@@ -296,10 +224,10 @@ class Handlers:
         if ticket < session.requests:
             raise Superseded
         session.requests = ticket
-        result = self._engine.analyze(photo, settings, lambda: session.requests == ticket)
+        result = self.engine.analyze(photo, settings, lambda: session.requests == ticket)
         if session.requests != ticket:
             raise Superseded
-        before = self._result(session)
+        before = self.get_result(session)
         session.set_result(result)
         return result, before
 
@@ -327,85 +255,76 @@ class Handlers:
             self.tell(error)
             return {}
         changes = self._draw(session, result, shown or before)
-        return changes | draw_controls(self._engine.config, result, moves)
+        return changes | self.screen.draw_controls(result, moves)
 
     def _draw(
         self, session: Session, result: Result, before: Result | None, moves: int | None = None
     ) -> Changes:
-        changes = draw_result(self._engine, session, result, before, moves)
+        changes = self.screen.draw_result(session, result, before, moves)
         return changes | self._draw_tab(session)
 
     def _draw_tab(self, session: Session) -> Changes:
         """What the open tab shows; one that cannot be drawn stays as it is."""
         try:
-            return draw_tab(self._engine, session, self._result(session))
+            return self.screen.draw_tab(session, self.get_result(session))
         except Exception as error:
             self.tell(error)
             return {}
 
-    def _return_to(self, session: Session, entry: Try) -> Changes:
-        changes = self._open(session, entry.photo, entry.settings)
-        return changes | self._show_photo(session, entry.photo)
-
     def _show_photo(self, session: Session, photo: Photo) -> Changes:
-        if self._result(session).photo is not photo or not photo.path.exists():
+        if self.get_result(session).photo is not photo or not photo.path.exists():
             return {}
         session.photo_path = str(photo.path)
         return {"photo": str(photo.path)}
 
     def _measure(self, session: Session, runs: int) -> Iterator[Changes]:
-        moment, result = session.moment, self._result(session)
+        moment, result = session.moment, self.get_result(session)
         latency = result.analysis.latency
         is_enough = latency is not None and len(latency.sparse.samples_ms) >= runs
         if is_enough and result.doubt is None:
             return
         try:
-            for measured in self._engine.measure(result, runs, lambda: session.moment == moment):
+            for measured in self.engine.measure(result, runs, lambda: session.moment == moment):
                 if session.moment != moment:
                     return
                 session.result = measured
                 session.note_try(measured)
-                yield draw_numbers(session, measured, runs)
+                yield self.screen.draw_numbers(session, measured, runs)
         except Exception as error:
             self.tell(error)
             if session.moment == moment:
-                yield draw_numbers(session, self._result(session), 0)
+                yield self.screen.draw_numbers(session, self.get_result(session), 0)
             return
         if session.moment != moment:
             return
-        if self._result(session).doubt is not None:
+        if self.get_result(session).doubt is not None:
             yield {"retry": gr.update(active=True)}
         yield from self._complete(session)
 
     def _complete(self, session: Session) -> Iterator[Changes]:
         """What follows once the current result is timed."""
-        if session.tab == "latency":
-            yield from self.measure_memory(session)
-        yield from self.place_frontier(session)
-
-    def _result(self, session: Session) -> Result:
-        return session.result or self._engine.first
+        yield from self.screen.find_tab(session).follow_timing(self, session)
 
     def _read_photo(self, session: Session, path: str | None) -> Photo:
         if path is None or path == session.photo_path:
-            return self._result(session).photo
-        photo = self._engine.read_photo(path)
+            return self.get_result(session).photo
+        photo = self.engine.read_photo(path)
         if photo.example is None:
             session.uploads.add(path)
         return photo
 
     def _check_model(self, session: Session, name: str) -> str:
         """The name, if this user may ask for it: a typed path would open any file of the server."""
-        known = {info.name for info in self._engine.list_models()}
-        known |= {self._engine.config.model, session.uploaded_model or ""}
-        if name in known or f"timm/{name}" in known or self._engine.config.allows_paths:
+        known = {info.name for info in self.engine.list_models()}
+        known |= {self.engine.config.model, session.uploaded_model or ""}
+        if name in known or f"timm/{name}" in known or self.engine.config.allows_paths:
             return name
         raise ModelError(f"There is no model named {name!r} here; choose one of the list.")
 
     def _restore(self, session: Session, photo_path: str | None, moves: int | None) -> Changes:
         """Set the controls back to what the result on the screen was made with."""
-        result = self._result(session)
-        changes = draw_controls(self._engine.config, result, moves)
+        result = self.get_result(session)
+        changes = self.screen.draw_controls(result, moves)
         if photo_path != session.photo_path:
             path = session.photo_path or str(result.photo.path)
             changes["photo"] = path if Path(path).exists() else None

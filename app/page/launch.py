@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 from app.engine.protocol import Engine
+from app.page.tab import Tab
 from app.page.ui import build_demo, launch_options, show_first
 from sparsevit.data.reader import ImageError
 from sparsevit.networks import ModelError
 
 
-def serve(engine: Engine, began_s: float) -> int:
+def serve(engine: Engine, tabs: Sequence[Tab], began_s: float) -> int:
     """Serve the page until interrupted. It opens at once, and its first result arrives in it.
 
     Args:
         engine: has not started.
+        tabs: of the page, in order.
         began_s: when the program began, by ``time.monotonic``.
 
     Returns:
@@ -25,7 +28,7 @@ def serve(engine: Engine, began_s: float) -> int:
     config = engine.config
     say(f"loading {config.model}…")
     try:
-        demo = build_demo(engine).queue(max_size=config.max_queue)
+        demo = build_demo(engine, tabs).queue(max_size=config.max_queue)
     except ModelError as error:
         return _give_up(str(error))
     try:
@@ -43,10 +46,10 @@ def serve(engine: Engine, began_s: float) -> int:
     say(f"open {(public_url or url).rstrip('/')}")
     try:
         engine.analyze_first()
-        show_first(demo, engine)
+        show_first(demo, engine, tabs)
         say(f"first result after {time.monotonic() - began_s:.0f} s")
         engine.time_first()
-        show_first(demo, engine)
+        show_first(demo, engine, tabs)
     except (ModelError, ImageError) as error:
         demo.close(verbose=False)
         return _give_up(str(error))

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -18,11 +18,10 @@ from app.engine.records import Result, Try, make_try
 from app.engine.search import PhotoSearch
 from sparsevit.inspect.sizes import SizeComparison
 
-#: Ids of the tabs, in order.
-TABS = ("windows", "outputs", "latency", "tradeoff", "search", "learn", "video", "takeaway")
-
 #: How often a doubtful result is looked at again, to time it when the machine is quiet.
 MOST_RETRIES = 60
+
+Memory = TypeVar("Memory")
 
 _MOST_TRIES = 60
 _MOST_PHOTOS = 4  # whose pixels the history holds
@@ -37,8 +36,7 @@ class Session:
         photo_path: the file the current photo was read from.
         uploaded_model: a checkpoint this user uploaded.
         uploads: files this user sent.
-        tab: the open tab.
-        learn_block: the block that the tab Learn explains; None for the first that prunes.
+        tab: id of the open tab; None for the one that the page opens with.
         requests: ticket of the latest request; a run that is not the latest is dropped.
         results: number of results shown so far.
         retries: how often the current result, being doubtful, has been looked at again.
@@ -48,14 +46,14 @@ class Session:
         search: the latest search for sparsities; another takes its place.
         placed: schedules of the shipped frontier, tried on the current photo.
         folder: this user's own files, made when first needed.
+        memories: what tabs remember, see :meth:`recall`.
     """
 
     result: Result | None = None
     photo_path: str | None = None
     uploaded_model: str | None = None
     uploads: set[str] = field(default_factory=set)
-    tab: str = TABS[0]
-    learn_block: int | None = None
+    tab: str | None = None
     requests: int = 0
     results: int = 0
     retries: int = 0
@@ -65,6 +63,16 @@ class Session:
     search: PhotoSearch | None = None
     placed: list[Try] = field(default_factory=list)
     folder: Path | None = None
+    memories: dict[type[Any], Any] = field(default_factory=dict)
+
+    def recall(self, kind: type[Memory]) -> Memory:
+        """What a tab remembers of this user.
+
+        Args:
+            kind: a class of the tab's own; an object without arguments is made of it at first.
+        """
+        memory: Memory = self.memories.setdefault(kind, kind())
+        return memory
 
     @property
     def num_bytes(self) -> int:
@@ -119,7 +127,7 @@ class Session:
         if self.search is not None:
             self.search.is_running = False
         self.history, self.uploads, self.folder = list(earlier.history), uploads, folder
-        self.tab = TABS[0]
+        self.tab = None
 
     def get_folder(self, parent: str) -> Path:
         """A private folder of this user below ``parent``."""

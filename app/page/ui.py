@@ -1,7 +1,8 @@
-"""The page: its layout. What happens on it is in ``wiring.py``."""
+"""The page: its layout. What happens on it is in ``wiring.py`` and with each tab."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,13 +11,14 @@ from app.engine.protocol import Engine
 from app.page.assets import asset_options
 from app.page.components import ModelInput, PhotoInput, add_figure, add_view
 from app.page.downloads import follow_download
+from app.page.events import Changes, Events, Parts
 from app.page.handlers import Handlers
+from app.page.menus import list_choices, list_sides
 from app.page.photo import show_examples
-from app.page.screen import Changes, draw_opening, list_choices, list_sides
+from app.page.screen import Screen
 from app.page.session import Session
-from app.page.wiring import wire_api, wire_looks, wire_runs, wire_search
-from app.tabs.search.handlers import SearchHandlers, add_search_tab
-from app.tabs.video.handlers import add_video_tab
+from app.page.tab import Tab
+from app.page.wiring import wire_api, wire_page
 
 TITLE = "SparseViT: window pruning"
 
@@ -24,22 +26,18 @@ _RETRY_S = 5.0  # between two looks whether the machine is quiet
 
 _MOST_STATES = 1000  # of gradio's own sessions; what weighs in them is bounded by Visitors
 
-#: Names in :data:`app.page.screen.OUTPUTS` of the elements that show the first result.
-_NAMES = {f"sv-{name}": name for name in ("fed", "headline", "panel", "windows")} | {
-    "sv-photo": "picture"
-}
-
 _INTRO = """<header class="sv-header"><h1>SparseViT</h1><p>A Swin Transformer looks at a photo
 through thousands of small attention windows. <b>Window pruning</b> skips the windows with the
 weakest activations, layer by layer: move the sliders and see what is skipped, what it changes, and
 how much faster the network really runs.</p></header>"""
 
 
-def build_demo(engine: Engine) -> gr.Blocks:
+def build_demo(engine: Engine, tabs: Sequence[Tab]) -> gr.Blocks:
     """The page for an engine, whose first result may come later; see :func:`show_first`.
 
     Args:
         engine: runs the networks.
+        tabs: in order, as :data:`app.tabs.registry.TABS`.
 
     Returns:
         Blocks to queue and launch; :func:`launch_options` has the rest.
@@ -47,36 +45,40 @@ def build_demo(engine: Engine) -> gr.Blocks:
     Raises:
         ModelError: the first network cannot be had.
     """
-    shown = draw_opening(engine)
-    handlers = Handlers(engine)
+    handlers = Handlers(engine, tabs)
+    screen = handlers.screen
+    shown = screen.draw_opening()
     engine.follow_downloads(follow_download)
     options: dict[str, Any] = {"fill_width": True, "delete_cache": (3600, 3600)}
-    with gr.Blocks(title=TITLE, analytics_enabled=False, **options) as demo:
+    demo = gr.Blocks(title=TITLE, analytics_enabled=False, **options)
+    with demo:
         session = gr.State(Session())
         gr.HTML(_INTRO, apply_default_css=False)
         with gr.Row(elem_classes="sv-main"):
             with gr.Column(scale=0, min_width=300, elem_classes="sv-controls"):
                 parts = _add_controls(engine, shown)
             with gr.Column(scale=1, min_width=300, elem_classes="sv-results"):
-                parts |= _add_results(engine, shown, parts | {"session": session})
-        wire_runs(demo, handlers, session, parts)
-        wire_search(SearchHandlers(engine, handlers), handlers, session, parts)
-        wire_looks(handlers, session, parts)
+                parts |= _add_results(engine, tabs, shown)
+        events = Events(handlers, session, parts, screen.outputs, screen.numbers)
+        wire_page(demo, handlers, events)
+        for tab in tabs:
+            tab.wire(events)
         wire_api(engine)
     return demo
 
 
-def show_first(demo: gr.Blocks, engine: Engine) -> None:
+def show_first(demo: gr.Blocks, engine: Engine, tabs: Sequence[Tab]) -> None:
     """Let the page open with the engine's first result from now on.
 
     Args:
         demo: of :func:`build_demo`; it may be on the air, and pages may be open.
-        engine: the one it was built for.
+        engine, tabs: those it was built for.
     """
-    shown = draw_opening(engine)
+    shown = Screen(engine, tabs).draw_opening()
+    shown["photo"] = shown.pop("picture")  # ids of elements are sv-NAME but for this one
     for component in demo.blocks.values():
-        name = _NAMES.get(component.elem_id or "")
-        if name is not None and isinstance(component, gr.HTML):
+        name = (component.elem_id or "").removeprefix("sv-")
+        if name in shown and isinstance(component, gr.HTML):
             component.value = shown[name]
     demo.config = demo.get_config_file()
 
@@ -95,10 +97,10 @@ def launch_options(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _add_controls(engine: Engine, shown: Changes) -> dict[str, Any]:
+def _add_controls(engine: Engine, shown: Changes) -> Parts:
     """The left column: photo, network, sparsities."""
     opening = engine.opening
-    parts: dict[str, Any] = {}
+    parts: Parts = {}
     parts["photo"] = PhotoInput(
         value=str(opening.photo.path),
         image_mode=None,
@@ -142,46 +144,16 @@ def _add_controls(engine: Engine, shown: Changes) -> dict[str, Any]:
     return parts
 
 
-def _add_results(engine: Engine, shown: Changes, controls: dict[str, Any]) -> dict[str, Any]:
+def _add_results(engine: Engine, tabs: Sequence[Tab], shown: Changes) -> Parts:
     """The right column: the two numbers and the tabs; what a tab shows comes when it is opened."""
-    parts: dict[str, Any] = {}
+    parts: Parts = {}
     parts["headline"] = add_figure(shown["headline"], "sv-headline")
     parts["picture"] = add_view("photo", shown["picture"], visible="hidden")
     parts["place"] = add_view("place", None, visible="hidden")
     parts["retry"] = gr.Timer(_RETRY_S, active=False)
     parts["visit"] = gr.Textbox(visible="hidden", elem_id="sv-visit")
-    with gr.Tabs(elem_id="sv-tabs", overflow_behavior="wrap") as tabs:
-        parts["tabs"] = tabs
-        with gr.Tab("Pruned windows", id="windows"):
-            parts["windows"] = add_view("windows", shown["windows"])
-        with gr.Tab("Outputs", id="outputs"):
-            parts["outputs"] = add_view("outputs", None)
-        with gr.Tab("Latency", id="latency") as parts["latency_tab"]:
-            parts["latency"] = add_figure("", "sv-latency")
-            parts["again"] = gr.Button(f"Measure again ({engine.config.more_runs} runs)", size="sm")
-        with gr.Tab("Trade-off", id="tradeoff") as parts["tradeoff_tab"]:
-            parts["history"] = add_figure("", "sv-history")
-            parts["compare"] = gr.Button(
-                "Compare with dense at lower resolutions on this photo", size="sm"
-            )
-            parts["sizes"] = add_figure("", "sv-sizes")
-        with gr.Tab("Search", id="search"):
-            parts |= add_search_tab()
-        with gr.Tab("Learn", id="learn"):
-            parts["learn"] = add_view("learn", None)
-        with gr.Tab("Video", id="video"):
-            add_video_tab(engine, controls)
-        with gr.Tab("Take away", id="takeaway"):
-            parts |= _add_takeaway()
-    return parts
-
-
-def _add_takeaway() -> dict[str, Any]:
-    parts: dict[str, Any] = {"address": add_view("address", None)}
-    with gr.Row():
-        parts["make_zip"] = gr.Button("Make a zip of all masks and figures", size="sm")
-        parts["zip"] = gr.DownloadButton("Download the zip", size="sm", visible=False)
-    parts["snippet"] = gr.Code(language="python", label="Python that computes this result again")
-    with gr.Accordion("All numbers as JSON", open=False):
-        parts["json"] = gr.Code(language="json", label="result.json")
+    with gr.Tabs(elem_id="sv-tabs", overflow_behavior="wrap") as parts["tabs"]:
+        for tab in tabs:
+            with gr.Tab(tab.label, id=tab.id) as parts[f"{tab.id}_tab"]:
+                parts |= tab.add(engine, shown)
     return parts

@@ -69,12 +69,13 @@ def serve_page(port: int, folder: str) -> None:
     from app.config import Config
     from app.engine.local import LocalEngine
     from app.page.ui import build_demo, launch_options
+    from app.tabs.registry import TABS
 
     c_library = ctypes.CDLL("libc.so.6")
     signal.signal(signal.SIGUSR1, lambda *_: c_library.malloc_trim(0))
     engine = LocalEngine(Config(short_side=SIDE))
     engine.start()
-    demo = build_demo(engine).queue(max_size=engine.config.max_queue)
+    demo = build_demo(engine, TABS).queue(max_size=engine.config.max_queue)
     demo.launch(server_port=port, quiet=True, **launch_options(engine))
 
 

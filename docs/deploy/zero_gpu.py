@@ -21,6 +21,7 @@ from app.engine.local import LocalEngine
 from app.engine.newest import Superseded, always
 from app.engine.records import Photo, Result, Settings
 from app.page.launch import serve
+from app.tabs.registry import TABS
 from sparsevit.data.reader import ImageError
 from sparsevit.inspect.sizes import SizeComparison
 from sparsevit.measure.latency import LatencyReport
@@ -122,4 +123,4 @@ def _move(result: Result, device: str) -> Result:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(ZeroEngine(parse_args()), time.monotonic()))
+    sys.exit(serve(ZeroEngine(parse_args()), TABS, time.monotonic()))

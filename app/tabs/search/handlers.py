@@ -1,4 +1,4 @@
-"""The tab Search: sparsities for this very photo within a latency budget.
+"""What the tab Search calls: sparsities for this very photo within a latency budget.
 
 A search runs step by step, and other runs come in between. The user may leave the tab, move the
 sliders and stop; what was tried stays, and the search goes on from there.
@@ -8,42 +8,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
 from app.engine.errors import explain
-from app.engine.protocol import Engine
+from app.engine.records import Result
 from app.engine.search import (
-    BUDGETS,
-    MOST_TRIALS,
     PhotoSearch,
     begin_search,
     make_storage,
     read_search,
 )
-from app.page.components import add_figure
-from app.page.handlers import Handlers
-from app.page.screen import Changes, draw_search
+from app.page.events import Changes, PageActions
 from app.page.session import Session
 from app.tabs.search.view import show_search
 from sparsevit.search.run import FRONTIER_FILE
 
-_TRIALS, _BUDGET = 60, 0.6  # to start with
 _QUIET_S = 0.2  # between two pictures of a search under way
 
 
 class SearchHandlers:
-    """What the tab calls.
+    """Begins, runs and ends searches.
 
     Args:
-        engine: runs the networks.
-        page: the handlers of the whole page.
+        page: handlers of the whole page.
     """
 
-    def __init__(self, engine: Engine, page: Handlers) -> None:
-        self._engine = engine
+    def __init__(self, page: PageActions) -> None:
         self._page = page
 
     def begin(
@@ -58,7 +50,7 @@ class SearchHandlers:
             trials: schedules to try.
             seed: of everything random.
         """
-        result = session.result or self._engine.first
+        result = self._page.get_result(session)
         try:
             asked = read_search(None if is_free else share, trials, seed)
             search = begin_search(result, asked, session.search)
@@ -81,7 +73,7 @@ class SearchHandlers:
         except Exception as error:
             if session.search is search:
                 self._page.tell(error)
-                search.problem = explain(error, self._engine.device)
+                search.problem = explain(error, self._page.engine.device)
         finally:
             search.is_running = False
         if session.search is search:
@@ -110,7 +102,7 @@ class SearchHandlers:
         drawn_s, has_best = 0.0, False
         folder = session.get_folder(get_upload_folder())
         search.storage = search.storage or make_storage()
-        for progress in self._engine.search(
+        for progress in self._page.engine.search(
             *(search.photo, search.settings, search.asked, search.storage, folder),
             lambda: session.search is search and search.is_running,
         ):
@@ -124,47 +116,24 @@ class SearchHandlers:
                 yield self._draw(session)
             elif time.monotonic() - drawn_s > _QUIET_S:
                 drawn_s = time.monotonic()
-                yield {"search": show_search(search, session.result or self._engine.first)}
+                yield {"search": show_search(search, self._page.get_result(session))}
 
     def _draw(self, session: Session) -> Changes:
-        return draw_search(session, session.result or self._engine.first)
+        return draw_search(session, self._page.get_result(session))
 
 
-def add_search_tab() -> dict[str, Any]:
-    """Put the tab's contents where this is called.
-
-    Returns:
-        Its components by name.
-    """
-    parts: dict[str, Any] = {}
-    with gr.Row(elem_classes="sv-search-controls"):
-        parts["search_share"] = gr.Slider(
-            *BUDGETS,
-            value=_BUDGET,
-            step=0.05,
-            label="Budget, share of dense latency",
-            buttons=[],
-            scale=3,
-            min_width=220,
-        )
-        parts["search_free"] = gr.Checkbox(label="no budget", scale=0, min_width=110)
-        parts["search_trials"] = gr.Number(
-            _TRIALS,
-            precision=0,
-            minimum=1,
-            maximum=MOST_TRIALS,
-            label="Trials",
-            scale=1,
-            min_width=80,
-        )
-        parts["search_start"] = gr.Button("Start", variant="primary", scale=1, min_width=110)
-        parts["search_stop"] = gr.Button("Stop", visible=False, scale=1, min_width=110)
-    parts["search"] = add_figure("", "sv-search")
-    with gr.Row():
-        parts["search_apply"] = gr.Button(
-            "Put the best on the sliders", size="sm", interactive=False
-        )
-        parts["search_file"] = gr.DownloadButton("Download frontier.json", size="sm", visible=False)
-    with gr.Accordion("More", open=False):
-        parts["search_seed"] = gr.Number(0, precision=0, minimum=0, label="Seed of the search")
-    return parts
+def draw_search(session: Session, result: Result) -> Changes:
+    """The tab: its buttons and how far the search has come."""
+    search = session.search
+    is_running = search is not None and search.is_running
+    words = "Start"
+    if search is not None:
+        words = "Resume" if search.tried and search.found is None else "Search again"
+    file = search.file if search is not None else None
+    return {
+        "search": show_search(search, result),
+        "search_start": gr.update(value=words, visible=not is_running),
+        "search_stop": gr.update(visible=is_running),
+        "search_apply": gr.update(interactive=search is not None and search.best is not None),
+        "search_file": gr.update(value=file and str(file), visible=file is not None),
+    }

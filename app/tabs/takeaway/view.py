@@ -1,17 +1,14 @@
-"""The tab Take away: the result as JSON, Python, a zip of pictures, and a link."""
+"""The tab Take away: the result as JSON, Python, and a zip of pictures."""
 
 from __future__ import annotations
 
 import json
 import re
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlencode
 
-from app.engine.records import Result, Settings
+from app.engine.records import Result
 from sparsevit.inspect.files import write_analysis
-from sparsevit.schedule import ScheduleError, SparsitySchedule
 
 
 def make_json(result: Result) -> str:
@@ -59,48 +56,3 @@ def write_zip(result: Result, folder: Path) -> Path:
             archive.write(file, file.name)
             file.unlink()
     return path
-
-
-def make_address(result: Result) -> str:
-    """JSON for ``address.js`` and ``place.js``: the end of the address that reopens this state.
-
-    Returns:
-        ``{"query": "?model=...", "note": a sentence where something is not in it}``.
-    """
-    settings = result.settings
-    values: dict[str, str | int] = {
-        "model": settings.model,
-        "size": settings.short_side or "native",
-        "sparsity": json.dumps(settings.schedule.to_list(), separators=(",", ":")),
-        "linked": int(settings.linked),
-    }
-    note = "Your own photo is not part of the link; it opens with an example."
-    if result.photo.example is not None:
-        values["photo"], note = result.photo.example, ""
-    return json.dumps({"query": "?" + urlencode(values), "note": note})
-
-
-def names_state(query: Mapping[str, str]) -> bool:
-    """Whether an address says what to show."""
-    return not query.keys().isdisjoint(("model", "size", "sparsity", "photo"))
-
-
-def read_query(query: Mapping[str, str], before: Settings) -> Settings:
-    """The settings of an address; what it leaves out is as before.
-
-    Raises:
-        ScheduleError: sparsities or a size that cannot be read.
-    """
-    schedule, side = before.schedule, before.short_side
-    try:
-        if "size" in query:
-            side = None if query["size"] == "native" else int(query["size"])
-        if "sparsity" in query:
-            stages = json.loads(query["sparsity"])
-            schedule = SparsitySchedule(tuple(tuple(float(s) for s in stage) for stage in stages))
-    except (TypeError, ValueError) as error:
-        if isinstance(error, ScheduleError):
-            raise
-        raise ScheduleError("The address names settings that cannot be read.") from error
-    linked = query.get("linked", "1" if before.linked else "0") != "0"
-    return Settings(query.get("model", before.model), schedule, linked, side)

@@ -1,4 +1,4 @@
-"""The tab Video: a clip or the webcam, frame by frame through the network.
+"""What the tab Video calls: a clip or the webcam, frame by frame through the network.
 
 The page asks for one frame after the other and shows each before it asks for the next. So frames
 of a webcam that come too fast are never sent, a run stops with the frame under way, and several
@@ -20,7 +20,6 @@ from app.api import Api
 from app.engine.errors import explain
 from app.engine.newest import Superseded
 from app.engine.protocol import Engine
-from app.page.components import ClipInput, add_view
 from app.page.session import Session
 from app.tabs.video.clip import (
     CLIP_RATE,
@@ -31,21 +30,14 @@ from app.tabs.video.clip import (
     open_clip,
     run_clip,
 )
-from app.tabs.video.view import make_begun, make_done, make_frame, make_opening, make_problem
+from app.tabs.video.view import make_begun, make_done, make_frame, make_problem
 from sparsevit.data.reader import ImageError, load_image
 from sparsevit.data.video import MAX_FRAMES, VideoError
 
 #: Short sides that can be chosen, pixels; the first is the default.
 SIDES = (256, 384, 512)
 
-_EVENTS = ("begin", "frame", "finish")
 _MOST_LETTERS = 8_000_000  # of a webcam frame as a data URI
-_QUIET: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "trigger_mode": "multiple",
-    "api_visibility": "undocumented",
-}
 
 
 @dataclass
@@ -81,7 +73,7 @@ class VideoSession:
 
 
 class VideoHandlers:
-    """What the tab calls. Answers are the JSON of :mod:`app.tabs.video.view`.
+    """Runs clips and webcams. Answers are the JSON of :mod:`app.tabs.video.view`.
 
     Args:
         engine: runs the networks.
@@ -197,42 +189,6 @@ class VideoHandlers:
             return make_example(next(iter(self._engine.examples.values())).pixels)
         page.uploads.add(_check_upload(path))
         return open_clip(path, rate=CLIP_RATE)
-
-
-def add_video_tab(engine: Engine, controls: dict[str, Any]) -> dict[str, Any]:
-    """Put the tab's contents where this is called, and the endpoint ``run_clip``.
-
-    Args:
-        engine: that has started.
-        controls: the page's components by name; "session" is its gr.State of a Session.
-
-    Returns:
-        The tab's components by name.
-    """
-    handlers = VideoHandlers(engine)
-    poster = next(make_example(next(iter(engine.examples.values())).pixels).frames)
-    page, video = controls["session"], gr.State(VideoSession())
-    view = add_view("video", make_opening(poster, SIDES, MAX_FRAMES), _EVENTS)
-    view.begin(handlers.begin, [page, video], view, api_name="begin_video", **_QUIET)
-    view.frame(handlers.run_frame, [page, video], view, api_name="run_frame", **_QUIET)
-    view.finish(handlers.finish, video, view, api_name="finish_video", **_QUIET)
-    _add_endpoint(handlers, engine)
-    return {"video": view, "video_session": video}
-
-
-def _add_endpoint(handlers: VideoHandlers, engine: Engine) -> None:
-    with gr.Row(visible=False):
-        inputs = [
-            ClipInput(label="clip"),
-            gr.Textbox(engine.config.model, label="model"),
-            gr.Number(SIDES[0], precision=0, label="short_side"),
-            gr.Textbox("0.6", label="sparsity"),
-            gr.Number(CLIP_RATE, label="frame_rate"),
-            gr.Number(30, precision=0, label="max_frames"),
-        ]
-        limits: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "clips"}
-        answer = gr.JSON(label="result")
-        gr.Button().click(handlers.run_clip, inputs, answer, api_name="run_clip", **limits)
 
 
 def _check_upload(path: Any) -> str:
