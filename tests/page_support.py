@@ -25,6 +25,7 @@ from app.tabs.registry import TABS
 from app.tabs.takeaway.handlers import TakeawayHandlers
 from app.tabs.tradeoff.handlers import TradeoffHandlers
 from sparsevit.data.reader import load_image
+from sparsevit.data.transforms import Size
 from sparsevit.inspect.block import BlockSteps
 from sparsevit.inspect.sizes import SizeComparison, SizePoint
 from sparsevit.measure.load import LoadMeter
@@ -105,6 +106,9 @@ class FakeEngine(Engine):
 
     def get_depths(self, name: str) -> tuple[int, ...]:
         return DEPTHS
+
+    def choose_size(self, name: str, pixels: np.ndarray, short_side: int | None) -> Size:
+        return self._real.choose_size(name, pixels, short_side)
 
     def read_photo(self, path: str | Path) -> Photo:
         pixels, photo = load_image(path), self.first.photo

@@ -22,6 +22,7 @@ from app.engine.records import FrameResult, Opening, Photo, Result, Settings, fi
 from app.engine.runs import Runs
 from app.engine.search import search_photo
 from app.engine.turns import Turns
+from sparsevit.data.transforms import Size
 from sparsevit.inspect.block import BlockSteps, trace_block
 from sparsevit.inspect.sizes import SizeComparison
 from sparsevit.measure.latency import describe_device
@@ -108,6 +109,9 @@ class LocalEngine(Engine):
 
     def get_depths(self, name: str) -> tuple[int, ...]:
         return self.networks.get(name).depths
+
+    def choose_size(self, name: str, pixels: np.ndarray, short_side: int | None) -> Size:
+        return self.networks.get(name).choose_size(pixels, short_side)
 
     def read_photo(self, path: str | Path) -> Photo:
         photo = read_photo(Path(path))

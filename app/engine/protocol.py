@@ -11,6 +11,7 @@ import numpy as np
 from app.config import Config
 from app.engine.newest import always
 from app.engine.records import FrameResult, Opening, Photo, Result, Settings
+from sparsevit.data.transforms import Size
 from sparsevit.inspect.block import BlockSteps
 from sparsevit.inspect.sizes import SizeComparison
 from sparsevit.measure.load import LoadMeter
@@ -80,6 +81,18 @@ class Engine(Protocol):
 
     def get_depths(self, name: str) -> tuple[int, ...]:
         """Blocks per stage of a network.
+
+        Raises:
+            ModelError: the network cannot be had.
+        """
+
+    def choose_size(self, name: str, pixels: np.ndarray, short_side: int | None) -> Size:
+        """The size (img_h, img_w) that a network is fed a picture at.
+
+        Args:
+            name: of the network.
+            pixels: (h, w, 3) uint8 RGB.
+            short_side: wanted length of the shorter side, pixels; None keeps the picture's own.
 
         Raises:
             ModelError: the network cannot be had.

@@ -115,8 +115,7 @@ class FrameRunner:
             ModelError: the network cannot be had.
             ScheduleError: linked, and a sparsity falls inside a stage.
         """
-        loaded = self._engine.networks.get(settings.model)
-        size = loaded.choose_size(pixels, settings.short_side)
+        size = self._engine.choose_size(settings.model, pixels, settings.short_side)
         if self._latest != (settings, size):
             self._frames = 0  # so that the first frame compares
             self._meter = LoadMeter(self._engine.config.device)
