@@ -58,7 +58,7 @@ class EvalOptions:
         str | None,
         typer.Option(
             help="camvid:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], a folder laid out for the "
-            "network's task (see the README), or one of pictures alone."
+            "network's task (see docs/accuracy.md), or one of pictures alone."
         ),
     ] = None
     images: Annotated[
