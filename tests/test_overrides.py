@@ -32,7 +32,7 @@ from transformers import (
 )
 
 import sparsevit
-from sparsevit.patch import get_sparsity, set_sparsity
+from sparsevit.patch import get_sparsity, list_blocks, set_sparsity
 
 SMALL = {"embed_dim": 12, "depths": [2, 2, 4, 2], "num_heads": [1, 2, 4, 4], "window_size": 7}
 HOSTS: dict[str, Callable[[], Any]] = {
@@ -52,6 +52,14 @@ def dispatch(model: Any) -> Any:
 
 def offload(model: Any) -> Any:
     return cpu_offload(model, execution_device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_adapters_say_all_that_is_asked_of_a_block(name: str) -> None:
+    model = sparsevit.sparsify(HOSTS[name]())
+    blocks = [block for stage in list_blocks(model) for block in stage]
+    assert blocks
+    assert not any(type(block).__abstractmethods__ for block in blocks)
 
 
 @torch.no_grad()

@@ -1,8 +1,10 @@
 """Patching in place: undoable, repeatable, safe to copy, save, share and interrupt."""
 
 import copy
+import gc
 import io
 import pickle
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +57,27 @@ def test_densify_ignores_what_was_never_sparse() -> None:
     before = describe(model)
     assert describe(sparsevit.densify(model)) == before
     assert isinstance(sparsevit.densify(nn.Linear(2, 2)), nn.Linear)
+
+
+def test_densify_takes_away_only_what_is_ours() -> None:
+    model = make_dense()
+    for name in ("pruning", "forwards", "saves_memory"):
+        setattr(model.head, name, "somebody's own")
+    before = describe(model)
+    sparsevit.densify(sparsevit.sparsify(model, 0.5))
+    assert describe(model) == before
+
+
+def test_classes_made_for_networks_go_with_them() -> None:
+    class Net(Wrapper):
+        pass
+
+    first, second = (sparsevit.sparsify(Net(make_dense())) for _ in range(2))
+    assert type(first) is type(second)
+    made = weakref.ref(type(first))
+    del first, second
+    gc.collect()
+    assert made() is None
 
 
 @makers

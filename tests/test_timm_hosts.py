@@ -241,6 +241,8 @@ def test_sam_prunes_however_it_is_called(networks: dict[str, Any]) -> None:
         last, between = sparse.forward_intermediates(images)
         assert torch.equal(last, sparse.forward_features(images))
         assert torch.equal(sparse.neck(between[-1]), last)
+        other = copy.deepcopy(sparse)
+        assert torch.equal(other.forward_intermediates(images)[0], last)
     getter = scramble(make_sam(features_only=True, out_indices=(1, 5)))
     images = torch.randn(1, 3, 96, 144)
     dense = infer(getter, images)

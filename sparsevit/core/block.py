@@ -14,8 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sparsevit.core.modes import is_changed_inside, is_recorded, is_transformed, may_sync
-from sparsevit.core.overrides import SparseModule, list_offloaded, load_offloaded
+from sparsevit.core.modes import (
+    is_changed_inside,
+    is_recorded,
+    is_transformed,
+    list_offloaded,
+    load_offloaded,
+    may_sync,
+)
+from sparsevit.core.overrides import SparseModule
 from sparsevit.core.stream import BlockPlan
 from sparsevit.core.windows import WindowGrid
 
@@ -116,10 +123,10 @@ class SparseBlock(SparseModule, ABC):
         if part != "mlp":
             bias = windows.pick_bias(self.attention_bias(plan.grid))
             mixed = self.mix_tokens(tokens, windows.real, bias)
-            branch = call_each(self.list_attention_end(), mixed)
+            branch = call_each(mixed, *self.list_attention_end())
             tokens = tokens + self._drop_paths(branch, len(x), mlp=False)
         if part != "attention":
-            branch = call_each(self.list_mlp(), tokens)
+            branch = call_each(tokens, *self.list_mlp())
             tokens = tokens + self._drop_paths(branch, len(x), mlp=True)
         tokens, index = tokens.to(x.dtype).flatten(0, 1), windows.index.flatten()
         if windows.real is None:
@@ -167,7 +174,7 @@ class SparseBlock(SparseModule, ABC):
     ) -> Tensor:
         """``tokens + modules(x)``; in place the last product is added as it is made."""
         if not in_place:
-            return tokens + call_each(modules, x)
+            return tokens + call_each(x, *modules)
         chain = [module for module in self._unfold(modules) if not _does_nothing(module)]
         is_own = False  # x was made here, so it may be overwritten
         for module in chain[:-1]:
@@ -200,7 +207,7 @@ class SparseBlock(SparseModule, ABC):
         """
         weights = self.list_position_weights()
         if not weights:
-            return _get_masks(grid)
+            return grid.class_masks.unsqueeze(1)
         changes = torch.is_grad_enabled() or self.training or is_recorded()
         if changes or any(weight.is_inference() for weight in weights):
             return self._build_bias(grid)
@@ -218,7 +225,9 @@ class SparseBlock(SparseModule, ABC):
 
     def _build_bias(self, grid: WindowGrid) -> Tensor:
         bias = self.build_position_bias()
-        return bias if grid.mask_class is None else bias + _get_masks(grid).to(bias.dtype)
+        if grid.mask_class is None:
+            return bias
+        return bias + grid.class_masks.unsqueeze(1).to(bias.dtype)
 
     @property
     def cached_bias(self) -> Tensor | None:
@@ -247,8 +256,8 @@ class SparseBlock(SparseModule, ABC):
         return state
 
 
-def call_each(modules: Iterable[nn.Module], x: Tensor) -> Tensor:
-    """Call modules one after the other."""
+def call_each(x: Tensor, *modules: nn.Module) -> Tensor:
+    """What modules called one after the other make of x."""
     for module in modules:
         x = module(x)
     return x
@@ -262,16 +271,10 @@ def _does_nothing(module: nn.Module) -> bool:
 def _add_linear(tokens: Tensor, x: Tensor, linear: nn.Linear) -> Tensor:
     """``tokens + linear(x)`` written over tokens: the product is added as it is made."""
     if torch.is_autocast_enabled(tokens.device.type) or linear.bias is None:
-        return tokens + call_each((linear,), x)
+        return tokens + call_each(x, linear)
     flat = tokens.add_(linear.bias).flatten(0, -2)
     torch.addmm(flat, x.flatten(0, -2), linear.weight.t(), out=flat)
     return tokens
-
-
-def _get_masks(grid: WindowGrid) -> Tensor:
-    """(classes, 1, N, N) float32, what a shift adds to the logits; the first class adds 0."""
-    masks = grid.class_masks if grid.mask_class is not None else grid.class_masks[:1]
-    return masks.unsqueeze(1)
 
 
 def _token_macs(modules: Iterable[nn.Module]) -> int:

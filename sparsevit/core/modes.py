@@ -1,6 +1,10 @@
-"""What surrounds a forward: who records or transforms it, and who listens to its modules."""
+"""What surrounds a forward: who records it, who listens to modules, whose weights are elsewhere."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,3 +59,25 @@ def is_changed_inside(module: nn.Module) -> bool:
         for part in module._modules.values()
         if part is not None
     )
+
+
+def list_offloaded(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """Those whose weights accelerate keeps elsewhere until they are called."""
+    return [module for module in modules if "_hf_hook" in vars(module) and _list_hooks(module)]
+
+
+@contextmanager
+def load_offloaded(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Inside the ``with`` block, the weights of :func:`list_offloaded` are here, nothing called."""
+    with ExitStack() as stack:
+        for module in modules:
+            for hook in _list_hooks(module):
+                hook.pre_forward(module)
+                stack.callback(hook.post_forward, module, None)
+        yield
+
+
+def _list_hooks(module: Any) -> list[Any]:
+    """The hooks of accelerate's that bring a module's weights and take them away."""
+    hooks = getattr(module._hf_hook, "hooks", (module._hf_hook,))
+    return [hook for hook in hooks if getattr(hook, "offload", False)]

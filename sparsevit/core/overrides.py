@@ -7,8 +7,7 @@ is moved to the new class where it only calls the old one, and named where it is
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
 from functools import partial
 from types import FrameType, MethodType
 from typing import Any
@@ -65,28 +64,6 @@ def is_overridden(module: nn.Module, new: type[nn.Module] | None = None) -> bool
         for name, value in vars(module).items()
         if (of_old := getattr(old, name, None)) is not None
     )
-
-
-def list_offloaded(modules: Sequence[nn.Module]) -> list[nn.Module]:
-    """Those whose weights accelerate keeps elsewhere until they are called."""
-    return [module for module in modules if "_hf_hook" in vars(module) and _list_hooks(module)]
-
-
-@contextmanager
-def load_offloaded(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Inside the ``with`` block, the weights of :func:`list_offloaded` are here, nothing called."""
-    with ExitStack() as stack:
-        for module in modules:
-            for hook in _list_hooks(module):
-                hook.pre_forward(module)
-                stack.callback(hook.post_forward, module, None)
-        yield
-
-
-def _list_hooks(module: Any) -> list[Any]:
-    """The hooks of accelerate's that bring a module's weights and take them away."""
-    hooks = getattr(module._hf_hook, "hooks", (module._hf_hook,))
-    return [hook for hook in hooks if getattr(hook, "offload", False)]
 
 
 def _is_bound(value: Any, module: nn.Module) -> bool:

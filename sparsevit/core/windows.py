@@ -35,7 +35,8 @@ class WindowGrid:
         real: (nW, N) bool, False in padded slots; None when nothing is padded.
         num_real: (nW,) float32, real tokens of each window.
         mask_class: (nW,) int64, which of ``class_masks`` each window needs; None when unshifted.
-        class_masks: (4, N, N) float32 added to the logits: none, right, bottom and corner window.
+        class_masks: (4, N, N) float32 added to the logits: none, right, bottom and corner window;
+            (1, N, N) when unshifted.
         pad_first: whether the host pads before it rolls.
     """
 
@@ -125,11 +126,11 @@ def _classify_windows(rows: int, cols: int) -> Tensor:
 
 
 def _build_class_masks(window: Size, shift: Size) -> Tensor:
-    """(4, N, N): MASK_VALUE between tokens from opposite edges of the picture."""
+    """(4 or 1, N, N): MASK_VALUE between tokens from opposite edges of the picture."""
     wraps_down = (torch.arange(window[0]) >= window[0] - shift[0]).long() if shift[0] else None
     wraps_right = (torch.arange(window[1]) >= window[1] - shift[1]).long() if shift[1] else None
     masks = []
-    for mask_class in range(4):
+    for mask_class in range(4 if any(shift) else 1):
         region = torch.zeros(window, dtype=torch.long)
         if mask_class & 2 and wraps_down is not None:
             region += 2 * wraps_down.unsqueeze(1)

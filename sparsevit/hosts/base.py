@@ -139,7 +139,7 @@ class StripMerging(nn.Module):
 
     def merge(self, patches: Tensor) -> Tensor:
         """(n, m, 4 C) patches of four neighbours, column by column -> (n, m, 2 C)."""
-        return call_each((self.norm, self.reduction), patches)
+        return call_each(patches, self.norm, self.reduction)
 
     def may_run_in_strips(self, x: Tensor) -> bool:
         """True in inference on a CPU; elsewhere the host's own code runs."""

@@ -62,7 +62,7 @@ class SparseMaskFormerSwinLayer(HfSplitLayer, MaskFormerSwinLayer):
         return [self.layernorm_after, self.intermediate, self.output]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        return branch if mlp else call_each((self.drop_path,), branch)  # as the host does
+        return branch if mlp else call_each(branch, self.drop_path)  # as the host does
 
     def list_position_weights(self) -> list[Tensor]:
         return [self.attention.self.relative_position_bias_table]

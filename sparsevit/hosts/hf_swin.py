@@ -88,7 +88,7 @@ class SparseHfSwinLayer(HfLayer, SwinLayer):
         return [self.layernorm_after, self.mlp, self.dropout]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        return branch if mlp else call_each((self.drop_path,), branch)  # as the host does
+        return branch if mlp else call_each(branch, self.drop_path)  # as the host does
 
     def list_bypassed(self) -> list[nn.Module]:
         return [self.attention, self.attention.relative_position_bias]

@@ -60,7 +60,7 @@ class SparseSwinv2Layer(HfSplitLayer, Swinv2Layer):
         return [self.intermediate, self.output, self.layernorm_after]
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        return call_each((self.drop_path,), branch)  # one module drops both
+        return call_each(branch, self.drop_path)  # one module drops both
 
     def list_position_weights(self) -> list[Tensor]:
         attend = self.attention.self
@@ -107,7 +107,7 @@ class SparseSwinv2PatchMerging(HfPatchMerging, Swinv2PatchMerging):
     """Four neighbours, linear, norm."""
 
     def merge(self, patches: Tensor) -> Tensor:
-        return call_each((self.reduction, self.norm), patches)
+        return call_each(patches, self.reduction, self.norm)
 
 
 class SparseSwinv2PatchEmbeddings(HfPatchEmbeddings, Swinv2PatchEmbeddings):

@@ -72,7 +72,7 @@ class TimmBlock(TimmModule, SparseBlock):
         return self.run_host(x) if plan is None else self.run(x, plan)
 
     def drop_paths(self, branch: Tensor, mlp: bool) -> Tensor:
-        return call_each((self.drop_path2 if mlp else self.drop_path1,), branch)
+        return call_each(branch, self.drop_path2 if mlp else self.drop_path1)
 
     def get_grid(self, height: int, width: int, device: torch.device) -> WindowGrid:
         return get_window_grid(height, width, self.window_size, self.shift_size, device)

@@ -41,7 +41,7 @@ class SparseSamBlock(TimmBlock, Block):
         if real is not None:
             x = x.masked_fill(~real.unsqueeze(-1), 0.0)  # the host pads after its norm
         windows = x.unflatten(1, (self.window_size, self.window_size))
-        return call_each((self.attn,), windows).flatten(1, 2)
+        return call_each(windows, self.attn).flatten(1, 2)
 
     def list_attention_end(self) -> list[nn.Module]:
         return [self.ls1]
@@ -113,7 +113,7 @@ class SparseVisionTransformerSAM(VisionTransformerSAM):
             return features
         blocks: Any = self.blocks
         blocks.saves_memory = self.grad_checkpointing
-        return call_each((self.neck,), blocks(self._embed(x)).permute(0, 3, 1, 2))
+        return call_each(blocks(self._embed(x)).permute(0, 3, 1, 2), self.neck)
 
     def forward_intermediates(
         self,
@@ -148,7 +148,7 @@ class SparseVisionTransformerSAM(VisionTransformerSAM):
         x = self.patch_embed(x)
         if self.pos_embed is not None:
             x = x + resample_abs_pos_embed_nhwc(self.pos_embed, x.shape[1:3])
-        return call_each((self.pos_drop, self.patch_drop, self.norm_pre), x)
+        return call_each(x, self.pos_drop, self.patch_drop, self.norm_pre)
 
 
 class SamHost(TimmHost):

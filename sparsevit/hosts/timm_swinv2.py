@@ -58,10 +58,10 @@ class SparseSwinV2Block(PostNormBlock, SwinTransformerV2Block):
         """(n, N, C) -> (n, N, 3 C); keys have no bias, or a buffer of zeros for one."""
         attn = self.attn
         if attn.q_bias is None:
-            return call_each((attn.qkv,), x)
+            return call_each(x, attn.qkv)
         bias = torch.cat((attn.q_bias, attn.k_bias, attn.v_bias))
         if attn.qkv_bias_separate or not is_plain(attn.qkv, nn.Linear):
-            return call_each((attn.qkv,), x) + bias
+            return call_each(x, attn.qkv) + bias
         return F.linear(x, attn.qkv.weight, bias)
 
 
@@ -77,7 +77,7 @@ class SparseV2PatchMerging(TimmMerging, PatchMerging):
     """Four neighbours, linear, norm."""
 
     def merge(self, patches: Tensor) -> Tensor:
-        return call_each((self.reduction, self.norm), patches)
+        return call_each(patches, self.reduction, self.norm)
 
 
 HOST = TimmHost(

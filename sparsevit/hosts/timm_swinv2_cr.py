@@ -38,7 +38,7 @@ class SparseV2CrBlock(PostNormBlock, SwinTransformerV2CrBlock):
         if plan is None:
             return x
         # Who listens may keep an identity's output, which the next block writes over.
-        return call_each((self.norm3,), x.clone() if is_hooked(self.norm3) else x)
+        return call_each(x.clone() if is_hooked(self.norm3) else x, self.norm3)
 
     def mix_tokens(self, tokens: Tensor, real: Tensor | None, bias: Tensor) -> Tensor:
         attn = self.attn
