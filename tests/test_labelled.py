@@ -25,6 +25,7 @@ from sparsevit.data.labelled import (
     SampleCache,
     StreetScenes,
     choose_split,
+    name_data,
     open_data,
     sequence_of,
 )
@@ -347,3 +348,13 @@ def test_what_is_measured_unless_told(tmp_path: Path) -> None:
         for spec in ("camvid:x", "streets:0:4", str(tmp_path / "split"), str(tmp_path / "flat"))
     ]
     assert found == ["val", "all", "val", "all"]
+
+
+def test_data_is_named_without_the_place_it_lies_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    places = ("camvid:a/b", "streets:0:200:64x128", "a/b/", ".", "x/odd:name")
+    names = ["camvid", "streets:0:200:64x128", "b", "mine", "odd:name"]
+    assert [name_data(spec) for spec in places] == names

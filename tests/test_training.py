@@ -100,15 +100,15 @@ def test_schedule_that_cannot_be_run_is_refused(config: TrainConfig) -> None:
 def test_clock_drives_the_run(config: TrainConfig) -> None:
     now = [100.0]
     trainer = Trainer(replace(config, steps=None, minutes=2), clock=lambda: now[0])
-    assert trainer.agree() == (0, False)
-    assert trainer.agree(wants_to_stop=True) == (0, True)
+    assert trainer.sync_progress() == (0, False)
+    assert trainer.sync_progress(wants_to_stop=True) == (0, True)
     now[0] += 90
-    progress = trainer.run_step(trainer.agree()[0])
+    progress = trainer.run_step(trainer.sync_progress()[0])
     assert (progress.fraction, progress.elapsed_s) == (0.75, 90)
     assert not progress.schedule.is_dense
     assert is_sparse(trainer.model)
     now[0] += 60
-    assert trainer.agree()[0] == 1
+    assert trainer.sync_progress()[0] == 1
     assert not trainer.is_save_due()
     now[0] += 60
     assert trainer.is_save_due()

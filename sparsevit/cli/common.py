@@ -107,14 +107,6 @@ def write_json(data: Any, out: Path | None, to_stdout: bool) -> None:
         typer.echo(text)
 
 
-def name_data(spec: str) -> str:
-    """The data without the place it lies at: "camvid", "streets:0:200", or the folder's name."""
-    if spec.startswith("streets:"):
-        return spec
-    kind, mark, _ = spec.partition(":")
-    return kind if mark else Path(spec).resolve().name
-
-
 @contextmanager
 def report_errors() -> Iterator[None]:
     """End the command with one sentence for every error a user can cause.

@@ -14,7 +14,6 @@ from sparsevit.cli.common import (
     JsonFlag,
     ModelName,
     load,
-    name_data,
     read_sizes,
     report_errors,
     split_schedules,
@@ -91,7 +90,7 @@ class EvalOptions:
 @takes_options
 def eval_(options: EvalOptions) -> None:
     """Measure accuracy against the truth of the network's task, and agreement with dense."""
-    from sparsevit.data.labelled import DataError, choose_split
+    from sparsevit.data.labelled import DataError, choose_split, name_data
     from sparsevit.data.photos import PhotoFolder
     from sparsevit.evaluation import evaluate_sizes
     from sparsevit.evaluation.sources import open_pictures

@@ -17,7 +17,6 @@ from sparsevit.cli.common import (
     ModelName,
     Seed,
     load,
-    name_data,
     read_size,
     report_errors,
     takes_options,
@@ -156,7 +155,7 @@ def _load_judge(options: SearchOptions, short_side: int | None) -> tuple[LoadedM
         DataError, ImageError, SearchError: pictures that cannot be used.
         ValueError: both kinds of pictures at once.
     """
-    from sparsevit.data.labelled import choose_split, open_data
+    from sparsevit.data.labelled import choose_split, name_data, open_data
     from sparsevit.networks.segmenter import Segmenter
     from sparsevit.search import AgreementJudge, LabelledJudge
 

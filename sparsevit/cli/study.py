@@ -15,7 +15,6 @@ from sparsevit.cli.common import (
     JsonFlag,
     ModelName,
     load,
-    name_data,
     read_sizes,
     report_errors,
     takes_options,
@@ -98,7 +97,7 @@ class StudyOptions:
 def study(options: StudyOptions) -> None:
     """Make one of the paper's comparisons: a finding, a plot and the figures as JSON."""
     from sparsevit.cli.report import warn_of_doubt
-    from sparsevit.data.labelled import choose_split, open_data
+    from sparsevit.data.labelled import choose_split, name_data, open_data
     from sparsevit.networks.segmenter import Segmenter
     from sparsevit.studies.registry import draw_study, run_study
     from sparsevit.studies.subject import make_subject
@@ -173,6 +172,8 @@ def _read_seeds(text: str) -> tuple[int, ...]:
 
 def _describe_command(options: StudyOptions) -> str:
     """What repeats the study, without the places files lie at."""
+    from sparsevit.data.labelled import name_data
+
     words = ["sparsevit", "study", options.name]
     for key in ("model", "data", "size", "pictures", *_OF_SUBJECT, *_OF_FUNCTION):
         value = getattr(options, key)

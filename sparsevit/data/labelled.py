@@ -230,6 +230,18 @@ def choose_split(spec: str) -> Split:
     return "val" if has_val or (kind == "camvid" and mark and rest) else "all"
 
 
+def name_data(spec: str) -> str:
+    """The data without the place it lies at: "camvid", "streets:0:200", or the folder's name.
+
+    Args:
+        spec: as :func:`open_data` takes it.
+    """
+    if spec.startswith("streets:"):
+        return spec
+    kind, _, rest = spec.partition(":")
+    return kind if kind == "camvid" and rest else Path(spec).resolve().name
+
+
 def open_data(
     spec: str,
     split: Split = "all",

@@ -206,7 +206,7 @@ class _Search:
     def check_finalists(self) -> Generator[SearchProgress, None, list[FrontierPoint]]:
         """Score the best schedules on more pictures, where there are more; returns them."""
         dense = [point for point in self._tried if point.schedule.is_dense]
-        finalists = self._thin(self._tried, _MAX_FINALISTS, dense)
+        finalists = self._choose_finalists(self._tried, _MAX_FINALISTS, dense)
         judge = self._judge.enlarge(_MORE_PICTURES)
         if judge.pictures == self._judge.pictures:
             return finalists
@@ -223,7 +223,7 @@ class _Search:
 
     def measure(self, finalists: Sequence[FrontierPoint]) -> Iterator[SearchProgress]:
         """Time the best schedules and dense in turn; the last step has the result."""
-        points = self._thin(finalists, _MAX_FINALISTS)
+        points = self._choose_finalists(finalists, _MAX_FINALISTS)
         schedules = {str(i): p.schedule for i, p in enumerate(points) if not p.schedule.is_dense}
         runs = make_runs(self._loaded.module, self._images, schedules)
         total = (WARMUP_RUNS + MEASURED_ROUNDS) * len(runs)
@@ -249,7 +249,7 @@ class _Search:
             )
             for i, point in enumerate(points)
         )
-        result = self._conclude(points, dense_ms, meter.other_load, doubt)
+        result = self._make_frontier(points, dense_ms, meter.other_load, doubt)
         if self._folder is not None:
             result.save(self._folder / FRONTIER_FILE)
         yield self._report("measuring", total, total, points, result=result)
@@ -262,7 +262,7 @@ class _Search:
             raise
         self._study.finish(trial, self._predictor.predict(schedule), accuracy)
 
-    def _thin(
+    def _choose_finalists(
         self, points: Sequence[FrontierPoint], count: int, extra: Sequence[FrontierPoint] = ()
     ) -> list[FrontierPoint]:
         """The unbeaten points, at most ``count`` of them and the winner, and some extra ones."""
@@ -313,7 +313,7 @@ class _Search:
             result=result,
         )
 
-    def _conclude(
+    def _make_frontier(
         self,
         points: Sequence[FrontierPoint],
         dense_ms: float,

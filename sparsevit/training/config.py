@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sparsevit.data.batches import Phase
+from sparsevit.data.labelled import name_data
 from sparsevit.networks.segmenter import SegmenterConfig
 from sparsevit.package.choices import Precision
 from sparsevit.schedule import SparsitySchedule
@@ -164,13 +165,7 @@ class TrainConfig:
 
     def describe_data(self) -> str:
         """The data and its shares for a checkpoint's notes, without anybody's folders."""
-        named = []
-        for spec, share in self.data:
-            kind, _, rest = spec.partition(":")
-            is_folder = kind != "streets" and not (kind == "camvid" and rest)
-            name = Path(spec).name if is_folder else spec if kind == "streets" else kind
-            named.append(f"{name}={share:g}")
-        return ", ".join(named)
+        return ", ".join(f"{name_data(spec)}={share:g}" for spec, share in self.data)
 
 
 def _can_run(phase: Phase) -> bool:

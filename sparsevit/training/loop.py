@@ -61,14 +61,14 @@ def train(
             validator = _find_validator(trainer, say)
             with _Bar(trainer.fraction, show_bar) as bar:
                 while True:
-                    fraction, is_stopped = trainer.agree(guard.number is not None)
+                    fraction, is_stopped = trainer.sync_progress(guard.number is not None)
                     if is_stopped or fraction >= 1:
                         break
                     progress = trainer.run_step(fraction)
                     if trainer.is_main:
                         progress = _measure(trainer, validator, progress, say)
                         bar.show(progress)
-                        _keep(trainer, progress)
+                        _log_and_save(trainer, progress)
                         if report is not None:
                             report(progress)
         finally:
@@ -152,7 +152,7 @@ def _measure(
     return replace(progress, miou=miou)
 
 
-def _keep(trainer: Trainer, progress: Progress) -> None:
+def _log_and_save(trainer: Trainer, progress: Progress) -> None:
     """Log now and then, and save the state now and then."""
     if progress.step % _LOG_EVERY == 0 or progress.miou is not None:
         trainer.folder.log(

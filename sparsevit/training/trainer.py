@@ -151,7 +151,7 @@ class Trainer:
             return min(1.0, self.step / self.config.steps)
         return min(1.0, self.elapsed_s / (60 * self.config.minutes))
 
-    def agree(self, wants_to_stop: bool = False) -> tuple[float, bool]:
+    def sync_progress(self, wants_to_stop: bool = False) -> tuple[float, bool]:
         """Settle with all processes how far the run is, and whether to stop.
 
         Args:
@@ -161,7 +161,7 @@ class Trainer:
             The main process's progress, 0..1, and whether any process wants to stop.
         """
         mine = (self.fraction if self.is_main else 0.0, float(wants_to_stop))
-        fraction, wishes = self._add_up(torch.tensor(mine, dtype=torch.float64)).tolist()
+        fraction, wishes = self._sum_over_ranks(torch.tensor(mine, dtype=torch.float64)).tolist()
         return fraction, wishes > 0
 
     def run_step(self, fraction: float) -> Progress:
@@ -217,9 +217,9 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             logits = self.network((pixels - self._mean) / self._std)
         total, weight = segmentation_loss(logits.float(), labels, self._weights)
-        part = total / self._add_up(weight).clamp(min=1.0)
+        part = total / self._sum_over_ranks(weight).clamp(min=1.0)
         self.ranks.backward(part * self.ranks.num_processes)  # gradients are averaged, not summed
-        return self._add_up(part.detach()).item()
+        return self._sum_over_ranks(part.detach()).item()
 
     def is_save_due(self) -> bool:
         """True when the last save, or the start, is long ago."""
@@ -289,7 +289,7 @@ class Trainer:
         sparsify(self.model, schedule)
         return schedule
 
-    def _add_up(self, value: Tensor) -> Tensor:
+    def _sum_over_ranks(self, value: Tensor) -> Tensor:
         total: Tensor = self.ranks.reduce(value.detach().to(self.device), "sum")
         return total
 
