@@ -76,7 +76,7 @@ def bench(options: BenchOptions) -> None:
             require("matplotlib", "--plot", "train")
         before = None if options.compare is None else _read_json(options.compare)
         name = options.model
-        loaded = load(name, options.device, None, not name.endswith(".safetensors"), options.seed)
+        loaded = load(name, options.device, random_weights=True, seed=options.seed)
         settings = BenchSettings(
             sizes=_read_numbers("size", options.size),
             batches=_read_numbers("batch", options.batch),

@@ -47,17 +47,27 @@ def takes_options(command: Callable[[Any], None]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         command(options.annotation(**values))
 
-    # What typer looks at; the dataclass is called with nothing but its fields.
+    # Which typer reads in place of what run itself takes.
     vars(run)["__signature__"] = inspect.signature(options.annotation, eval_str=True)
     return run
 
 
 def load(
-    name: str, device: str | None, checkpoint: Path | None, random_weights: bool, seed: int
+    name: str,
+    device: str | None,
+    checkpoint: Path | None = None,
+    *,
+    random_weights: bool = False,
+    seed: int = 0,
 ) -> LoadedModel:
-    """Load what ``--model`` names; a timm architecture alone may have random weights.
+    """Load what ``--model`` names; what was taken of a checkpoint is said on standard error.
 
-    What was taken of a checkpoint is said on standard error.
+    Args:
+        name: of a network, or a file.
+        device: None for the usual one.
+        checkpoint: weights for a timm architecture.
+        random_weights: instead of a download, where the name is a timm architecture's.
+        seed: of random weights.
     """
     loaded = load_model(
         name,

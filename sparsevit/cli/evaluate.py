@@ -108,7 +108,7 @@ def eval_(options: EvalOptions) -> None:
             if out.is_dir():
                 raise IsADirectoryError(f"{out} is a folder; name a file to write.")
         part: Split = "all" if images is not None else options.split or choose_split(spec)
-        loaded = load(options.model, options.device, options.checkpoint, False, 0)
+        loaded = load(options.model, options.device, options.checkpoint)
         opened: Pictures
         if images is not None:
             opened = PhotoFolder(images)

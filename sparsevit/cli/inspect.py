@@ -87,8 +87,8 @@ def run(options: RunOptions) -> None:
             options.model,
             options.device,
             options.checkpoint,
-            options.random_weights,
-            options.seed,
+            random_weights=options.random_weights,
+            seed=options.seed,
         )
         schedule = read_schedule(options.sparsity, loaded.depths)
     results: list[dict[str, Any]] = []

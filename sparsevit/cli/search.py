@@ -162,7 +162,7 @@ def _load_judge(options: SearchOptions, short_side: int | None) -> tuple[LoadedM
     if options.images is not None and options.data is not None:
         raise ValueError("Give labelled --data or photos as --images, not both.")
     photos = None if options.images is None else _list_photos(options.images)
-    loaded = load(options.model, options.device, None, False, options.seed)
+    loaded = load(options.model, options.device, seed=options.seed)
     if photos is not None:
         name = f"photos of {photos[0].parent.name}"
         return loaded, AgreementJudge(loaded, photos, short_side, options.pictures, data_name=name)

@@ -116,7 +116,7 @@ def study(options: StudyOptions) -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         spec = options.data or chosen.data
         # No download: timm has no segmenter.
-        loaded = load(options.model, options.device, None, True, 0)
+        loaded = load(options.model, options.device, random_weights=True)
         class_names = (
             loaded.module.config.class_names if isinstance(loaded.module, Segmenter) else None
         )

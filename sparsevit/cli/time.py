@@ -51,7 +51,7 @@ def time_(
     if threads is not None:
         torch.set_num_threads(threads)
     with report_errors():
-        loaded = load(model, device, None, not model.endswith(".safetensors"), 0)
+        loaded = load(model, device, random_weights=True)
         schedule = read_schedule(sparsity, loaded.depths)
         rounds = repeats + WARMUP_RUNS
         with Bar("round") as bar:
