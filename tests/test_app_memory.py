@@ -15,6 +15,7 @@ from app.engine.records import Photo, Result
 from app.page.panel import make_panel
 from app.page.session import Session
 from app.page.ui import build_demo, launch_options
+from app.tabs.registry import TABS
 
 VISITORS, PHOTOS, MOVES = 2, 5, 2
 HISTORY_PHOTOS = 4  # as many as a session keeps for its history
@@ -25,7 +26,7 @@ def page(engine, tmp_path, monkeypatch):
     """The page on a free port of this machine, with its files in tmp_path: (demo, address)."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "files"))
     monkeypatch.setattr(engine, "config", replace(engine.config, patience_s=0.1))
-    demo = build_demo(engine).queue()
+    demo = build_demo(engine, TABS).queue()
     address = {"server_name": "127.0.0.1", "prevent_thread_lock": True, "quiet": True}
     _, url, _ = demo.launch(**address, **launch_options(engine))
     yield demo, url

@@ -26,7 +26,7 @@ RUNS: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "network"}
 #: For what is timed.
 TIMINGS: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "latency"}
 
-#: Each holds as much as it likes to use again; more wait.
+#: Each keeps a cache of stage outputs, up to its limit; more wait.
 SEARCHES: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "search"}
 
 #: For what only draws.
