@@ -180,7 +180,8 @@ def set_sparsity(model: nn.Module, value: Any) -> None:
         ScheduleError: an impossible schedule, or one that falls inside a stage without rescoring.
     """
     stages = _find_some_stages(model)
-    schedule = SparsitySchedule.parse(value, get_depths(model))
+    host = find_host(model)
+    schedule = SparsitySchedule.parse(value, [len(host.list_blocks(stage)) for stage in stages])
     if not stages[0].pruning.rescore:
         schedule.check_linked()
     for stage, sparsities in zip(stages, schedule.stages, strict=True):

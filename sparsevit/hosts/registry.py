@@ -48,10 +48,11 @@ def find_host(model: nn.Module) -> Host:
     Raises:
         UnsupportedModelError: no supported blocks inside, or more than one backbone.
     """
+    modules = list(model.modules())
     found = [
         host
         for host in _list_hosts()
-        for _ in host.find_starts([m for m in model.modules() if host.is_stage(m)])
+        for _ in host.find_starts([module for module in modules if host.is_stage(module)])
     ]
     if len(found) > 1:
         raise refuse_model(model, f"it has {len(found)} backbones; sparsify one of them")
