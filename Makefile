@@ -59,11 +59,14 @@ lint: venv lint-js
 	@echo "--- types"
 	$(BIN)/mypy
 
+# What the tests reach is known at next to no cost from Python 3.12 on. Before, it takes a third more
+# time, so there one asks for it: make test COVERAGE=yes.
+COVERAGE = $(shell $(BIN)/python -c 'import sys; print("yes" * (sys.version_info >= (3, 12)))')
+
 test: lint test-js
 	@echo "--- tests"
-	$(BIN)/python $(PYTEST) --cov --cov-report=
-	@echo "--- coverage: files below 90 %, and the total"
-	@$(BIN)/coverage report | awk '$$NF + 0 < 90 || /^TOTAL/'
+	$(BIN)/python $(PYTEST) $(if $(COVERAGE),--cov --cov-report=)
+	@$(if $(COVERAGE),$(BIN)/coverage report | awk '$$NF + 0 < 90 || /^TOTAL/')
 
 $(OLDEST)/installed: requirements.txt requirements-dev.txt pyproject.toml
 	test -x $(OLDEST)/bin/python || $(PYTHON_OLDEST) -m venv $(OLDEST)
