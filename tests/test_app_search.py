@@ -11,8 +11,9 @@ from app_support import make_frontier, schedule, search_slowly, wait_until, writ
 from page_support import Page, list_marks
 
 from app.api import Api
+from app.engine.frontiers import find_shipped
 from app.engine.records import Settings
-from app.engine.search import begin_search, find_shipped, make_storage, read_search
+from app.engine.search import begin_search, make_storage, read_search
 from app.engine.turns import TurnLock
 from app.page.panel import make_panel, read_panel
 from app.page.session import Session

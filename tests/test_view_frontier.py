@@ -7,8 +7,9 @@ import pytest
 from app_support import make_frontier, schedule
 from page_support import list_marks, read_charts, read_points
 
+from app.engine.frontiers import list_curves
 from app.engine.records import make_try
-from app.engine.search import PhotoSearch, list_curves
+from app.engine.search import PhotoSearch
 from app.tabs.search.view import describe_step, show_search
 from app.tabs.tradeoff.view import show_history
 from sparsevit.measure.latency import LatencyReport, LatencyStats

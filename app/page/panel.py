@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from app.engine.frontiers import list_ours
 from app.engine.records import Opening, Result, Settings
-from app.engine.search import list_ours
 from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, preset
 
 _UNIFORM = (("Dense", 0.0), ("30 %", 0.3), ("60 %", 0.6))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.engine.frontiers import find_shipped, list_curves, place_frontier
 from app.engine.records import Result
-from app.engine.search import find_shipped, list_curves, place_frontier
 from app.page.events import Changes, PageActions
 from app.page.session import Session
 from app.tabs.tradeoff.view import show_history, show_sizes

@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from app.engine.frontiers import Curve
 from app.engine.records import Result, Try
-from app.engine.search import Curve
 from app.page.chart import Mark, make_points
 from app.page.templates import render
 from sparsevit.inspect.sizes import SizeComparison, SizePoint, find_equal_latency
