@@ -39,6 +39,13 @@ def test_modules_lie_beside_the_page(page):
     assert again.status_code == 304
 
 
+def test_every_module_is_asked_for_at_once():
+    client = mount_page("/")
+    paths = re.findall(r'rel="modulepreload" href="(.+?)"', asset_options()["head"])
+    assert "sparsevit/page/common.js" in paths
+    assert all(client.get(f"/{path}").is_success for path in paths)
+
+
 def test_proxies_may_take_the_path_off():
     client = mount_page("/", root_path="/far/away")
     assert client.get("/sparsevit/page/common.js").is_success

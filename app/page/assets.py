@@ -27,6 +27,7 @@ def asset_options() -> dict[str, Any]:
     return {
         "theme": build_theme(),
         "css_paths": list_styles(),
+        "head": "".join(map(_preload_module, sorted(_APP.glob("*/**/*.js")))),
         "ssr_mode": False,
         "app_kwargs": {"routes": [Route(f"/{_ROUTE}/{{path:path}}.js", _send_module)]},
     }
@@ -41,10 +42,10 @@ def mount_module(name: str, events: Sequence[str] = ()) -> str:
     """
     view = _APP / "tabs" / name / "view.js"
     file = view if view.exists() else next(_APP.glob(f"*/**/{name}.js"))
-    path = f"{_ROUTE}/{file.relative_to(_APP).as_posix()}"
     call = "mount({ element, trigger, props, server, upload, watch })"
     quoted = "".join(f' "{event}"' for event in events)  # gr.HTML looks for its events in quotes
-    return f'import(new URL("{path}", document.baseURI)).then(({{ mount }}) => {call});//{quoted}'
+    where = f'new URL("{_name_module(file)}", document.baseURI)'
+    return f"import({where}).then(({{ mount }}) => {call});//{quoted}"
 
 
 def list_styles() -> list[Path]:
@@ -53,6 +54,16 @@ def list_styles() -> list[Path]:
     return sorted(
         sheets, key=lambda file: file.stem if file.parent.name == "page" else file.parent.name
     )
+
+
+def _name_module(file: Path) -> str:
+    """Its address, seen from that of the page."""
+    return f"{_ROUTE}/{file.relative_to(_APP).as_posix()}"
+
+
+def _preload_module(file: Path) -> str:
+    """All are asked for at once; a module that is imported by another would wait for it."""
+    return f'<link rel="modulepreload" href="{_name_module(file)}">'
 
 
 async def _send_module(request: Request) -> Response:
