@@ -259,7 +259,7 @@ def test_a_phone_clips_nothing(open_page):
     stage(page).click(position=point_at(page, 0.5, 0.5))
     expect(page.locator(".sv-win-panel")).to_be_visible()
     expect_no_clipping(page)
-    parts = ".sv-win-bar button, .sv-win-views label, .sv-win-strip button, .sv-win-panel td"
+    parts = ".sv-win-bar button, .sv-switch label, .sv-win-strip button, .sv-win-panel td"
     right = page.evaluate(
         "parts => Math.max(...[...document.querySelectorAll(parts)]"
         ".map(part => part.getBoundingClientRect().right))",

@@ -3,6 +3,7 @@
 // truth, or the likeliest classes.
 import { make, onValue, percent } from "../../page/common.js";
 import { getPhoto, onPhoto } from "../../page/photo.js";
+import { makeSwitch } from "../../page/switch.js";
 import {
   cutOut,
   decodeMap,
@@ -23,6 +24,7 @@ import { VIEWS, bold, describeMatch, fillTop, keep, share, swatch } from "./word
 /** @import { View } from "../../page/types.d.ts" */
 /** @import { Layer, MapName, Mode, OutputsValue, Probe, Ready, Shown, Side } from "./types.d.ts" */
 
+/** @type {Record<Mode, string>} */
 const MODES = { compare: "Compare", difference: "Difference", truth: "Truth", errors: "Errors" };
 const NEED_TRUTH = ["truth", "errors"];
 /** @type {Partial<Record<Mode, MapName[]>>} */
@@ -59,19 +61,10 @@ export function mount({ element, props, watch }) {
 
   // ---- The parts of the view, made once ----
 
-  const radios = /** @type {[Mode, string][]} */ (Object.entries(MODES)).map(([mode, words]) => {
-    const input = make("input", { type: "radio", name: "sv-outputs-mode", value: mode });
-    input.addEventListener("change", () => {
-      state.mode = mode;
-      refresh();
-    });
-    return { mode, input, label: make("label", {}, input, make("span", {}, words)) };
+  const switches = makeSwitch("What to see", MODES, state.mode, (mode) => {
+    state.mode = mode;
+    refresh();
   });
-  const switches = make(
-    "div",
-    { class: "sv-out-switch", role: "radiogroup", "aria-label": "What to see" },
-    ...radios.map((radio) => radio.label),
-  );
   const opacity = make("input", { type: "range", min: 0, max: 100, value: 100 * state.opacity });
   const opacityText = make("output", {}, percent(state.opacity));
   const opacityLabel = make(
@@ -197,9 +190,10 @@ export function mount({ element, props, watch }) {
   function refresh() {
     const mode = getMode();
     const chosen = getChosen();
-    for (const radio of radios) {
-      radio.input.checked = radio.mode === mode;
-      radio.label.hidden = !listModes().includes(radio.mode);
+    for (const input of switches.querySelectorAll("input")) {
+      const value = /** @type {Mode} */ (input.value);
+      input.checked = value === mode;
+      input.parentElement.hidden = !listModes().includes(value);
     }
     switches.hidden = listModes().length < 2;
     readout.hidden = !shown.dense;

@@ -19,26 +19,6 @@ const CHART_HEIGHT = 96; // CSS pixels
 
 /* ---- Elements ---- */
 
-/**
- * @param {string} group
- * @param {Record<string, string>} choices
- * @param {string} current
- * @param {(value: string) => void} choose
- */
-export function makeRadios(group, choices, current, choose) {
-  const labels = Object.entries(choices).map(([value, words]) => {
-    const input = make("input", { type: "radio", name: `sv-vid-${group}`, value });
-    input.checked = value === current;
-    input.addEventListener("change", () => choose(value));
-    return make("label", {}, input, make("span", {}, words));
-  });
-  return make(
-    "div",
-    { class: "sv-vid-radios", role: "radiogroup", "aria-label": group },
-    ...labels,
-  );
-}
-
 // A picture with words beneath.
 export function makeFigure() {
   const canvas = make("canvas", { role: "img" });

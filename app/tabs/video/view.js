@@ -3,6 +3,7 @@
 // Processed frames stay here to go back to.
 import { addAxes } from "../../page/cells.js";
 import { make, onValue } from "../../page/common.js";
+import { makeSwitch } from "../../page/switch.js";
 import {
   closeCamera,
   describeMeasuring,
@@ -14,7 +15,6 @@ import {
   loadPicture,
   makeFigure,
   makeNumber,
-  makeRadios,
   openCamera,
   summarize,
 } from "./draw.js";
@@ -55,7 +55,7 @@ export function mount({ element, trigger, props, upload, watch }) {
 
   /** @type {HTMLElement} */
   const root = element.querySelector(".sv-video");
-  const sources = makeRadios("Source", SOURCES, state.source, (source) => {
+  const sources = makeSwitch("Source", SOURCES, state.source, (source) => {
     state.source = source;
     refresh();
   });
@@ -67,7 +67,7 @@ export function mount({ element, trigger, props, upload, watch }) {
   const status = make("p", { class: "sv-vid-status", role: "status" });
   const progress = make("progress", { "aria-label": "Frames processed" });
   const counter = make("span", { class: "sv-vid-counter" });
-  const views = makeRadios("Pictures", VIEWS, state.view, (view) => {
+  const views = makeSwitch("Pictures", VIEWS, state.view, (view) => {
     state.view = view;
     draw();
   });

@@ -10,6 +10,7 @@ import {
   paintScores,
 } from "../../page/paint.js";
 import { getPhoto, onPhoto } from "../../page/photo.js";
+import { makeSwitch } from "../../page/switch.js";
 import {
   describeView,
   describeWindow,
@@ -87,17 +88,6 @@ export function mount({ element, props, watch }) {
 
   /* ---- The page's elements ---- */
 
-  /** @param {string[]} choice */
-  function makeRadio([view, label]) {
-    const input = make("input", { type: "radio", name: "sv-win-view", value: view });
-    input.checked = view === state.view;
-    input.addEventListener("change", () => {
-      state.view = /** @type {Picture} */ (view);
-      update();
-    });
-    return make("label", {}, input, make("span", {}, label));
-  }
-
   /** @type {HTMLElement} */
   const root = element.querySelector(".sv-windows");
   const blockName = make("b");
@@ -146,11 +136,10 @@ export function mount({ element, props, watch }) {
     make(
       "div",
       { class: "sv-win-bar" },
-      make(
-        "div",
-        { class: "sv-win-views", role: "radiogroup", "aria-label": "What the picture shows" },
-        ...Object.entries(VIEWS).map(makeRadio),
-      ),
+      makeSwitch("What the picture shows", VIEWS, state.view, (view) => {
+        state.view = view;
+        update();
+      }),
       make(
         "div",
         { class: "sv-win-nav" },
