@@ -196,9 +196,10 @@ class InstanceFolder:
                 runs = self._coder.merge(self._coder.frPyObjects(segmentation, *size))
             elif isinstance(segmentation["counts"], list):
                 runs = self._coder.frPyObjects(segmentation, *size)
-            return self._coder.decode(runs).astype(bool)
+            mask: np.ndarray = self._coder.decode(runs).astype(bool)
         except Exception as error:  # pycocotools raises bare Exceptions too
             raise DataError(f"A mask of {path} in {self._path} cannot be read.") from error
+        return mask
 
 
 def _read_lists(path: Path) -> dict[str, Any]:
@@ -206,7 +207,7 @@ def _read_lists(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"There is no {path}; the labels of segments are read from it.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is no JSON.") from error
     for key in ("images", "annotations", "categories"):

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from timm.data import ImageNetInfo, infer_imagenet_subset
+from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 
 from sparsevit.data.pictures import DataError, describe_lack, list_pictures, read_image
 
@@ -142,7 +143,7 @@ def _index_synsets(class_names: Sequence[str]) -> dict[str, int]:
     subset = infer_imagenet_subset({"num_classes": len(class_names)})
     if subset is None:
         return {}
-    info = ImageNetInfo(subset)
+    info: Any = ImageNetInfo(subset)
     return {
         synset: index
         for index, synset in enumerate(info.label_names())

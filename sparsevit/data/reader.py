@@ -265,7 +265,8 @@ def _decode(image: Image.Image, name: str) -> np.ndarray:
 def _read_orientation(image: Image.Image) -> int:
     """EXIF orientation 1..8, after decoding: TIFF turns itself and then drops the tag."""
     try:
-        return image.getexif().get(_EXIF_ORIENTATION, 1)
+        orientation: int = image.getexif().get(_EXIF_ORIENTATION, 1)
+        return orientation
     except Exception:  # a broken EXIF block is no reason to refuse the photo
         return 1
 

@@ -37,7 +37,8 @@ HEAT_OPACITY = 0.65
 def colour_levels(level: np.ndarray) -> np.ndarray:
     """(..., 3) uint8 RGB of levels 0 to 1 (viridis); levels outside are clipped, NaN is 0."""
     index = np.clip(np.nan_to_num(level) * 255 + 0.5, 0, 255).astype(np.uint8)
-    return _make_viridis().take(index, axis=0)
+    colours: np.ndarray = _make_viridis().take(index, axis=0)
+    return colours
 
 
 @lru_cache(maxsize=1)

@@ -322,7 +322,7 @@ def _choose_line_colours(picture: np.ndarray, owner: np.ndarray) -> np.ndarray:
     light = cv2.resize(grey, owner.shape[::-1], interpolation=cv2.INTER_AREA)  # (H, W)
     windows = owner.ravel()
     mean = np.bincount(windows, light.ravel()) / np.maximum(1, np.bincount(windows))
-    level = np.where(mean < _BRIGHT, 255, 0).astype(np.uint8)[owner]
+    level: np.ndarray = np.where(mean < _BRIGHT, 255, 0).astype(np.uint8)[owner]
     return cv2.cvtColor(level, cv2.COLOR_GRAY2RGB)
 
 

@@ -118,7 +118,7 @@ def count_fixed_macs(model: nn.Module, image_size: tuple[int, int]) -> int:
     images = torch.empty(1, 3, *image_size, device="meta", dtype=next(shadow.parameters()).dtype)
     with torch.no_grad(), host_form(shadow), count_flops() as counter:
         shadow(images)
-    blocks = sum(
+    blocks: int = sum(
         block.count_macs(grid, grid.num_windows)
         for stage in _list_blocks_with_grids(model, image_size)
         for block, grid in stage

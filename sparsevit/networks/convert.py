@@ -361,7 +361,7 @@ def _reorder_merging(value: Tensor) -> Tensor:
     Unfold puts channel c of the neighbour in row r and column s of the four at 4 c + 2 r + s; timm
     puts it at (2 s + r) C + c.
     """
-    return value.unflatten(-1, (-1, 2, 2)).movedim(-3, -1).transpose(-3, -2).flatten(-3)
+    return value.reshape(*value.shape[:-1], -1, 2, 2).movedim(-3, -1).transpose(-3, -2).flatten(-3)
 
 
 def _check_left_out(name: str, value: Tensor, index: Tensor, path: Path) -> None:

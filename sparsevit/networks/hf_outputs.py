@@ -27,7 +27,8 @@ def read_semantic(processor: Any, output: Any, size: Size) -> Tensor:
     """(img_h, img_w) uint8 class of every pixel of image 0, by the processor's own arithmetic."""
     masks = _take_first(output)
     (classes,) = processor.post_process_semantic_segmentation(masks, target_sizes=[size])
-    return classes.byte()
+    found: Tensor = classes.byte()
+    return found
 
 
 def read_panoptic(processor: Any, stuff: frozenset[int], output: Any, size: Size) -> SegmentMap:
@@ -72,12 +73,14 @@ def read_instances(processor: Any, output: Any, size: Size) -> SegmentMap:
 
 def read_feature_maps(output: Any) -> Sequence[Tensor]:
     """(B, C, H, W) of each stage, from a backbone."""
-    return output.feature_maps
+    maps: Sequence[Tensor] = output.feature_maps
+    return maps
 
 
 def read_hidden_maps(output: Any) -> Sequence[Tensor]:
     """(B, C, H, W) of each stage, from a bare network; the embedding before them is left out."""
-    return output.reshaped_hidden_states[1:]
+    maps: Sequence[Tensor] = output.reshaped_hidden_states[1:]
+    return maps
 
 
 def _take_first(output: Any) -> SimpleNamespace:

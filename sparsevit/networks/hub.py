@@ -24,7 +24,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import tqdm
+from huggingface_hub.utils.tqdm import tqdm
 
 from sparsevit.networks.entries import ModelError, UnreachableError
 
@@ -215,7 +215,8 @@ def _make_bar(counter: _Counter) -> type[tqdm]:
         """The library's bar; it counts where there is no terminal to show it in, too."""
 
         def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
+            start: Any = super().__init__  # the library's bars have no types
+            start(*args, **options)
             self.counts_bytes = options.get("unit") == "B"
             if self.counts_bytes and options.get("initial"):
                 counter.add(self, options["initial"])
@@ -223,7 +224,8 @@ def _make_bar(counter: _Counter) -> type[tqdm]:
         def update(self, n: float | None = 1) -> bool | None:
             if self.counts_bytes:
                 counter.add(self, int(n or 0))
-            return super().update(n)
+            moved: bool | None = super().update(n)
+            return moved
 
     return Bar
 

@@ -88,7 +88,8 @@ class Segmenter(nn.Module):
             if index < len(levels) - 1:
                 merged = F.interpolate(merged, lateral.shape[-2:], mode="bilinear")
             merged = self.smooth[index](lateral + merged)
-        return self.classifier(merged)
+        logits: Tensor = self.classifier(merged)
+        return logits
 
 
 def save_segmenter(model: Segmenter, path: str | Path, info: dict[str, str] | None = None) -> None:

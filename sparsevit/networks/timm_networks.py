@@ -7,7 +7,7 @@ from typing import Any
 
 import timm
 import torch
-from timm.data import ImageNetInfo
+from timm.data.imagenet_info import ImageNetInfo
 from timm.models import (
     PretrainedCfg,
     get_pretrained_cfg,
@@ -59,9 +59,10 @@ class TimmFeatures(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, img_h, img_w) -> for each stage (B, C, H, W); SAM gives the one it is made for."""
         network: Any = self.network
-        if isinstance(network, vision_transformer_sam.VisionTransformerSAM):
+        if isinstance(self.network, vision_transformer_sam.VisionTransformerSAM):
             return [network.forward_features(images)]
-        return network.forward_intermediates(images, intermediates_only=True)
+        maps: list[Tensor] = network.forward_intermediates(images, intermediates_only=True)
+        return maps
 
 
 def is_cached(name: str) -> bool:

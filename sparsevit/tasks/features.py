@@ -111,7 +111,8 @@ def _map_cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _spread(values: np.ndarray) -> np.ndarray:
     low, high = np.percentile(values, (2, 98))
-    return np.clip((values - low) / max(float(high - low), 1e-12), 0.0, 1.0).astype(np.float32)
+    levels: np.ndarray = (values - low) / max(float(high - low), 1e-12)
+    return levels.clip(0.0, 1.0).astype(np.float32)
 
 
 def _draw_levels(image: np.ndarray, levels: Sequence[np.ndarray]) -> np.ndarray:

@@ -109,7 +109,7 @@ class Canvas:
 
     def _find_seen(self, pixels: np.ndarray, detail: bool) -> np.ndarray:
         low, high = pixels.min(1), pixels.max(1)
-        seen = (high[:, 0] > 0) & (high[:, 1] > 0)
+        seen: np.ndarray = (high[:, 0] > 0) & (high[:, 1] > 0)
         seen &= (low[:, 0] < self.width) & (low[:, 1] < self.height)
         if detail:
             seen &= (high - low).min(1) > _SMALLEST_PX
@@ -249,7 +249,8 @@ def to_fixed(pixels: np.ndarray) -> np.ndarray:
     scaled = pixels * (1 << _FRACTION_BITS)
     scaled -= (1 << _FRACTION_BITS) // 2
     np.clip(scaled, -3e7, 3e7, out=scaled)
-    return np.rint(scaled).astype(np.int32)
+    fixed: np.ndarray = np.rint(scaled).astype(np.int32)
+    return fixed
 
 
 def to_scalar(colour: Colour) -> Any:

@@ -64,9 +64,10 @@ class Light:
         facing = np.maximum(normals @ self._to_sun, 0)[..., None]
         up = normals[..., 1:2]
         mirror = gloss * np.clip(0.45 + 0.55 * up, 0, 1)
-        shown = colours * (ambient * (0.84 + 0.16 * up) + sun * facing) * (1 - mirror)
+        shown: np.ndarray = colours * (ambient * (0.84 + 0.16 * up) + sun * facing) * (1 - mirror)
         shown = np.minimum(shown + np.array(self._mirrored) * mirror, 255)
-        return shown + (horizon - shown) * float(self.haze(z))
+        shown += (horizon - shown) * float(self.haze(z))
+        return shown
 
     def on_ground(self) -> np.ndarray:
         """Factors (3,) on the colour of level ground in the sun."""

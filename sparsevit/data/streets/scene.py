@@ -74,19 +74,21 @@ class Scene:
     @cached_property
     def instances(self) -> np.ndarray:
         """(H, W) uint16: the `id` of the object each pixel shows, 0 for none."""
-        return self._surfaces[:, 1].astype(np.uint16)[self._surface]
+        ids: np.ndarray = self._surfaces[:, 1].astype(np.uint16)[self._surface]
+        return ids
 
     @cached_property
     def depth(self) -> np.ndarray:
         """(H, W) float32: metres along the optical axis; infinite for the sky."""
         a, b, c, low, high = self._surfaces[:, 2:].T.astype(np.float32)
         height, width = self._surface.shape
-        inverse = a[self._surface] * (np.arange(width, dtype=np.float32) + 0.5)
+        inverse: np.ndarray = a[self._surface] * (np.arange(width, dtype=np.float32) + 0.5)
         inverse += b[self._surface] * (np.arange(height, dtype=np.float32)[:, None] + 0.5)
         inverse += c[self._surface]
         np.clip(inverse, low[self._surface], high[self._surface], out=inverse)
         with np.errstate(divide="ignore"):
-            return np.reciprocal(inverse)
+            np.reciprocal(inverse, out=inverse)
+        return inverse
 
     @cached_property
     def objects(self) -> tuple[SceneObject, ...]:

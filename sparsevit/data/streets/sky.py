@@ -21,7 +21,8 @@ def _sample(columns: Any, rows: Any) -> np.ndarray:
 
 
 def _mix(below: Any, above: Any, amount: np.ndarray) -> np.ndarray:
-    return below + (np.float32(above) - below) * amount[..., None]
+    mixed: np.ndarray = below + (np.float32(above) - below) * amount[..., None]
+    return mixed
 
 
 def paint_sky(canvas: Canvas) -> None:

@@ -5,6 +5,7 @@ seed and comes at several scales, so that what is far away can be sampled from a
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +15,41 @@ SCALES = (64, 32, 16, 8, 4)
 _METRES = 8  # side of what a tile shows before it repeats
 
 
+class _Recipe(NamedTuple):
+    """What a tile is made of.
+
+    Attributes:
+        tone: its mean, before the blocks are laid.
+        broad, fine: gains of large and of small clouds.
+        grain: deviation and seed of what no two pixels share.
+        courses: blocks in rows, see :func:`_courses`.
+        clouds: power and seed of the large ones.
+    """
+
+    tone: int
+    broad: float
+    fine: float = 0
+    grain: tuple[float, int] | None = None
+    courses: tuple[float, float, float, float, float] | None = None
+    clouds: tuple[float, int] = (1.5, 1)
+
+
+_KINDS = {
+    "asphalt": _Recipe(128, 2.5, 3, (12, 3)),
+    "old asphalt": _Recipe(127, 5, 5, (16, 4)),
+    "slabs": _Recipe(128, 4, 0, (4, 5), (0.8, 0.8, 0.5, -34, 5)),
+    "setts": _Recipe(128, 4, 0, (5, 6), (0.2, 0.1, 0.5, -24, 8)),
+    "grass": _Recipe(128, 12, 10, (14, 7)),
+    "leaves": _Recipe(128, 10, 26, (26, 14)),
+    "brick": _Recipe(126, 5, 0, (4, 8), (0.222, 0.0741, 0.5, 20, 8)),
+    "dark brick": _Recipe(128, 6, 0, (5, 9), (0.222, 0.0741, 0.5, -22, 9)),
+    "stone": _Recipe(128, 6, 4, (5, 10), (0.66, 0.33, 0.5, -22, 8)),
+    "plaster": _Recipe(128, 2.5, 2, (3, 11)),
+    "tiles": _Recipe(128, 5, 0, None, (0.25, 0.2, 0.5, -26, 9)),
+    "panels": _Recipe(128, 2.5, 0, (4, 13), (3.2, 1.6, 0, -14, 2), (1.2, 12)),
+}
+
+
 @lru_cache(maxsize=8)
 def cloud_tile(side: int = 512, power: float = 1.6, seed: int = 0) -> np.ndarray:
     """Noise like clouds: (side, side) float32 of mean 0 and deviation 1 that repeats seamlessly."""
@@ -21,7 +57,8 @@ def cloud_tile(side: int = 512, power: float = 1.6, seed: int = 0) -> np.ndarray
     noise = np.random.default_rng(seed).standard_normal((side, side))
     spectrum = np.fft.rfft2(noise) / np.maximum(frequency, 1) ** power
     tile = np.fft.irfft2(spectrum * (frequency > 0), s=(side, side))
-    return (tile / tile.std()).astype(np.float32)
+    scaled: np.ndarray = (tile / tile.std()).astype(np.float32)
+    return scaled
 
 
 def _grain(strength: float, seed: int) -> np.ndarray:
@@ -45,38 +82,17 @@ def _courses(long_m: float, high_m: float, bond: float, joint: float, spread: fl
     return np.where(along | across, np.float32(joint), tile.astype(np.float32))
 
 
-def _make(kind: str) -> np.ndarray:
-    broad, fine = cloud_tile(512, 1.5, 1), cloud_tile(512, 0.8, 2)
-    if kind == "asphalt":
-        return 128 + 2.5 * broad + 3 * fine + _grain(12, 3)
-    if kind == "old asphalt":
-        return 127 + 5 * broad + 5 * fine + _grain(16, 4)
-    if kind == "slabs":
-        return 128 + 4 * broad + _grain(4, 5) + _courses(0.8, 0.8, 0.5, -34, 5)
-    if kind == "setts":
-        return 128 + 4 * broad + _grain(5, 6) + _courses(0.2, 0.1, 0.5, -24, 8)
-    if kind == "grass":
-        return 128 + 12 * broad + 10 * fine + _grain(14, 7)
-    if kind == "leaves":
-        return 128 + 10 * broad + 26 * fine + _grain(26, 14)
-    if kind == "brick":
-        return 126 + 5 * broad + _grain(4, 8) + _courses(0.222, 0.0741, 0.5, 20, 8)
-    if kind == "dark brick":
-        return 128 + 6 * broad + _grain(5, 9) + _courses(0.222, 0.0741, 0.5, -22, 9)
-    if kind == "stone":
-        return 128 + 6 * broad + 4 * fine + _grain(5, 10) + _courses(0.66, 0.33, 0.5, -22, 8)
-    if kind == "plaster":
-        return 128 + 2.5 * broad + 2 * fine + _grain(3, 11)
-    if kind == "tiles":
-        return 128 + 5 * broad + _courses(0.25, 0.2, 0.5, -26, 9)
-    return (
-        128 + 2.5 * cloud_tile(512, 1.2, 12) + _grain(4, 13) + _courses(3.2, 1.6, 0, -14, 2)
-    )  # slabs
-
-
 @lru_cache(maxsize=16)
 def _base_tile(kind: str) -> np.ndarray:
-    return np.clip(_make(kind), 20, 240).astype(np.uint8)
+    recipe = _KINDS[kind]
+    tile = recipe.tone + recipe.broad * cloud_tile(512, *recipe.clouds)
+    if recipe.fine:
+        tile = tile + recipe.fine * cloud_tile(512, 0.8, 2)
+    if recipe.grain:
+        tile = tile + _grain(*recipe.grain)
+    if recipe.courses:
+        tile = tile + _courses(*recipe.courses)
+    return np.clip(tile, 20, 240).astype(np.uint8)
 
 
 @lru_cache(maxsize=64)  # of every kind all scales

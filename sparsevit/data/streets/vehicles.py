@@ -82,7 +82,8 @@ def _add_strip(mesh: MeshBuilder, shell: _Shell, i: int) -> None:
 
     def across(share: float, y: float) -> np.ndarray:
         edge = foot + (top - foot) * y
-        return edge[0] + (edge[3] - edge[0]) * share
+        point: np.ndarray = edge[0] + (edge[3] - edge[0]) * share
+        return point
 
     def pane(y0: float, y1: float, role: str, first: bool) -> None:
         quad = [across(left, y0), across(right, y0), across(right, y1), across(left, y1)]

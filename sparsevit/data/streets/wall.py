@@ -167,6 +167,6 @@ def place_on_wall(start: Any, end: Any, rects: Any) -> np.ndarray:
     """World corners (n, 4, 3) of rectangles (n, 4) on the wall from `start` to `end`."""
     origin, rects = np.array(start, np.float64), np.atleast_2d(rects)
     ahead = np.array(end) - origin
-    corners = origin + rects[:, (0, 1, 1, 0), None] * ahead / np.linalg.norm(ahead)
+    corners: np.ndarray = origin + rects[:, (0, 1, 1, 0), None] * ahead / np.linalg.norm(ahead)
     corners[..., 1] += rects[:, (2, 2, 3, 3)]
     return corners
