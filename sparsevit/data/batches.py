@@ -16,7 +16,7 @@ from sparsevit.data.augment import random_crop
 from sparsevit.data.labelled import LabelledData, StreetScenes
 from sparsevit.data.occurrence import LabelCounts, refuse_unlabelled, warn_of_missing
 
-_LOOK_AHEAD = 2  # batches prepared in the background, beside one for each worker
+_PREFETCHED = 2  # batches prepared in the background, beside one for each worker
 _COUNTED_PICTURES = 64  # of each folder, for the class weights and to find bad files early
 _COUNTED_SCENES = 16  # drawing takes longer than reading
 
@@ -72,7 +72,7 @@ class BatchMaker:
         self._seed = seed
         self._rank = rank
         self._num_classes = len(data[0].class_names) - 1
-        self._depth = _LOOK_AHEAD + workers
+        self._depth = _PREFETCHED + workers
         # OpenCV's own threads would get in each other's way and in that of the training.
         self._pool = ThreadPoolExecutor(workers, "batches", cv2.setNumThreads, (1,))
         self._ahead: deque[tuple[int, int, Future[tuple[Tensor, Tensor]]]] = deque()

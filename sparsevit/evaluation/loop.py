@@ -22,7 +22,7 @@ from sparsevit.schedule import SparsitySchedule
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 
-_READERS = 4  # pictures read ahead, each by a thread
+_NUM_WORKERS = 4  # threads that each prefetch a picture
 
 
 class _Readable(Protocol[S_co]):
@@ -41,7 +41,14 @@ def evaluate(
     limit: int | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure a segmenter at one size; it stays as it was. See :func:`evaluate_sizes`."""
+    """Measure a segmenter at one size, as :func:`evaluate_sizes` does any network at several.
+
+    Args:
+        model: the segmenter; it stays as it was, as a copy is measured.
+        data, schedules, data_name, split, limit, report: as of :func:`evaluate_sizes`.
+        size: short side given to the network, pixels; None for a picture's own.
+        model_name: noted in the result.
+    """
     return evaluate_sizes(
         wrap_segmenter(model, model_name),
         data,
@@ -55,7 +62,7 @@ def evaluate(
 
 
 def wrap_segmenter(model: Segmenter, name: str = "") -> LoadedModel:
-    """A copy of a segmenter, sparsified and in evaluation mode, as the zoo hands them out."""
+    """A copy of a segmenter, sparsified and in evaluation mode, as ``load_model`` gives one."""
     return LoadedModel.wrap(sparsify(deepcopy(model)).eval(), name)
 
 
@@ -110,7 +117,7 @@ def evaluate_sizes(
     rows: list[dict[SparsitySchedule, Scorer]] = [{s: make_scorer() for s in parsed} for _ in sizes]
     count = len(data) if limit is None else min(limit, len(data))
     indices = [number * len(data) // count for number in range(count)]
-    samples: Iterator[Any] = read_ahead(data, indices)
+    samples: Iterator[Any] = prefetch(data, indices)
     if has_labels(data):
         samples = watch_labels(data, indices, samples)
     before = get_sparsity(loaded.module)
@@ -159,13 +166,13 @@ def _measure_picture(
         scorer.add(sample, dense, dense if schedule.is_dense else predict(schedule))
 
 
-def read_ahead(data: _Readable[S], indices: Iterable[int]) -> Iterator[S]:
+def prefetch(data: _Readable[S], indices: Iterable[int]) -> Iterator[S]:
     """The pictures in order, while threads decode or draw the next ones."""
-    waiting: deque[Future[S]] = deque()
-    with ThreadPoolExecutor(_READERS) as pool:
+    futures: deque[Future[S]] = deque()
+    with ThreadPoolExecutor(_NUM_WORKERS) as pool:
         for index in indices:
-            waiting.append(pool.submit(data.__getitem__, index))
-            if len(waiting) > _READERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            futures.append(pool.submit(data.__getitem__, index))
+            if len(futures) > _NUM_WORKERS:
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()

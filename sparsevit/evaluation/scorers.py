@@ -83,7 +83,7 @@ class AgreementScorer:
         self._pictures = 0
 
     def add(self, sample: Any, dense: Any, sparse: Any) -> None:
-        """See :class:`Scorer`."""
+        """Count a picture; what the data holds of it is not looked at."""
         self._pictures += 1
         for name, value in self._task.compare(dense, sparse).items():
             self._sums[name] += value

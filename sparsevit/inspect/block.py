@@ -115,9 +115,9 @@ def trace_block(
     model = loaded.module
     set_sparsity(model, schedule)
     blocks = list_blocks(model)[stage]
-    with torch.inference_mode(), capture(model) as capturing, _listen(blocks) as heard:
+    with torch.inference_mode(), capture(model) as capturing, _record_tokens(blocks) as recorded:
         model(prepared.images)
-        x, out = heard[block]
+        x, out = recorded[block]
         grid = blocks[block].get_grid(*x.shape[1:3], x.device)
         num_heads = blocks[block].attention_bias(grid).shape[1]
     trace = next(t for t in capturing.blocks if (t.stage, t.block) == (stage, block))
@@ -127,7 +127,7 @@ def trace_block(
     return BlockSteps(
         trace=trace,
         entering=entering,
-        scored=token_magnitudes(heard[trace.scored_block][0])[0].cpu(),
+        scored=token_magnitudes(recorded[trace.scored_block][0])[0].cpu(),
         ranking=ranking,
         gathered_windows=chosen,
         gathered=_gather(entering, trace.grid, chosen),
@@ -138,27 +138,27 @@ def trace_block(
 
 
 @contextmanager
-def _listen(blocks: Sequence[nn.Module]) -> Iterator[dict[int, tuple[Tensor, Tensor]]]:
-    """Collect the (input, output) of every block, by its number; nothing is worked on in place."""
-    heard: dict[int, tuple[Tensor, Tensor]] = {}
+def _record_tokens(blocks: Sequence[nn.Module]) -> Iterator[dict[int, tuple[Tensor, Tensor]]]:
+    """Record by hooks the (input, output) of every block by number; no block works in place."""
+    recorded: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def listen(number: int) -> Callable[..., None]:
-        def note(_: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-            left = out if isinstance(out, Tensor) else out[0]
-            heard[number] = _lay_out(args[0], args), _lay_out(left, args)
+    def make_hook(number: int) -> Callable[..., None]:
+        def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            out = output if isinstance(output, Tensor) else output[0]
+            recorded[number] = _to_grid(args[0], args), _to_grid(out, args)
 
-        return note
+        return hook
 
-    handles = [block.register_forward_hook(listen(n)) for n, block in enumerate(blocks)]
+    handles = [block.register_forward_hook(make_hook(n)) for n, block in enumerate(blocks)]
     try:
-        yield heard
+        yield recorded
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _lay_out(tokens: Tensor, args: tuple[Any, ...]) -> Tensor:
-    """(B, H, W, C) of what a block takes or gives: some hosts' are (B, H * W, C), with (H, W)."""
+def _to_grid(tokens: Tensor, args: tuple[Any, ...]) -> Tensor:
+    """(B, H, W, C) of a block's tokens; some hosts pass them as (B, H * W, C), and (H, W) next."""
     return tokens if tokens.ndim == 4 else tokens.view(len(tokens), *args[1], -1)
 
 

@@ -108,16 +108,18 @@ def count_macs(
 def count_fixed_macs(model: nn.Module, image_size: tuple[int, int]) -> int:
     """Multiply-accumulates of one image outside the blocks, counted by PyTorch's own counter.
 
-    Runs a weightless copy of the model on the meta device: no arithmetic is done.
+    Runs a copy of the model on the meta device: no arithmetic is done.
 
     Args:
         model: a sparsified model that takes (B, 3, img_h, img_w).
         image_size: (img_h, img_w) pixels.
     """
-    shadow = copy.deepcopy(model).to("meta").eval()
-    images = torch.empty(1, 3, *image_size, device="meta", dtype=next(shadow.parameters()).dtype)
-    with torch.no_grad(), host_form(shadow), count_flops() as counter:
-        shadow(images)
+    meta_model = copy.deepcopy(model).to("meta").eval()
+    images = torch.empty(
+        1, 3, *image_size, device="meta", dtype=next(meta_model.parameters()).dtype
+    )
+    with torch.no_grad(), host_form(meta_model), count_flops() as counter:
+        meta_model(images)
     blocks: int = sum(
         block.count_macs(grid, grid.num_windows)
         for stage in _list_blocks_with_grids(model, image_size)

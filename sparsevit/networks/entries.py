@@ -1,4 +1,4 @@
-"""Entries of the zoo's list, and its errors."""
+"""Entries of the list of networks, and what can be wrong with one."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from sparsevit.data.labelled import LabelledData
 from sparsevit.data.occurrence import watch_labels
 from sparsevit.data.reader import ImageError, ImageSource, load_image
 from sparsevit.data.transforms import resize_image
-from sparsevit.evaluation import check_classes, make_iou_metric, read_ahead, read_score
+from sparsevit.evaluation import check_classes, make_iou_metric, prefetch, read_score
 from sparsevit.networks import LoadedModel
 from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_sparsity, set_sparsity
@@ -101,7 +101,7 @@ class LabelledJudge:
         self.data = data_name
         self._model = model
         self._args = (data, size, len(chosen), seed)
-        samples = list(watch_labels(data, chosen, read_ahead(data, chosen)))
+        samples = list(watch_labels(data, chosen, prefetch(data, chosen)))
         self._truths = [sample.labels for sample in samples]
         images = [sample.image for sample in samples]
         self._runner = _Runner(LoadedModel.wrap(model), images, size)
