@@ -20,6 +20,8 @@ from sparsevit.core.modes import is_recorded
 
 
 class _WeakReference(Protocol):
+    """What PyTorch's own is, which has no types."""
+
     def expired(self) -> bool: ...
 
 

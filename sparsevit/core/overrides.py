@@ -1,7 +1,8 @@
-"""What somebody put on one module, over its class: accelerate's hooks, a patch, a stray attribute.
+"""A module under another class, which is how it is sparsified, and what somebody put on it before.
 
-A module is sparsified by giving it another class. What lies on the module itself comes first, so it
-is moved to the new class where it only calls the old one, and named where it is anything else.
+What lies on the module itself (accelerate's hooks, a patch, a stray attribute) comes before its
+class, so it is moved to the new class where it only calls the old one, and named where it is
+anything else.
 """
 
 from __future__ import annotations
