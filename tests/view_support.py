@@ -27,7 +27,7 @@ def read_windows(picture: np.ndarray, block: BlockTrace) -> np.ndarray:
 
 def find_yellow(colours: np.ndarray) -> np.ndarray:
     """How yellow colours (..., 3) are; negative where they are blue."""
-    return colours[..., :2].mean(-1) - colours[..., 2]
+    return np.asarray(colours[..., :2].mean(-1) - colours[..., 2])
 
 
 def check_windows(

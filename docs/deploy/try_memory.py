@@ -49,7 +49,7 @@ class Visitor:
     def analyze(self, number: int) -> None:
         """Look at analysis ``number``: a new photo, new sparsities, its latency."""
         with Image.open(PICTURE) as picture:
-            pixels = np.roll(picture, self._random.integers(1024), axis=1)
+            pixels = np.roll(np.asarray(picture), int(self._random.integers(1024)), axis=1)
         pixels = pixels[:, : self._random.choice([512, 768, 1024])]  # other sizes, other windows
         Image.fromarray(pixels).save(self._photo)
         panel = json.loads(self._values["sv-panel"])
@@ -114,6 +114,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(args.visitors) as pool:
         page = multiprocessing.get_context("spawn").Process(target=serve_page, args=(port, name))
         page.start()
+        assert page.pid is not None
         try:
             wait_for(page, url)
             visitors = [Visitor(url, number, Path(name)) for number in range(args.visitors)]

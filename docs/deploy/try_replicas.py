@@ -34,7 +34,7 @@ class Visitor:
     def replica(self) -> str:
         """Which process answers; each has an id of its own."""
         url, cookies = f"{self._client.src}gradio_api/app_id", self._client.cookies
-        return httpx.get(url, cookies=cookies, timeout=600).json()["app_id"]
+        return str(httpx.get(url, cookies=cookies, timeout=600).json()["app_id"])
 
     def look(self) -> str:
         """Analyse and take the zip away, with the checks; what happened, in one line."""
