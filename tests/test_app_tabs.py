@@ -98,6 +98,11 @@ def test_the_page_opens_with_whatever_tab_is_the_first(fake_engine):
     assert Page(fake_engine, tabs=(ToyTab(), *TABS)).run()["toy"]
 
 
+def test_a_tab_takes_no_name_of_another(fake_engine):
+    with pytest.raises(ValueError, match="The tab toy adds poke, a name that is taken"):
+        build_demo(fake_engine, (ToyTab(), ToyTab()))
+
+
 def test_every_folder_of_a_tab_is_registered_under_its_name():
     folder = Path(registry.__file__).parent
     assert {tab.id for tab in TABS} == {file.parent.name for file in folder.glob("*/view.py")}

@@ -58,7 +58,7 @@ def build_demo(engine: Engine, tabs: Sequence[Tab]) -> gr.Blocks:
             with gr.Column(scale=0, min_width=300, elem_classes="sv-controls"):
                 parts = _add_controls(engine, shown)
             with gr.Column(scale=1, min_width=300, elem_classes="sv-results"):
-                parts |= _add_results(engine, tabs, shown)
+                _add_results(engine, tabs, shown, parts)
         events = Events(handlers, session, parts, screen.outputs, screen.numbers)
         wire_page(demo, handlers, events)
         for tab in tabs:
@@ -144,9 +144,14 @@ def _add_controls(engine: Engine, shown: Changes) -> Parts:
     return parts
 
 
-def _add_results(engine: Engine, tabs: Sequence[Tab], shown: Changes) -> Parts:
-    """The right column: the two numbers and the tabs; what a tab shows comes when it is opened."""
-    parts: Parts = {}
+def _add_results(engine: Engine, tabs: Sequence[Tab], shown: Changes, parts: Parts) -> None:
+    """The right column: the two numbers and the tabs; what a tab shows comes when it is opened.
+
+    Args:
+        engine, tabs: see :func:`build_demo`.
+        shown: what the page opens with.
+        parts: the components by name; updated.
+    """
     parts["headline"] = add_figure(shown["headline"], "sv-headline")
     parts["picture"] = add_view("photo", shown["picture"], visible="hidden")
     parts["place"] = add_view("place", None, visible="hidden")
@@ -155,5 +160,7 @@ def _add_results(engine: Engine, tabs: Sequence[Tab], shown: Changes) -> Parts:
     with gr.Tabs(elem_id="sv-tabs", overflow_behavior="wrap") as parts["tabs"]:
         for tab in tabs:
             with gr.Tab(tab.label, id=tab.id) as parts[f"{tab.id}_tab"]:
-                parts |= tab.add(engine, shown)
-    return parts
+                added = tab.add(engine, shown)
+            if taken := added.keys() & parts.keys():
+                raise ValueError(f"The tab {tab.id} adds {min(taken)}, a name that is taken.")
+            parts |= added
