@@ -47,8 +47,11 @@ export function mount({ element, trigger, watch }) {
     "focusin",
     (event) => (focused = find(event.target)?.dataset.index ?? null),
   );
-  element.addEventListener("focusout", (event) => {
-    if (/** @type {Element} */ (event.target).isConnected) focused = null;
+  element.addEventListener("focusout", ({ target }) => {
+    // An element that is being removed tells so while it is still there.
+    queueMicrotask(() => {
+      if (/** @type {Element} */ (target).isConnected) focused = null;
+    });
   });
   new MutationObserver(() => {
     if (focused === null || element.contains(document.activeElement)) return;
