@@ -30,7 +30,7 @@ from sparsevit.search.run import FRONTIER_FILE
 
 DEPTHS = (2, 2, 4, 2)
 
-#: A list as the zoo gives it; the real one takes seconds to put together.
+#: A list as ``list_models`` gives it; the real one takes seconds to put together.
 INFOS = [
     ModelInfo("small", "semantic", 11, 0.1, 0.4, "MIT", "offline"),
     ModelInfo("other", "semantic", 11, 0.1, 0.4, "MIT", "offline"),
@@ -98,7 +98,7 @@ def serve(home: Path) -> Iterator[tuple[str, LocalEngine]]:
 
 @contextmanager
 def offer_few_networks(home: Path) -> Iterator[None]:
-    """The zoo has only the networks of :func:`write_home`, and a list as it is when complete."""
+    """There are only the networks of :func:`write_home`, and a list as it is when complete."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "CHECKPOINT_FOLDER", home)
         patch.setattr("app.engine.models.list_models", lambda: INFOS)

@@ -51,7 +51,7 @@ def _fixed_seed() -> None:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with tiny networks, where the zoo looks for its own, and with example pictures."""
+    """A folder with tiny networks, where ours are looked for, and with example pictures."""
     from app_support import write_home
 
     folder = write_home(tmp_path_factory.mktemp("home"))

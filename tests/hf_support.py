@@ -111,7 +111,7 @@ def write_cache(cache: Path, repository: str, model: Any, revision: str = REVISI
 
 
 def make_published(repository: str) -> Any:
-    """A network of the zoo's list without weights, by the values its published config has."""
+    """A network of the list without weights, by the values its published config has."""
     swin = SwinConfig(
         embed_dim=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], out_features=STAGES
     )

@@ -1,4 +1,4 @@
-"""The zoo's Swins of timm are, at every size, what timm builds for that size."""
+"""timm's Swins as we load them are, at every size, what timm builds for that size."""
 
 import copy
 import io
@@ -81,7 +81,7 @@ def scramble(model: nn.Module) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """name -> (the zoo's network, its weights as timm has them at the size it is made for)."""
+    """name -> (our network, its weights as timm has them at the size it is made for)."""
     path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
     made: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:

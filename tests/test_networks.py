@@ -1,4 +1,4 @@
-"""Names, files and errors of the zoo; nothing here reaches a network."""
+"""Names, files and errors of the networks; nothing here reaches a network."""
 
 import copy
 import pickle
