@@ -58,6 +58,7 @@ lint: venv lint-js
 	$(BIN)/ruff format --check .
 	@echo "--- types"
 	$(BIN)/mypy
+	$(BIN)/mypy --scripts-are-modules app.py
 
 # What the tests reach is known at next to no cost from Python 3.12 on. Before, it takes a third more
 # time, so there one asks for it: make test COVERAGE=yes.
