@@ -102,6 +102,7 @@ def offer_few_networks(home: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "CHECKPOINT_FOLDER", home)
         patch.setattr("app.engine.models.list_models", lambda: INFOS)
+        patch.setattr("app.page.ui._RETRY_S", 0.5)  # a test does not wait for a quiet machine
         yield
 
 

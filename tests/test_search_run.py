@@ -267,7 +267,7 @@ def test_what_a_dead_worker_left_is_given_up(monkeypatch):
 
 
 def test_two_processes_share_the_work(tmp_path):
-    trials = 40
+    trials = 24
     worker = Path(__file__).with_name("search_worker.py")
     command = [sys.executable, str(worker), str(tmp_path), str(trials)]
     done = subprocess.run(command, cwd=worker.parent, capture_output=True, text=True, timeout=240)
