@@ -34,27 +34,29 @@ from sparsevit.search import SearchProgress, SearchSettings
 
 
 class _ChartReader(HTMLParser):
-    def __init__(self, html):
+    def __init__(self, html: str) -> None:
         super().__init__()
-        self.charts = []
+        self.charts: list[dict[str, Any]] = []
         self.feed(html)
 
-    def handle_starttag(self, tag, attributes):
-        self.charts += [json.loads(value) for name, value in attributes if name == "data-chart"]
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.charts += [
+            json.loads(value) for name, value in attrs if name == "data-chart" and value
+        ]
 
 
-def read_charts(html):
+def read_charts(html: str) -> list[dict[str, Any]]:
     """The data of every chart in HTML that Python makes, in its order."""
     return _ChartReader(html).charts
 
 
-def read_points(html):
+def read_points(html: str) -> dict[str, Any]:
     """The data of the only chart of points."""
     (chart,) = (chart for chart in read_charts(html) if chart["kind"] == "points")
     return chart
 
 
-def list_marks(html, *kinds):
+def list_marks(html: str, *kinds: str) -> list[dict[str, Any]]:
     """The marks of some kinds in the only chart of points."""
     return [mark for mark in read_points(html)["marks"] if mark["kind"] in kinds]
 
