@@ -59,6 +59,7 @@ lint: venv lint-js
 	@echo "--- types"
 	$(BIN)/mypy
 	$(BIN)/mypy --scripts-are-modules app.py
+	MYPYPATH=tests $(BIN)/mypy docs/deploy/*.py tests/page_support.py
 
 # What the tests reach is known at next to no cost from Python 3.12 on. Before, it takes a third more
 # time, so there one asks for it: make test COVERAGE=yes.

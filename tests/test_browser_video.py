@@ -151,7 +151,8 @@ def test_a_run_follows_the_sliders_and_stops(open_page):
     page.get_by_role("slider", name="Frame").press("Home")
     expect(windows(page)).to_have_attribute("aria-label", re.compile("39 % of all windows"))
     start(page)  # and runs again from the first frame
-    expect(page.get_by_role("status").first).to_have_text(re.compile("^Done: 36 frames"))
+    expect(number(page, "Windows kept")).to_have_text("100 %")
+    stop(page)
     page.get_by_role("slider", name="Frame").press("Home")
     expect(windows(page)).to_have_attribute("aria-label", re.compile("^Frame 1. .*100 % of all"))
 

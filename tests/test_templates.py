@@ -10,8 +10,9 @@ import pytest
 from app_support import schedule
 
 import app
+from app.engine.frontiers import Curve
 from app.engine.records import make_try
-from app.engine.search import Curve, PhotoSearch
+from app.engine.search import PhotoSearch
 from app.page.headline import announce_fed, announce_headline, show_fed, show_headline
 from app.page.photo import show_examples
 from app.page.templates import render
