@@ -118,6 +118,16 @@ def test_only_the_open_tab_is_drawn(page):
         assert set(page.run()) == drawn | {"headline", "fed", "place"}
 
 
+def test_a_tab_is_drawn_again_if_a_result_came_since_it_was_opened(page):
+    opened = page.handlers.open_tab(page.session, "takeaway")
+    assert page.handlers.redraw_tab(page.session) == {}
+    page.set_sparsities([[0.3], [0.3], [0.3, 0.3], [0.3]])  # may reach the page before ``opened``
+    again = page.handlers.redraw_tab(page.session)
+    assert set(again) == set(opened)
+    assert "[0.3], [0.3, 0.3]" in again["snippet"]
+    assert "[0.3], [0.3, 0.3]" not in opened["snippet"]
+
+
 def test_a_request_overtaken_by_a_later_move_changes_nothing(page):
     def move(moves, stages):
         return json.dumps(json.loads(page.controls["panel"]) | {"moves": moves, "stages": stages})

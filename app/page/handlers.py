@@ -187,7 +187,16 @@ class Handlers:
     def open_tab(self, session: Session, tab: str) -> Changes:
         """Draw what a tab shows; only the open one is drawn while sliders move."""
         session.tab = tab
+        session.opened = session.results
         return self._draw_tab(session)
+
+    def redraw_tab(self, session: Session) -> Changes:
+        """Draw the tab that was opened, if another result came since.
+
+        That result was drawn in it too, but may have reached the page before what
+        :meth:`open_tab` drew, which took its place.
+        """
+        return {} if session.opened == session.results else self._draw_tab(session)
 
     def open_link(self, session: Session, query: Mapping[str, str]) -> Changes:
         """Open the state that an address names, if it names one; see ``make_address``."""

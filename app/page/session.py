@@ -39,6 +39,7 @@ class Session:
         tab: id of the open tab; None for the one that the page opens with.
         requests: ticket of the latest request; a run that is not the latest is dropped.
         results: number of results shown so far.
+        opened: what ``results`` was when the open tab was opened.
         retries: how often the current result, being doubtful, has been looked at again.
         moves: of the sliders that a request has told of.
         history: settings tried, oldest first.
@@ -56,6 +57,7 @@ class Session:
     tab: str | None = None
     requests: int = 0
     results: int = 0
+    opened: int = 0
     retries: int = 0
     moves: int = 0
     history: list[Try] = field(default_factory=list)

@@ -46,9 +46,9 @@ def wire_page(demo: gr.Blocks, handlers: Handlers, events: Events) -> None:
     )
     events.tie_run(filled.then, enter, "enter", "measure_linked", ["visit"], js=_NAME_VISIT)
     demo.unload(leave)
-    events.tie(
-        *(parts["tabs"].select, by_index(open_tab), handlers.screen.of_tabs, "open_tab"), **CHOICES
-    )
+    of_tabs = handlers.screen.of_tabs
+    opened = events.tie(parts["tabs"].select, by_index(open_tab), of_tabs, "open_tab", **CHOICES)
+    events.tie(opened.then, handlers.redraw_tab, of_tabs, "redraw_tab", **CHOICES)
     events.tie_timing(parts["retry"].tick, handlers.retry, "retry", trigger_mode="once")
 
 
