@@ -53,7 +53,7 @@ class TokenStream:
             fully_rewritten: every row will be written, so x need not be copied.
         """
         tokens = x.reshape(-1, x.shape[-1])
-        size = len(tokens) + (not may_sync(x))
+        size = len(tokens) + int(not may_sync(x))  # an older compiler adds no bool
         if self._rows is not None and len(self._rows) >= size and _is_same(x, self._latest):
             return self._rows  # shorter where one block is compiled and the one before is not
         rows = x.new_empty(size, x.shape[-1])
