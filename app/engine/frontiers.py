@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from app.engine.newest import Superseded
@@ -129,7 +129,7 @@ def find_shipped(model: str) -> Frontier | None:
     return _read_shipped(networks.CHECKPOINT_FOLDER / f"{model}.frontier.json", model)
 
 
-@cache
+@lru_cache(maxsize=32)
 def _read_shipped(path: Path, model: str) -> Frontier | None:
     if not path.exists():
         return None

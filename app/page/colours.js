@@ -17,5 +17,11 @@ export function pickChannels(level) {
   });
 }
 
+/**
+ * CSS of colours from left to right.
+ * @param {string[]} stops
+ */
+export const makeGradient = (stops) => `linear-gradient(90deg, ${stops.join(", ")})`;
+
 /** @param {number} level */
 export const pickViridis = (level) => `rgb(${pickChannels(level).join(" ")})`;

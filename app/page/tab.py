@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from app.engine.protocol import Engine
@@ -10,7 +11,7 @@ from app.page.events import Changes, Events, PageActions, Parts
 from app.page.session import Session
 
 
-class Tab:
+class Tab(ABC):
     """One tab: a folder of ``app/tabs`` and a line in its registry.
 
     A tab keeps nothing itself. What it remembers of a user is in :meth:`Session.recall`, or in a
@@ -28,6 +29,7 @@ class Tab:
     outputs: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
 
+    @abstractmethod
     def add(self, engine: Engine, shown: Changes) -> Parts:
         """Put its components where this is called.
 
@@ -38,7 +40,6 @@ class Tab:
         Returns:
             The components by name; the names are its own among all tabs.
         """
-        raise NotImplementedError
 
     def announce(self, opening: Opening) -> Changes:
         """What it shows before the first result is there; asked of the first tab only."""
@@ -68,5 +69,5 @@ class Tab:
         """What else is measured, while it is open, once the current result is timed."""
         yield from ()
 
-    def wire(self, events: Events) -> None:
+    def wire(self, events: Events) -> None:  # noqa: B027 (a tab may have no events)
         """Tie its events to handlers, and add its endpoints for programs."""

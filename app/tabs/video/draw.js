@@ -1,6 +1,7 @@
 // What the tab Video is made of: its elements, words, webcam and drawings; view.js says when.
 import { countComputed } from "../../page/cells.js";
 import { drawChart } from "../../page/chart.js";
+import { VIRIDIS, makeGradient } from "../../page/colours.js";
 import { make, percent } from "../../page/common.js";
 import { PRUNED_COLOUR, PRUNED_LIGHT, PRUNED_TINT } from "../../page/looks.js";
 import {
@@ -225,11 +226,13 @@ export function drawWindows(figure, shown, choice) {
   } else {
     const layers = { grey: recolour(readFrame(), 1, 0, [0, 0, 0]) };
     paintCompute(context, area, layers, countComputed(blocks), blocks.length);
+    const ramp = make("i");
+    ramp.style.background = makeGradient(VIRIDIS);
     describe(
       figure,
       frame.number,
       "Blocks that computed each place, ",
-      make("span", { class: "sv-vid-ramp" }, "0", make("i"), String(blocks.length)),
+      make("span", { class: "sv-vid-ramp" }, "0", ramp, String(blocks.length)),
       `; ${percent(frame.kept / frame.total)} of all windows kept`,
     );
   }

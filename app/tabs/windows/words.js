@@ -1,7 +1,7 @@
 // What the view of pruned windows says.
 import { findWindow, isKept } from "../../page/cells.js";
 import { drawChart } from "../../page/chart.js";
-import { VIRIDIS, pickViridis } from "../../page/colours.js";
+import { VIRIDIS, makeGradient, pickViridis } from "../../page/colours.js";
 import { make, percent } from "../../page/common.js";
 
 /** @import { Computed, Place } from "../../page/types.d.ts" */
@@ -130,7 +130,7 @@ export function makeLegend(view, block, total) {
 /** @param {string[]} stops */
 function makeRamp(stops) {
   const ramp = make("div", { class: "sv-win-ramp" });
-  ramp.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
+  ramp.style.background = makeGradient(stops);
   return ramp;
 }
 
