@@ -27,6 +27,8 @@ from sparsevit.data.pictures import (
     read_image,
     read_labels,
 )
+from sparsevit.data.scenes import describe_things, read_things
+from sparsevit.data.things import Things
 from sparsevit.package.choices import Split
 
 __all__ = [
@@ -65,11 +67,13 @@ class Sample:
         image: (img_h, img_w, 3) uint8 RGB.
         labels: (img_h, img_w) uint8 class index; ``len(class_names) - 1`` is void.
         name: the file's stem, or the seed of a drawn scene.
+        things: what is told of its things one by one; None where nothing is.
     """
 
     image: np.ndarray
     labels: np.ndarray
     name: str
+    things: Things | None = None
 
 
 class SampleCache:
@@ -89,6 +93,8 @@ class SampleCache:
         if sample is None:
             sample = make(index)
             size = sample.image.nbytes + sample.labels.nbytes
+            if sample.things is not None and sample.things.ids is not None:
+                size += sample.things.ids.nbytes
             if size <= self._left and index not in self._samples:
                 self._samples[index] = sample
                 self._left -= size
@@ -100,6 +106,7 @@ class LabelledData(Protocol):
 
     class_names: tuple[str, ...]
     names: list[str]
+    has_things: bool
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -122,6 +129,7 @@ class LabelledFolder:
         folders: str | Path | Sequence[str | Path],
         classes: ClassList = STREET_CLASSES,
         choose: Callable[[list[str]], Sequence[str]] = lambda names: names,
+        has_things: bool = False,
     ) -> None:
         """List the pictures; nothing is decoded yet.
 
@@ -129,6 +137,7 @@ class LabelledFolder:
             folders: one folder or several, each with images/ and labels/.
             classes: what the labels mean.
             choose: given the names of all pictures, which to take.
+            has_things: read instances/ and scenes/ as well, as docs/scenes.md describes them.
 
         Raises:
             DataError: a folder is missing or empty, no picture is chosen, or one has no label.
@@ -145,6 +154,7 @@ class LabelledFolder:
             where = ", ".join(map(str, roots))
             raise EmptySplitError(f"No pictures are left in {where} for this split.")
         self.names = [image.stem for image, _ in self._files]
+        self.has_things = has_things
         self._cache = SampleCache()
         self._table = classes.index_labels()
 
@@ -170,19 +180,27 @@ class LabelledFolder:
                 f"The label file {label_path} holds the value {labels[classes < 0].max()}; "
                 f"allowed are {self.classes.describe_labels()}."
             )
-        return Sample(image, classes.astype(np.uint8), image_path.stem)
+        things = read_things(image_path) if self.has_things else None
+        return Sample(image, classes.astype(np.uint8), image_path.stem, things)
 
 
 class StreetScenes:
     """Procedural street scenes of consecutive seeds, drawn when first asked for and then kept."""
 
-    def __init__(self, seed: int, count: int, size: tuple[int, int] = STREET_SIZE) -> None:
+    def __init__(
+        self,
+        seed: int,
+        count: int,
+        size: tuple[int, int] = STREET_SIZE,
+        has_things: bool = False,
+    ) -> None:
         """List the scenes; nothing is drawn yet.
 
         Args:
             seed: of the first scene; the others follow it.
             count: number of scenes.
             size: (height, width) of each, pixels.
+            has_things: tell the things of each scene as well.
 
         Raises:
             DataError: a negative seed or no scenes.
@@ -195,6 +213,7 @@ class StreetScenes:
         self.class_names = streets.CLASS_NAMES
         self.names = [str(seed + index) for index in range(count)]
         self.size = size
+        self.has_things = has_things
         self._cache = SampleCache()
 
     def __len__(self) -> int:
@@ -215,7 +234,8 @@ class StreetScenes:
             scene = streets.draw_scene(int(name), *self.size)
         except ValueError as error:
             raise DataError(str(error)) from error
-        return Sample(scene.image, scene.labels, name)
+        things = describe_things(scene) if self.has_things else None
+        return Sample(scene.image, scene.labels, name, things)
 
 
 def sequence_of(name: str) -> str:
@@ -247,6 +267,7 @@ def open_data(
     split: Split = "all",
     holdout: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
+    has_things: bool = False,
 ) -> LabelledFolder | StreetScenes:
     """Open labelled pictures by a short text.
 
@@ -260,6 +281,8 @@ def open_data(
         split: which part; drawn streets are told apart by their seeds alone, so it changes nothing.
         holdout: the held-out sequences; by default :data:`CAMVID_HOLDOUT` for CamVid, else none.
         class_names: the classes without void, for a folder that has no classes.json.
+        has_things: the things of each picture are wanted, too; of drawn streets and of folders that
+            hold instances/ and scenes/.
 
     Raises:
         DataError: an unreadable spec, a missing folder, nothing left to read, or classes that are
@@ -267,7 +290,7 @@ def open_data(
     """
     kind, _, rest = spec.partition(":")
     if kind == "streets":
-        return _open_streets(spec)
+        return _open_streets(spec, has_things)
     is_camvid = kind == "camvid" and bool(rest)
     root = Path(rest if is_camvid else spec).expanduser()
     parts = {part: root / part for part in ("train", "val", "test") if (root / part).is_dir()}
@@ -282,11 +305,11 @@ def open_data(
     classes = STREET_CLASSES if is_camvid else _settle_classes(root, class_names)
     held = set(CAMVID_HOLDOUT if holdout is None and is_camvid else holdout or ())
     if split == "test":
-        return LabelledFolder(parts["test"], classes)
+        return LabelledFolder(parts["test"], classes, has_things=has_things)
     if split == "all":
-        return LabelledFolder(roots, classes)
+        return LabelledFolder(roots, classes, has_things=has_things)
     if not held and "train" in parts and "val" in parts:
-        return LabelledFolder(parts[split], classes)
+        return LabelledFolder(parts[split], classes, has_things=has_things)
 
     def choose(names: list[str]) -> list[str]:
         every_tenth = set(names[_VAL_EVERY - 1 :: _VAL_EVERY])
@@ -296,10 +319,10 @@ def open_data(
             if (sequence_of(name) in held if held else name in every_tenth) == (split == "val")
         ]
 
-    return LabelledFolder(roots, classes, choose)
+    return LabelledFolder(roots, classes, choose, has_things)
 
 
-def _open_streets(spec: str) -> StreetScenes:
+def _open_streets(spec: str, has_things: bool) -> StreetScenes:
     match = _STREETS_SPEC.fullmatch(spec)
     if match is None:
         raise DataError(
@@ -308,7 +331,7 @@ def _open_streets(spec: str) -> StreetScenes:
         )
     seed, count, height, width = match.groups()
     size = STREET_SIZE if height is None else (int(height), int(width))
-    return StreetScenes(int(seed), int(count), size)
+    return StreetScenes(int(seed), int(count), size, has_things)
 
 
 def _settle_classes(root: Path, class_names: Sequence[str] | None) -> ClassList:

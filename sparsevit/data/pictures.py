@@ -97,6 +97,18 @@ def read_ids(path: Path) -> np.ndarray:
     return colours[..., :3] @ np.array([1, 256, 65536], np.int32)
 
 
+def read_numbers(path: Path) -> np.ndarray:
+    """(img_h, img_w) uint8 or uint16: numbers of things as docs/scenes.md stores them.
+
+    Raises:
+        DataError: the file is no PNG with one channel, is damaged, or is too large.
+    """
+    numbers = _read_png(path, "file of instances", ("I;16", "L"))
+    if numbers is None:
+        raise DataError(f"The file of instances {path} is not a PNG with one channel of numbers.")
+    return numbers
+
+
 def check_sizes(
     picture: Path, size: tuple[int, ...], labels: Path, labelled: tuple[int, ...]
 ) -> None:
@@ -133,7 +145,7 @@ def _sort_files(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _read_png(path: Path, kind: str, modes: Sequence[str]) -> np.ndarray | None:
-    """The values as they are stored, 8 bits each; None if they are of other modes of PIL's."""
+    """The values as they are stored; None if they are of other modes of PIL's."""
     name = f"The {kind} {path}"
     try:
         return load_values(path, modes, name)

@@ -99,11 +99,12 @@ def load_values(path: Path, modes: Sequence[str], name: str | None = None) -> np
 
     Args:
         path: of the file.
-        modes: PIL's names of the kinds of pixels wanted, of 8 bits a channel.
+        modes: PIL's names of the kinds of pixels wanted, of 8 bits a channel or "I;16".
         name: what messages call it; by default the file's own name.
 
     Returns:
-        (img_h, img_w) or (img_h, img_w, channels) uint8; None if the file is of another kind.
+        (img_h, img_w) or (img_h, img_w, channels) uint8 or, of "I;16", uint16; None if the file is
+        of another kind.
 
     Raises:
         ImageError: as of :func:`load_image`, or no PNG.
@@ -112,7 +113,7 @@ def load_values(path: Path, modes: Sequence[str], name: str | None = None) -> np
     data = _read_file(path, name)
     with _open_image(data, name, ("PNG",)) as image:
         # Grey levels of fewer bits would be stretched to 0..255; palette indices stay as is.
-        is_exact = image.mode == "P" or data[_BIT_DEPTH_AT] == 8
+        is_exact = image.mode in ("P", "I;16") or data[_BIT_DEPTH_AT] == 8
         if image.mode not in modes or not is_exact:
             return None
         try:

@@ -75,6 +75,7 @@ def load_model(
     checkpoint: str | Path | None = None,
     random_weights: bool = False,
     seed: int = 0,
+    task: str | None = None,
 ) -> LoadedModel:
     """Load a network by name or file and sparsify it (at sparsity 0).
 
@@ -90,10 +91,12 @@ def load_model(
             weights, where there is one, before the weights.
         random_weights: build a network of timm or transformers without weights, for timing.
         seed: of the random weights.
+        task: what for, of a network that does several things: "semantic", "instance" or "boxes3d";
+            its first if None.
 
     Raises:
-        ModelError: unknown name, no network for a download, weights that do not fit, or a network
-            that cannot be sparsified.
+        ModelError: unknown name, no network for a download, weights that do not fit, a network
+            that cannot be sparsified, or a task that it cannot do.
     """
     from sparsevit.hosts.registry import UnsupportedModelError
     from sparsevit.networks import hf_networks, timm_networks
@@ -132,7 +135,7 @@ def load_model(
         sparsify(loaded.module)
     except UnsupportedModelError as error:
         raise ModelError(str(error)) from error
-    return loaded
+    return loaded.for_task(task)
 
 
 def needs_download(name: str) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,13 +17,12 @@ from sparsevit.data.transforms import (
     to_tensor,
 )
 from sparsevit.measure.cost import count_fixed_macs, count_macs
+from sparsevit.networks.entries import ModelError
+from sparsevit.networks.scene_outputs import make_task
+from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_depths
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks import Task
-from sparsevit.tasks.semantic import SemanticTask
-
-if TYPE_CHECKING:
-    from sparsevit.networks.segmenter import Segmenter
 
 _MOST_SIZES = 64  # whose multiply-accumulates are kept
 
@@ -60,12 +58,35 @@ class LoadedModel:
         """A segmenter of ours, which says itself what its input and output are.
 
         Args:
-            model: the network, not copied.
+            model: the network, not copied, for the first of its ``tasks``.
             name: as asked for.
         """
         config = model.config
-        task = SemanticTask(config.class_names, np.array(config.palette, dtype=np.uint8))
-        return cls(name, model, task, config.mean, config.std)
+        return cls(name, model, make_task(config, model.tasks[0]), config.mean, config.std)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that the network can do."""
+        module = self.module
+        return module.config.tasks if isinstance(module, Segmenter) else (self.task.name,)
+
+    def for_task(self, name: str | None) -> LoadedModel:
+        """The same network and weights, whose forward computes no more than a task needs.
+
+        Both have one schedule: what sets that of one sets that of the other.
+
+        Args:
+            name: one of ``tasks``; None for what it does already.
+
+        Raises:
+            ModelError: a task that the network cannot do.
+        """
+        if name in (None, self.task.name):
+            return self
+        module = self.module
+        if name not in self.tasks or not isinstance(module, Segmenter):
+            raise ModelError(f"{self.name} does {', '.join(self.tasks)}, not {name}.")
+        return replace(self, module=module.for_tasks(name), task=make_task(module.config, name))
 
     @property
     def device(self) -> torch.device:

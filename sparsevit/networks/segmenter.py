@@ -1,8 +1,9 @@
-"""A small semantic segmentation network on a Swin backbone, and its checkpoint files."""
+"""A small network for pixels, things and 3D boxes on a Swin backbone, and its checkpoint files."""
 
 from __future__ import annotations
 
 import json
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import cast
@@ -34,18 +35,36 @@ __all__ = [
 ]
 
 
+#: Pixels of the network's input that an offset of 1 stands for.
+OFFSET_PIXELS = 32.0
+
+#: What each task needs of a forward.
+_OUTPUTS = {
+    "semantic": ("logits",),
+    "instance": ("logits", "centres"),
+    "boxes3d": ("centres", "boxes"),
+}
+_RARE = -4.6  # logit of 0.01: what a heat map of centres begins with (focal loss, Lin et al. 2017)
+
+
 class Segmenter(nn.Module):
-    """Swin backbone, a LayerNorm per level, and a light top-down head at stride 4.
+    """Swin backbone, a LayerNorm per level, and light heads on one top-down pyramid at stride 4.
 
     Only the backbone's blocks are ever pruned, so the rest is kept cheap: a stem of two
     convolutions in place of timm's one of 4x4 ("Early Convolutions Help Transformers See Better",
-    Xiao et al. 2021), and a head of 1x1 convolutions and depthwise 3x3.
+    Xiao et al. 2021), and heads of 1x1 convolutions and depthwise 3x3. Things are found as in
+    Panoptic-DeepLab (Cheng et al. 2020), their boxes as in CenterNet (Zhou et al. 2019).
+
+    Attributes:
+        config: what it is built of.
+        tasks: what a forward is for; heads that none of them needs do not run.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
-        """Build the network with random weights."""
+        """Build the network with random weights, for its first task, "semantic"."""
         super().__init__()
         self.config = config
+        self.tasks: tuple[str, ...] = config.tasks[:1]
         self.backbone = SwinTransformer(
             img_size=64 * config.window_size,  # so timm keeps every stage's full window and shift
             embed_dim=config.embed_dim,
@@ -65,17 +84,61 @@ class Segmenter(nn.Module):
         self.context = nn.Linear(channels[-1], config.head_dim)
         self.smooth = nn.ModuleList(_separable(config.head_dim) for _ in channels)
         self.classifier = nn.Conv2d(config.head_dim, config.num_classes, 1)
+        if config.kinds:
+            last = nn.Conv2d(config.head_dim, len(config.kinds) + 2, 1)
+            nn.init.constant_(cast(Tensor, last.bias)[:-2], _RARE)
+            self.centres = nn.Sequential(*_separable(config.head_dim), last)
+        if config.kind_sizes:
+            last = nn.Conv2d(config.head_dim, 8, 1)
+            self.boxes = nn.Sequential(*_separable(config.head_dim), last)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Score every class at a quarter of the resolution.
+    def for_tasks(self, *tasks: str) -> Segmenter:
+        """The same network and weights, whose forward computes what other tasks need.
+
+        Args:
+            tasks: of ``config.tasks``.
+
+        Raises:
+            ValueError: a task that the network has no head for.
+        """
+        if not tasks or set(tasks) - set(self.config.tasks):
+            raise ValueError(
+                f"This network does {', '.join(self.config.tasks)}, not {', '.join(tasks)}."
+            )
+        view = copy(self)
+        view.tasks = tasks
+        return view
+
+    def forward(self, images: Tensor) -> Tensor | dict[str, Tensor]:
+        """Compute what ``tasks`` need, at a quarter of the resolution.
 
         Args:
             images: (B, 3, img_h, img_w) normalised with ``config.mean`` and ``config.std``; the
                 sides are multiples of 4, at best of 32.
 
         Returns:
-            (B, num_classes, img_h / 4, img_w / 4) logits.
+            For "semantic" alone (B, num_classes, h, w) logits, h = img_h / 4 and w = img_w / 4.
+            Else by name what the tasks need of
+
+            - logits: the same;
+            - centres: (B, kinds + 2, h, w), a logit for every kind that a thing's centre is there,
+              and (x, y) from there to the centre of the thing the pixel shows, in units of 32
+              pixels of the input;
+            - boxes: (B, 8, h, w), of the thing whose centre is there the logarithm of depth /
+              focal length x 1000 pixels, those of length, height and width over its kind's, sine
+              and cosine of its observation angle, and (x, y) from there to where the centre of its
+              box is seen, in units of 32 pixels.
         """
+        merged = self._merge(images)
+        if self.tasks == ("semantic",):
+            logits: Tensor = self.classifier(merged)
+            return logits
+        heads = {"logits": "classifier", "centres": "centres", "boxes": "boxes"}
+        wanted = {name for task in self.tasks for name in _OUTPUTS[task]}
+        return {name: getattr(self, heads[name])(merged) for name in heads if name in wanted}
+
+    def _merge(self, images: Tensor) -> Tensor:
+        """(B, 3, img_h, img_w) -> (B, head_dim, img_h / 4, img_w / 4): all levels in one."""
         found = self.backbone.forward_intermediates(images, intermediates_only=True)
         levels: list[Tensor] = [
             norm(level.permute(0, 2, 3, 1))  # (B, H, W, C)
@@ -88,8 +151,8 @@ class Segmenter(nn.Module):
             if index < len(levels) - 1:
                 merged = F.interpolate(merged, lateral.shape[-2:], mode="bilinear")
             merged = self.smooth[index](lateral + merged)
-        logits: Tensor = self.classifier(merged)
-        return logits
+        finest: Tensor = merged
+        return finest
 
 
 def save_segmenter(model: Segmenter, path: str | Path, info: dict[str, str] | None = None) -> None:

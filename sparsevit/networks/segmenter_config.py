@@ -33,6 +33,10 @@ class SegmenterConfig:
         window_size: side of the attention windows, tokens.
         head_dim: channels of the segmentation head.
         drop_path_rate: stochastic depth of the last block while training, 0 <= rate < 1.
+        kinds: kinds of things that are told apart; none where only pixels have a class.
+        kind_classes: of each kind, the class that its pixels have.
+        kind_sizes: of each kind, its mean (length, height, width) in metres, which predicted sizes
+            are relative to; none where things get no 3D boxes.
         mean: subtracted from each RGB channel of an image in [0, 1].
         std: each RGB channel is divided by it.
     """
@@ -45,19 +49,29 @@ class SegmenterConfig:
     window_size: int = 8
     head_dim: int = 80
     drop_path_rate: float = 0.1
+    kinds: tuple[str, ...] = ()
+    kind_classes: tuple[int, ...] = ()
+    kind_sizes: tuple[tuple[float, float, float], ...] = ()
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
-        for name in ("class_names", "depths", "num_heads", "mean", "std"):
+        for name in ("class_names", "depths", "num_heads", "kinds", "kind_classes", "mean", "std"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "palette", tuple(tuple(colour) for colour in self.palette))
+        for name in ("palette", "kind_sizes"):
+            object.__setattr__(self, name, tuple(tuple(row) for row in getattr(self, name)))
         _check_config(self)
 
     @property
     def num_classes(self) -> int:
         """Number of classes predicted; labels of this value or above are void."""
         return len(self.class_names)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What the network can do: "semantic", and with kinds of things "instance", "boxes3d"."""
+        instance = ("instance",) if self.kinds else ()
+        return ("semantic", *instance, *(("boxes3d",) if self.kind_sizes else ()))
 
 
 def read_config(path: str | Path) -> SegmenterConfig:
@@ -152,9 +166,27 @@ def _check_config(config: SegmenterConfig) -> None:
         isinstance(level, int) and 0 <= level <= 255 for level in levels
     ):
         raise ValueError("A palette colour is three whole numbers from 0 to 255.")
+    _check_kinds(config)
     if not all(isinstance(value, (int, float)) for value in (*config.mean, *config.std)):
         raise ValueError("Mean and std are numbers.")
     if len(config.mean) != 3 or len(config.std) != 3 or min(config.std) <= 0:
         raise ValueError("Mean and std have three numbers each, and std is positive.")
     if not 0 <= config.drop_path_rate < 1:
         raise ValueError("drop_path_rate is at least 0 and below 1.")
+
+
+def _check_kinds(config: SegmenterConfig) -> None:
+    kinds, classes, sizes = config.kinds, config.kind_classes, config.kind_sizes
+    if not all(isinstance(name, str) for name in kinds) or len(set(kinds)) < len(kinds):
+        raise ValueError("Kinds of things are names that differ.")
+    if len(classes) != len(kinds) or not all(
+        isinstance(label, int) and 0 <= label < config.num_classes for label in classes
+    ):
+        raise ValueError("Every kind of things has one of the classes.")
+    if sizes and len(sizes) != len(kinds):
+        raise ValueError("Either every kind of things has a size or none has.")
+    if not all(
+        len(size) == 3 and all(isinstance(x, (int, float)) and 0 < x < 1000 for x in size)
+        for size in sizes
+    ):
+        raise ValueError("The size of a kind is three lengths above 0 and below 1000 m.")

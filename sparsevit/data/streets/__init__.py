@@ -17,7 +17,7 @@ from sparsevit.data.streets.classes import (
     TREE,
     VOID,
 )
-from sparsevit.data.streets.files import write_scenes
+from sparsevit.data.streets.files import describe_scene, write_scenes
 from sparsevit.data.streets.scene import Scene, SceneObject, draw_scene
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Camera",
     "Scene",
     "SceneObject",
+    "describe_scene",
     "draw_scene",
     "write_scenes",
 ]
