@@ -60,6 +60,13 @@ class TrainOptions:
     adaptation: Annotated[float, typer.Option(help="Share of the run under random schedules.")] = (
         0.3
     )
+    distillation: Annotated[
+        float, typer.Option(help="Share of those steps that also learn from a dense forward.")
+    ] = 0.0
+    loss_weights: Annotated[
+        str | None,
+        typer.Option(help="Of losses, e.g. centres=1,boxes=0.5; classes and offsets are others."),
+    ] = None
     finetune_schedule: Annotated[
         str | None, typer.Option(help="End the run under this one schedule.")
     ] = None
@@ -120,9 +127,9 @@ def _make_config(options: TrainOptions) -> TrainConfig:
     specs = tuple(_split_share(spec) for spec in options.data)
     classes = options.classes
     names = None if classes is None else [name.strip() for name in classes.split(",")]
-    network, start = choose_network(
-        options.model, open_data(specs[0][0], "all", class_names=names).classes
-    )
+    opened = [open_data(spec, "all", class_names=names) for spec, _ in specs]
+    kinds = next((data.kinds for data in opened if data.kinds is not None), None)
+    network, start = choose_network(options.model, opened[0].classes, kinds)
     schedule = None
     if options.finetune_schedule is not None:
         schedule = read_schedule(options.finetune_schedule, network.depths)
@@ -139,6 +146,8 @@ def _make_config(options: TrainOptions) -> TrainConfig:
         ),
         learning_rate=options.learning_rate,
         adaptation=options.adaptation,
+        distillation=options.distillation,
+        loss_weights=_parse_weights(options.loss_weights),
         finetune=options.finetune,
         finetune_schedule=schedule,
         seed=options.seed,
@@ -165,6 +174,18 @@ def _parse_scales(text: str) -> tuple[float, float]:
     except ValueError as error:
         raise TrainingError(f"Scales are two numbers, such as 0.5,2.5, not {text!r}.") from error
     return smallest, largest
+
+
+def _parse_weights(text: str | None) -> tuple[tuple[str, float], ...]:
+    from sparsevit.training import TrainingError
+
+    try:
+        pairs = [part.split("=") for part in text.split(",")] if text else []
+        return tuple((name.strip(), float(weight)) for name, weight in pairs)
+    except ValueError as error:
+        raise TrainingError(
+            f"Weights of losses are written like centres=1,boxes=0.5, not {text!r}."
+        ) from error
 
 
 def _split_share(spec: str) -> tuple[str, float]:

@@ -22,7 +22,7 @@ def random_crop(
     void: int,
     rng: np.random.Generator,
     may_shrink: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Sample:
     """Cut a randomly scaled, mirrored and recoloured window out of a picture.
 
     Args:
@@ -36,7 +36,7 @@ def random_crop(
             instead of filling up with void.
 
     Returns:
-        image (height, width, 3) uint8 RGB and labels (height, width) uint8.
+        The crop as a picture of its own, of (height, width) pixels.
     """
     height, width = size
     image_height, image_width = sample.labels.shape
@@ -65,16 +65,25 @@ def random_crop(
             [0, scale_y, (rows.start - y0) * scale_y],
         ]
     )
-    if rng.random() < 0.5:
-        matrix[0] = -matrix[0]
-        matrix[0, 2] += width - 1
+    is_mirrored = rng.random() < 0.5
+    mirror = np.array([-1.0, width - 1]) if is_mirrored else np.array([1.0, 0.0])
+    matrix[0] = mirror[0] * matrix[0] + (0, 0, mirror[1])
     image = cv2.warpAffine(
         source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=_OUTSIDE
     )
     labels = cv2.warpAffine(
         labels, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=(void,)
     )
-    return _recolour(image, rng), labels
+    things = sample.things
+    if things is not None:
+        whole = np.array(  # of the whole picture, not of the part that was cut out of it
+            [
+                [mirror[0] * scale_x, 0, mirror[1] - mirror[0] * x0 * scale_x],
+                [0, scale_y, -y0 * scale_y],
+            ]
+        )
+        things = things.warp(whole, (height, width))
+    return Sample(_recolour(image, rng), labels, sample.name, things)
 
 
 def _clip_range(start: float, stop: float, length: int) -> slice:

@@ -15,6 +15,8 @@ from torch import Tensor
 from sparsevit.data.augment import random_crop
 from sparsevit.data.labelled import LabelledData, StreetScenes
 from sparsevit.data.occurrence import LabelCounts, refuse_unlabelled, warn_of_missing
+from sparsevit.data.targets import make_targets
+from sparsevit.data.things import KindList
 
 _PREFETCHED = 2  # batches prepared in the background, beside one for each worker
 _COUNTED_PICTURES = 64  # of each folder, for the class weights and to find bad files early
@@ -44,6 +46,22 @@ class Phase:
         return self.batch_size == 1
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What a step is trained on.
+
+    Attributes:
+        images: (B, 3, h, w) uint8 RGB.
+        labels: (B, h, w) uint8, the number of classes being void.
+        targets: of :func:`sparsevit.data.targets.make_targets`, each stacked to (B, ...); empty
+            where no kinds of things are learned.
+    """
+
+    images: Tensor
+    labels: Tensor
+    targets: dict[str, Tensor]
+
+
 class BatchMaker:
     """Draws the crops of any step, a few steps ahead of the one asked for."""
 
@@ -55,6 +73,7 @@ class BatchMaker:
         seed: int,
         rank: int = 0,
         workers: int = 1,
+        kinds: KindList | None = None,
     ) -> None:
         """Start the background threads; nothing is read yet.
 
@@ -65,6 +84,7 @@ class BatchMaker:
             seed: of every random number.
             rank: which of the processes that train together; each draws its own crops.
             workers: background threads.
+            kinds: of the things that are learned; None for pixels alone.
         """
         self._data = list(data)
         self._shares = np.array(shares, dtype=np.float64) / sum(shares)
@@ -72,25 +92,23 @@ class BatchMaker:
         self._seed = seed
         self._rank = rank
         self._num_classes = len(data[0].class_names) - 1
+        self._kinds = kinds
         self._depth = _PREFETCHED + workers
         # OpenCV's own threads would get in each other's way and in that of the training.
         self._pool = ThreadPoolExecutor(workers, "batches", cv2.setNumThreads, (1,))
-        self._ahead: deque[tuple[int, int, Future[tuple[Tensor, Tensor]]]] = deque()
+        self._ahead: deque[tuple[int, int, Future[Batch]]] = deque()
 
     @property
     def names(self) -> list[str]:
         """Names of all pictures that may be drawn."""
         return [name for data in self._data for name in data.names]
 
-    def get(self, step: int, phase: int) -> tuple[Tensor, Tensor]:
+    def get(self, step: int, phase: int) -> Batch:
         """Give the batch of a step, and have the next ones prepared.
 
         Args:
             step: 0-based.
             phase: index of the phase the step belongs to.
-
-        Returns:
-            images (B, 3, h, w) uint8 RGB and labels (B, h, w) uint8, ``num_classes`` being void.
 
         Raises:
             DataError: a file that cannot be read.
@@ -130,7 +148,7 @@ class BatchMaker:
         """Stop the background threads."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _make(self, step: int, phase: int) -> tuple[Tensor, Tensor]:
+    def _make(self, step: int, phase: int) -> Batch:
         rng = np.random.default_rng([self._seed, step, self._rank])
         plan = self._phases[phase]
         crops = []
@@ -147,6 +165,14 @@ class BatchMaker:
                     may_shrink=plan.is_single,
                 )
             )
-        images = np.stack([image for image, _ in crops])
-        labels = np.stack([label for _, label in crops])
-        return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels)
+        images = np.stack([crop.image for crop in crops])
+        labels = np.stack([crop.labels for crop in crops])
+        targets = {}
+        if self._kinds is not None:
+            made = [make_targets(crop.things, self._kinds, crop.labels.shape) for crop in crops]
+            targets = {
+                name: torch.from_numpy(np.stack([each[name] for each in made])) for name in made[0]
+            }
+        return Batch(
+            torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels), targets
+        )

@@ -28,7 +28,7 @@ from sparsevit.data.pictures import (
     read_labels,
 )
 from sparsevit.data.scenes import describe_things, read_things
-from sparsevit.data.things import Things
+from sparsevit.data.things import STREET_KINDS, KindList, Things
 from sparsevit.package.choices import Split
 
 __all__ = [
@@ -107,6 +107,7 @@ class LabelledData(Protocol):
     class_names: tuple[str, ...]
     names: list[str]
     has_things: bool
+    kinds: KindList | None
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -155,6 +156,8 @@ class LabelledFolder:
             raise EmptySplitError(f"No pictures are left in {where} for this split.")
         self.names = [image.stem for image, _ in self._files]
         self.has_things = has_things
+        is_drawn = all((root / "scenes").is_dir() for root in roots)
+        self.kinds = STREET_KINDS if is_drawn else None
         self._cache = SampleCache()
         self._table = classes.index_labels()
 
@@ -213,6 +216,7 @@ class StreetScenes:
         self.class_names = streets.CLASS_NAMES
         self.names = [str(seed + index) for index in range(count)]
         self.size = size
+        self.kinds: KindList | None = STREET_KINDS
         self.has_things = has_things
         self._cache = SampleCache()
 

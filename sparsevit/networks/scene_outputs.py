@@ -13,17 +13,14 @@ from torch import Tensor
 
 from sparsevit.data.boxes import Box3D, Boxes3D, Intrinsics, wrap_angle
 from sparsevit.data.segment_map import Segment, SegmentMap
+from sparsevit.data.targets import DEPTH_SCALE, OFFSET_PIXELS, STRIDE
 from sparsevit.data.transforms import Size
-from sparsevit.networks.segmenter import OFFSET_PIXELS
 from sparsevit.networks.segmenter_config import SegmenterConfig
 from sparsevit.tasks import Task
 from sparsevit.tasks.boxes3d import Boxes3DTask
 from sparsevit.tasks.palette import choose_palette
 from sparsevit.tasks.segments import SegmentsTask
 from sparsevit.tasks.semantic import SemanticTask
-
-STRIDE = 4  # pixels of the input between two cells of an output
-DEPTH_SCALE = 1000.0  # pixels: see Segmenter.forward
 
 _MOST_CENTRES = 200  # of a picture
 _LEAST_INSTANCE = 0.1  # of a centre, as in Panoptic-DeepLab

@@ -35,9 +35,6 @@ __all__ = [
 ]
 
 
-#: Pixels of the network's input that an offset of 1 stands for.
-OFFSET_PIXELS = 32.0
-
 #: What each task needs of a forward.
 _OUTPUTS = {
     "semantic": ("logits",),

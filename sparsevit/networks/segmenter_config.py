@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from safetensors import SafetensorError, safe_open
 
+from sparsevit.data.things import KindList
+
 #: Largest number of parameters a checkpoint may ask for, so that a bad file cannot fill the memory.
 MAX_PARAMETERS = 200_000_000
 
@@ -66,6 +68,11 @@ class SegmenterConfig:
     def num_classes(self) -> int:
         """Number of classes predicted; labels of this value or above are void."""
         return len(self.class_names)
+
+    @property
+    def kind_list(self) -> KindList | None:
+        """Kinds of things with their classes and sizes; None where only pixels have a class."""
+        return KindList(self.kinds, self.kind_classes, self.kind_sizes) if self.kinds else None
 
     @property
     def tasks(self) -> tuple[str, ...]:

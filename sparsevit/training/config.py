@@ -18,6 +18,9 @@ from sparsevit.training.networks import nano_config
 #: Settings that may change between two sittings of one run.
 _FREE = ("output", "save_minutes", "device", "precision", "validate")
 
+#: What a step can make smaller.
+LOSSES = ("classes", "centres", "offsets", "boxes")
+
 _LAST_RATE = 0.01  # learning rate at both ends of a part, of its height
 _ROUNDING = 1e-9  # of sums of shares
 
@@ -67,6 +70,10 @@ class TrainConfig:
         ema_decay: of the averaged weights, which are what is saved.
         warmup: share of the run with a rising learning rate, in each part anew.
         adaptation: share of the run that is trained under random schedules, after the dense part.
+        distillation: share of the steps under random schedules that also run dense, from whose
+            output the sparse one learns.
+        loss_weights: of the losses "classes", "centres", "offsets" and "boxes"; 1 for those that
+            are not named.
         finetune: share at the end of the run that is trained under ``finetune_schedule``.
         finetune_schedule: the schedule of that last part; None for no such part.
         seed: of everything random.
@@ -90,6 +97,8 @@ class TrainConfig:
     ema_decay: float = 0.998
     warmup: float = 0.03
     adaptation: float = 0.3
+    distillation: float = 0.0
+    loss_weights: tuple[tuple[str, float], ...] = ()
     finetune: float = 0.1
     finetune_schedule: SparsitySchedule | None = None
     seed: int = 0
@@ -117,6 +126,16 @@ class TrainConfig:
             raise TrainingError(f"The learning rate is above 0, not {self.learning_rate}.")
         if not 0 <= self.validate <= 1:
             raise TrainingError("Validation comes after a share of the run from 0 to 1.")
+        if not 0 <= self.distillation <= 1:
+            raise TrainingError(
+                f"Distillation is a share of steps from 0 to 1, not {self.distillation}."
+            )
+        for name, weight in self.loss_weights:
+            if name not in LOSSES or not 0 <= weight < float("inf"):
+                raise TrainingError(
+                    f"Losses are {', '.join(LOSSES)}, each with a weight of 0 or more, not "
+                    f"{name}={weight:g}."
+                )
         shares = (self.adaptation, self.finetune_share)
         if min(shares) < 0 or sum(shares) > 1 + _ROUNDING:
             raise TrainingError(

@@ -15,14 +15,17 @@ import torch
 from safetensors import SafetensorError
 
 from sparsevit.networks.segmenter import Segmenter, save_segmenter
-from sparsevit.training.config import TrainingError
+from sparsevit.training.config import LOSSES, TrainingError
 
 STATE_FILE = "state.pt"
 MODEL_FILE = "model.safetensors"
 DENSE_FILE = "dense.safetensors"
 LOG_FILE = "log.csv"
 
-LOG_COLUMNS = ("step", "fraction", "elapsed_s", "loss", "images_per_s", "schedule", "miou")
+LOG_COLUMNS = (
+    *("step", "fraction", "elapsed_s", "loss", *LOSSES, "distillation"),
+    *("images_per_s", "schedule", "miou"),
+)
 
 
 class RunFolder:

@@ -161,6 +161,7 @@ def _log_and_save(trainer: Trainer, progress: Progress) -> None:
                 "fraction": f"{progress.fraction:.4f}",
                 "elapsed_s": f"{progress.elapsed_s:.1f}",
                 "loss": f"{progress.loss:.4f}",
+                **{name: f"{loss:.4f}" for name, loss in progress.losses.items()},
                 "images_per_s": f"{progress.images_per_s:.2f}",
                 "schedule": progress.schedule,
                 "miou": "" if progress.miou is None else f"{progress.miou:.4f}",

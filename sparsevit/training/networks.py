@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from sparsevit.data.classes import STREET_CLASSES, ClassList
+from sparsevit.data.things import KindList
 from sparsevit.networks import find_own_checkpoints
 from sparsevit.networks.segmenter import (
     CheckpointError,
@@ -32,12 +33,15 @@ def nano_config(classes: ClassList = STREET_CLASSES) -> SegmenterConfig:
     return _build_config("nano", classes)
 
 
-def choose_network(name: str, classes: ClassList) -> tuple[SegmenterConfig, Path | None]:
+def choose_network(
+    name: str, classes: ClassList, kinds: KindList | None = None
+) -> tuple[SegmenterConfig, Path | None]:
     """Read what a person calls a network to train.
 
     Args:
         name: "nano", "tiny", the name of a checkpoint this project ships, or a .safetensors file.
         classes: what it will predict.
+        kinds: of the things that it will tell apart; None for those it knows already.
 
     Returns:
         The network, and the checkpoint it starts from: None for random weights.
@@ -46,7 +50,7 @@ def choose_network(name: str, classes: ClassList) -> tuple[SegmenterConfig, Path
         CheckpointError: no such network, or a file that is not a segmenter's.
     """
     if name in ARCHITECTURES:
-        return _build_config(name, classes), None
+        return _set_kinds(_build_config(name, classes), kinds), None
     shipped = find_own_checkpoints()
     path = shipped.get(name, Path(name))
     if path.suffix != ".safetensors":
@@ -56,7 +60,8 @@ def choose_network(name: str, classes: ClassList) -> tuple[SegmenterConfig, Path
             f"that training wrote."
         )
     config = read_config(path)
-    return replace(config, class_names=classes.names, palette=classes.palette), path
+    config = replace(config, class_names=classes.names, palette=classes.palette)
+    return _set_kinds(config, kinds), path
 
 
 def load_start(model: Segmenter, path: Path) -> bool:
@@ -74,7 +79,7 @@ def load_start(model: Segmenter, path: Path) -> bool:
     """
     start = load_segmenter(path)
     ours, theirs = asdict(model.config), asdict(start.config)
-    free = ("class_names", "palette", "drop_path_rate")
+    free = ("class_names", "palette", "drop_path_rate", "kinds", "kind_classes", "kind_sizes")
     wrong = [name for name in ours if name not in free and ours[name] != theirs[name]]
     if wrong:
         raise CheckpointError(
@@ -86,8 +91,21 @@ def load_start(model: Segmenter, path: Path) -> bool:
     if not same_classes:
         kept = {n: v for n, v in model.state_dict().items() if n.startswith(_CLASSIFIER)}
         weights = {**weights, **kept}
+    same_kinds = model.config.kinds == start.config.kinds
+    ours_now = model.state_dict()
+    heads = ("centres.", "boxes.")
+    weights = {
+        n: weights[n] if n in weights and (same_kinds or not n.startswith(heads)) else v
+        for n, v in ours_now.items()
+    }
     model.load_state_dict(weights)
     return same_classes
+
+
+def _set_kinds(config: SegmenterConfig, kinds: KindList | None) -> SegmenterConfig:
+    if kinds is None:
+        return config
+    return replace(config, kinds=kinds.names, kind_classes=kinds.classes, kind_sizes=kinds.sizes)
 
 
 def _build_config(name: str, classes: ClassList) -> SegmenterConfig:

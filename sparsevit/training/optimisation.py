@@ -1,30 +1,12 @@
-"""How a step changes the weights: the loss, the optimisers, their learning rate, the average."""
+"""How a step changes the weights: the optimisers, and the average of the weights."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from sparsevit.training.config import TrainConfig
-
-
-def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Class-weighted cross entropy at half of the picture's resolution.
-
-    Args:
-        logits: (B, classes, h / 4, w / 4).
-        labels: (B, h, w) integer; ``classes`` is void and ignored.
-        weights: (classes,).
-
-    Returns:
-        The sum over all pixels, and the sum of their weights to divide it by: 0 when all are void.
-    """
-    scores = F.interpolate(logits, scale_factor=2, mode="bilinear")
-    target = labels[:, 1::2, 1::2].long()
-    total = F.cross_entropy(scores, target, weights, ignore_index=len(weights), reduction="sum")
-    return total, F.pad(weights, (0, 1))[target].sum()
 
 
 def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:

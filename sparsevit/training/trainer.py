@@ -18,20 +18,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparsevit.data.batches import BatchMaker
+from sparsevit.core.stage import run_as_host
+from sparsevit.data.batches import Batch, BatchMaker
 from sparsevit.data.labelled import DataError, LabelledData, open_data
 from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import sparsify
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.training.config import TrainConfig, TrainingError
 from sparsevit.training.folder import RunFolder
+from sparsevit.training.losses import compute_losses, distillation_loss
 from sparsevit.training.networks import load_start
 from sparsevit.training.optimisation import (
     MovingAverage,
     build_optimizers,
-    segmentation_loss,
 )
 from sparsevit.training.ranks import count_workers, join_ranks, supports_bf16
+
+_NORM_BATCHES = 200  # after so many a batch norm has statistics
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Progress:
         fraction: of the run, 0..1.
         elapsed_s: seconds of training, earlier sittings included.
         loss: of this step, over the batches of all processes.
+        losses: what it is the sum of, weighted, by name.
         images_per_s: of this step, by all processes.
         schedule: the one this step was trained under.
         miou: of the averaged weights, 0..1, if it was measured after this step.
@@ -52,6 +56,7 @@ class Progress:
     fraction: float
     elapsed_s: float
     loss: float
+    losses: dict[str, float]
     images_per_s: float
     schedule: SparsitySchedule
     miou: float | None = None
@@ -87,7 +92,7 @@ class Trainer:
         if self.is_main:
             self.folder.create()
         torch.manual_seed(config.seed)
-        model = Segmenter(config.model).train()
+        model = Segmenter(config.model).for_tasks(*config.model.tasks).train()
         found = [self.folder.read_state() if self.is_main else None]
         state: dict[str, Any] | None = broadcast_object_list(found)[0]
         if state is None and self.is_main:
@@ -117,6 +122,7 @@ class Trainer:
             config.seed,
             self.ranks.process_index,
             count_workers(self.device),
+            config.model.kind_list,
         )
         wants_bf16 = config.precision == "bf16"
         self._bf16 = supports_bf16(self.device) if config.precision is None else wants_bf16
@@ -178,12 +184,13 @@ class Trainer:
         if config.find_part(0.0) == "dense" != config.find_part(fraction):
             self._save_dense()
         phase = config.find_phase(fraction)
-        pixels, labels = self.batches.get(self.step, phase)
+        batch = self.batches.get(self.step, phase)
         self._set_mode(freeze_norms=config.start is not None and config.phases[phase].is_single)
         schedule = self._set_schedule(fraction)
         seeds = np.random.SeedSequence([config.seed, self.step, self.ranks.process_index])
         torch.manual_seed(int(seeds.generate_state(1)[0]))  # drop path
-        loss = self.compute_gradients(pixels, labels)
+        losses = self.compute_gradients(batch, self._draws_distillation(fraction))
+        loss = sum(losses.values())
         norm = nn.utils.clip_grad_norm_(self._parameters, config.clip_norm)
         if not math.isfinite(loss + norm.item()):
             raise TrainingError(
@@ -197,29 +204,55 @@ class Trainer:
             optimizer.step()
         self.step += 1
         self.average.update(self.step)
-        images = len(labels) * self.ranks.num_processes
+        images = len(batch.labels) * self.ranks.num_processes
         rate = images / max(1e-9, self._clock() - began)
-        return Progress(self.step, self.fraction, self.elapsed_s, loss, rate, schedule)
+        return Progress(self.step, self.fraction, self.elapsed_s, loss, losses, rate, schedule)
 
-    def compute_gradients(self, pixels: Tensor, labels: Tensor) -> float:
+    def compute_gradients(self, batch: Batch, distils: bool = False) -> dict[str, float]:
         """Leave in every parameter the gradient of the loss over all processes' batches.
 
         Args:
-            pixels: (B, 3, h, w) uint8 RGB of this process.
-            labels: (B, h, w) uint8, the number of classes being void.
+            batch: of this process.
+            distils: run dense as well, and let the sparse output learn from its.
 
         Returns:
-            The loss over all processes' batches.
+            The losses over all processes' batches by name, weighted.
         """
-        pixels, labels = pixels.to(self.device), labels.to(self.device)
         for optimizer in self.optimizers:
             optimizer.zero_grad()
+        images = (batch.images.to(self.device) - self._mean) / self._std
+        dense = None
+        if distils:
+            with run_as_host():
+                dense = self._run(images)
+            self._backward(self._weigh_losses(dense, batch))
+        sparse = self._run(images)
+        losses = self._weigh_losses(sparse, batch)
+        if dense is not None:
+            losses["distillation"] = distillation_loss(sparse, dense) / self.ranks.num_processes
+        self._backward(losses)
+        return {name: self._sum_over_ranks(loss).item() for name, loss in losses.items()}
+
+    def _run(self, images: Tensor) -> dict[str, Tensor]:
+        """What the network outputs by name, float32."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            logits = self.network((pixels - self._mean) / self._std)
-        total, weight = segmentation_loss(logits.float(), labels, self._weights)
-        part = total / self._sum_over_ranks(weight).clamp(min=1.0)
-        self.ranks.backward(part * self.ranks.num_processes)  # gradients are averaged, not summed
-        return self._sum_over_ranks(part.detach()).item()
+            found = self.network(images)
+        outputs = found if isinstance(found, dict) else {"logits": found}
+        return {name: output.float() for name, output in outputs.items()}
+
+    def _weigh_losses(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """This process's part of each loss: over all processes it is a mean over what counts."""
+        targets = {name: value.to(self.device) for name, value in batch.targets.items()}
+        losses = compute_losses(outputs, batch.labels.to(self.device), targets, self._weights)
+        weights = dict(self.config.loss_weights)
+        return {
+            name: weights.get(name, 1.0) * total / self._sum_over_ranks(count).clamp(min=1.0)
+            for name, (total, count) in losses.items()
+        }
+
+    def _backward(self, losses: dict[str, Tensor]) -> None:
+        loss = torch.stack(list(losses.values())).sum()
+        self.ranks.backward(loss * self.ranks.num_processes)  # gradients are averaged, not summed
 
     def is_save_due(self) -> bool:
         """True when the last save, or the start, is long ago."""
@@ -276,7 +309,14 @@ class Trainer:
         self.model.train()
         for module in self.model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.train(not freeze_norms)
+                has_some = int(module.num_batches_tracked or 0) >= _NORM_BATCHES
+                module.train(not (freeze_norms and has_some))
+
+    def _draws_distillation(self, fraction: float) -> bool:
+        """Whether this step also runs dense; the same in every process."""
+        share = self.config.distillation
+        chance = random.Random(f"distillation {self.config.seed} {self.step}").random()
+        return chance < share and self.config.find_part(fraction) == "adaptation"
 
     def _set_schedule(self, fraction: float) -> SparsitySchedule:
         depths, part = self.config.model.depths, self.config.find_part(fraction)
@@ -298,6 +338,8 @@ def _open_all(config: TrainConfig) -> list[LabelledData]:
     opened: list[LabelledData] = []
     for spec, _ in config.data:
         data = open_data(spec, "train", config.holdout, config.model.class_names)
+        if config.model.kinds and data.kinds is not None:
+            data = open_data(spec, "train", config.holdout, config.model.class_names, True)
         if data.class_names[:-1] != config.model.class_names:
             raise DataError(f"The classes of {spec} are not the classes of the network.")
         opened.append(data)
