@@ -38,16 +38,18 @@ def makers(data: LabelledFolder) -> Iterator[list[BatchMaker]]:
 def test_batches_depend_on_seed_step_and_rank_alone(makers: list[BatchMaker]) -> None:
     one, same, other_rank, other_seed, threads = makers
     for step, phase in [(0, 0), (1, 0), (2, 1), (3, 1)]:
-        images, labels = one.get(step, phase)
+        batch = one.get(step, phase)
+    images, labels = batch.images, batch.labels
+    assert batch.targets == {}
     assert images.shape == (2, 3, 64, 64)
     assert labels.shape == (2, 64, 64)
     assert images.dtype == labels.dtype == torch.uint8
     for maker in (same, threads):
-        for kind, expected in zip(maker.get(3, 1), (images, labels), strict=True):
-            torch.testing.assert_close(kind, expected)
-    assert not torch.equal(other_rank.get(3, 1)[0], images)
-    assert not torch.equal(other_seed.get(3, 1)[0], images)
-    assert not torch.equal(one.get(4, 1)[0], images)
+        again = maker.get(3, 1)
+        torch.testing.assert_close((again.images, again.labels), (images, labels))
+    assert not torch.equal(other_rank.get(3, 1).images, images)
+    assert not torch.equal(other_seed.get(3, 1).images, images)
+    assert not torch.equal(one.get(4, 1).images, images)
 
 
 def test_rarer_classes_weigh_more(makers: list[BatchMaker]) -> None:
@@ -73,7 +75,7 @@ def test_shares_say_how_often_a_data_set_is_drawn_from(data: LabelledFolder) -> 
 
     phase = Phase(1.0, 200, (32, 32), (1.0, 1.0))
     maker = BatchMaker([data, Blank()], [1.0, 3.0], [phase], seed=0)
-    labels = maker.get(0, 0)[1]
+    labels = maker.get(0, 0).labels
     maker.close()
     blank = (labels == 3).flatten(1).all(1).float().mean().item()
     assert blank == pytest.approx(0.75, abs=0.1)
@@ -85,9 +87,10 @@ def test_crops_keep_picture_and_labels_together() -> None:
     image = np.where(left[..., None] == 1, np.uint8(230), np.uint8(20)).repeat(3, 2)
     checked = 0
     for seed in range(30):
-        crop, labels = random_crop(
+        cut = random_crop(
             Sample(image, left, ""), (32, 64), (0.4, 2.5), VOID, np.random.default_rng(seed)
         )
+        crop, labels = cut.image, cut.labels
         assert crop.shape == (32, 64, 3)
         assert crop.dtype == labels.dtype == np.uint8
         assert set(np.unique(labels)) <= {0, 1, VOID}
@@ -103,7 +106,7 @@ def test_crops_show_every_part_of_a_picture_either_way_round() -> None:
     sample = Sample(np.zeros((100, 200, 3), np.uint8), columns, "")
     seen, mirrored = set(), 0
     for seed in range(60):
-        _, labels = random_crop(sample, (32, 32), (1.0, 1.0), 255, np.random.default_rng(seed))
+        labels = random_crop(sample, (32, 32), (1.0, 1.0), 255, np.random.default_rng(seed)).labels
         assert (labels != 255).all()
         steps = np.diff(labels[0].astype(int))
         assert (steps >= 0).all() or (steps <= 0).all()
@@ -119,7 +122,7 @@ def test_a_batch_of_one_is_no_larger_than_its_picture(data: LabelledFolder) -> N
     for batch_size in (1, 2):
         maker = BatchMaker([data], [1.0], [Phase(1.0, batch_size, (160, 512), (1.0, 2.0))], seed=0)
         for step in range(20):
-            labels = maker.get(step, 0)[1]
+            labels = maker.get(step, 0).labels
             shapes.add((batch_size, *labels.shape[1:]))
             if batch_size == 1:
                 inside = labels[0, : labels.shape[1] // 3]
@@ -137,8 +140,8 @@ def test_scale_says_how_much_of_a_picture_a_crop_shows(scale: float) -> None:
     sample = Sample(np.zeros((250, 250, 3), np.uint8), columns, "")
     widths = []
     for seed in range(20):
-        _, labels = random_crop(sample, (96, 96), (scale, scale), 255, np.random.default_rng(seed))
-        widths.append(np.ptp(labels[50].astype(int)) + 1)
+        crop = random_crop(sample, (96, 96), (scale, scale), 255, np.random.default_rng(seed))
+        widths.append(np.ptp(crop.labels[50].astype(int)) + 1)
     assert np.mean(widths) == pytest.approx(96 / scale, rel=0.06)
     assert np.ptp(widths) <= 0.25 * 96 / scale + 2  # squeezed by a tenth at most
 
@@ -150,7 +153,7 @@ def test_large_pictures_are_never_blown_up(side: int, shown: tuple[float, float]
     sample = Sample(np.zeros((side, side, 3), np.uint8), ramp, "")
     spans = []
     for seed in range(60):
-        crop = random_crop(sample, (128, 128), (0.5, 2.5), 255, np.random.default_rng(seed))[1]
+        crop = random_crop(sample, (128, 128), (0.5, 2.5), 255, np.random.default_rng(seed)).labels
         spans.append((int(crop[64].max()) - int(crop[64].min())) * side / 254)
     slack = 1.12  # a crop is squeezed by a tenth at most
     assert shown[0] / slack - 9 <= min(spans) < 1.5 * shown[0]
@@ -159,7 +162,7 @@ def test_large_pictures_are_never_blown_up(side: int, shown: tuple[float, float]
 
 def test_small_pictures_are_surrounded_by_void() -> None:
     sample = Sample(np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), np.uint8), "")
-    _, labels = random_crop(sample, (64, 64), (1.0, 1.0), VOID, np.random.default_rng(0))
+    labels = random_crop(sample, (64, 64), (1.0, 1.0), VOID, np.random.default_rng(0)).labels
     assert (labels == 0).sum() == pytest.approx(400, rel=0.15)
     assert (labels == VOID).sum() + (labels == 0).sum() == 64 * 64
 
@@ -169,8 +172,9 @@ def test_shrinking_does_not_alias() -> None:
     board = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
     sample = Sample(board[..., None].repeat(3, 2), np.zeros((256, 256), np.uint8), "")
     spreads = [
-        random_crop(sample, (64, 64), (0.4, 0.4), VOID, np.random.default_rng(seed))[0].std((0, 1))
+        crop.image.std((0, 1))
         for seed in range(10)
+        for crop in [random_crop(sample, (64, 64), (0.4, 0.4), VOID, np.random.default_rng(seed))]
     ]
     assert np.median(spreads) < 10
 
@@ -181,7 +185,7 @@ def test_colours_vary_but_hold_together() -> None:
     sample = Sample(ramp[..., None].repeat(3, 2), np.zeros((64, 64), np.uint8), "")
     levels, tints = [], []
     for seed in range(40):
-        crop, _ = random_crop(sample, (64, 64), (1.0, 1.0), VOID, np.random.default_rng(seed))
+        crop = random_crop(sample, (64, 64), (1.0, 1.0), VOID, np.random.default_rng(seed)).image
         inner = crop[10:-10, 10:-10].astype(float)
         rows = np.abs(np.diff(inner.mean((0, 2)))).sum()
         assert rows == pytest.approx(np.ptp(inner.mean((0, 2))), rel=0.25)  # monotonic

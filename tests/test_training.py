@@ -13,8 +13,12 @@ import torch
 from training_support import MODEL, Recorder, make_config
 
 from sparsevit import ScheduleError, SparsitySchedule, is_sparse
+from sparsevit.core.stage import runs_as_host
 from sparsevit.data.batches import Phase
+from sparsevit.data.classes import STREET_CLASSES
 from sparsevit.data.labelled import DataError
+from sparsevit.data.streets import write_scenes
+from sparsevit.data.things import STREET_KINDS
 from sparsevit.evaluation import evaluate
 from sparsevit.networks.segmenter import (
     Segmenter,
@@ -31,11 +35,7 @@ from sparsevit.training import (
     nano_config,
     train,
 )
-from sparsevit.training.optimisation import (
-    MovingAverage,
-    build_optimizers,
-    segmentation_loss,
-)
+from sparsevit.training.optimisation import MovingAverage, build_optimizers
 from sparsevit.training.validation import Validator, find_validation
 
 
@@ -129,7 +129,11 @@ def test_norms_keep_their_statistics_where_a_step_has_one_picture(
     config: TrainConfig, tmp_path: Path
 ) -> None:
     start = tmp_path / "start.safetensors"
-    save_segmenter(Segmenter(MODEL), start)
+    trained = Segmenter(MODEL)
+    for name, count in trained.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            count.fill_(200)
+    save_segmenter(trained, start)
     single = (Phase(1.0, 1, (64, 64), (1.0, 1.0)),)
     cases = [(start, single, True), (None, single, False), (start, config.phases, False)]
     for index, (begin, phases, is_kept) in enumerate(cases):
@@ -142,6 +146,57 @@ def test_norms_keep_their_statistics_where_a_step_has_one_picture(
         assert any(name.endswith("running_mean") for name in before)
         assert any(name.endswith("running_mean") for name in changed) is not is_kept
         assert trainer.model.training
+
+
+def test_things_are_learned_beside_classes(config: TrainConfig, tmp_path: Path) -> None:
+    """Two scenes, again and again: every loss falls, and so it does where no box is known."""
+    write_scenes(tmp_path / "scenes", 7, 2, 128, 256)
+    classes, kinds = STREET_CLASSES, STREET_KINDS
+    model = replace(
+        MODEL,
+        class_names=classes.names,
+        palette=classes.palette,
+        kinds=kinds.names,
+        kind_classes=kinds.classes,
+        kind_sizes=kinds.sizes,
+        drop_path_rate=0.0,
+    )
+    report = Recorder()
+    train(
+        replace(
+            config,
+            data=((str(tmp_path / "scenes"), 1.0),),
+            holdout=(),
+            model=model,
+            phases=(Phase(1.0, 2, (128, 256), (1.0, 1.0)),),
+            steps=24,
+            adaptation=0.0,
+            loss_weights=(("boxes", 0.5),),
+        ),
+        report,
+        show_bar=False,
+    )
+    first, last = report.seen[:4], report.seen[-4:]
+    for name in ("classes", "centres", "offsets", "boxes"):
+        before, after = (sum(progress.losses[name] for progress in part) for part in (first, last))
+        assert after < 0.9 * before, name
+    assert last[0].loss == pytest.approx(sum(last[0].losses.values()))
+    assert float(read_log(config)[-1]["boxes"]) > 0
+
+
+def test_a_share_of_the_sparse_steps_learns_from_dense_too(config: TrainConfig) -> None:
+    report = Recorder()
+    train(replace(config, steps=20, adaptation=0.5, distillation=0.5), report, show_bar=False)
+    distilled = ["distillation" in progress.losses for progress in report.seen]
+    assert not any(distilled[:10])
+    assert 2 <= sum(distilled[10:]) <= 8
+    with_dense = replace(config, steps=20, adaptation=0.5, distillation=1.0)
+    trainer = Trainer(replace(with_dense, output=config.output / "x"))
+    calls: list[bool] = []
+    trainer.model.register_forward_pre_hook(lambda *_: calls.append(runs_as_host()))
+    trainer.run_step(0.9)
+    trainer.close()
+    assert calls == [True, False]
 
 
 def test_bfloat16_trains(config: TrainConfig) -> None:
@@ -294,17 +349,6 @@ def test_average_follows_weights_and_buffers() -> None:
     assert average.weights["num_batches_tracked"].item() == 3
     average.update(step=0)  # at first it hardly looks back: the decay is 1 / 10
     assert average.weights["weight"].item() == pytest.approx(0.1 * 2 + 0.9 * 5)
-
-
-def test_loss_ignores_void() -> None:
-    logits = torch.randn(1, 2, 4, 4)
-    labels = torch.full((1, 16, 16), 2, dtype=torch.uint8)
-    weights = torch.tensor([1.0, 3.0])
-    assert [value.item() for value in segmentation_loss(logits, labels, weights)] == [0, 0]
-    labels[:, :8] = 1
-    total, weight = segmentation_loss(torch.zeros(1, 2, 4, 4), labels, weights)
-    assert weight.item() == 3 * 32  # half of 8x8 pixels
-    assert (total / weight).item() == pytest.approx(math.log(2))
 
 
 def test_loss_that_is_not_a_number_changes_no_weight(config: TrainConfig) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from training_support import make_config
+from training_support import KINDS, KINDS_MODEL, make_batch, make_config
 
+from sparsevit.data.targets import make_targets
 from sparsevit.networks.segmenter import load_segmenter
 from sparsevit.training import Trainer
 
@@ -28,7 +29,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = torch.randint(0, 4, (8, 32, 64), dtype=torch.uint8)  # 3 is void
     labels[:2] = 3  # so that the processes do not weigh the same
     pixels = torch.randint(0, 256, (8, 3, 32, 64), dtype=torch.uint8)
-    torch.save({"pixels": pixels, "labels": labels}, folder / "given.pt")
+    targets: dict[str, torch.Tensor] = {}
+    for name, target in make_targets(None, KINDS, (32, 64)).items():
+        targets[name] = torch.rand(8, *target.shape)
+    targets["heat"][targets["heat"] > 0.95] = 1  # centres, not as many in each half
+    torch.save({"pixels": pixels, "labels": labels, **targets}, folder / "given.pt")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -60,10 +65,10 @@ def test_two_half_batches_have_the_gradient_of_one(
     folder: Path, ranks: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     given = torch.load(folder / "given.pt", weights_only=True)
-    trainer = Trainer(make_config(folder, output=tmp_path / "alone"))
+    trainer = Trainer(make_config(folder, model=KINDS_MODEL, output=tmp_path / "alone"))
     trainer.close()
     trainer.model.eval()
-    loss = trainer.compute_gradients(given["pixels"], given["labels"])
+    loss = sum(trainer.compute_gradients(make_batch(given)).values())
     parameters = list(trainer.model.parameters())
     for rank in ranks:
         assert rank["loss"] == pytest.approx(loss, rel=1e-5)

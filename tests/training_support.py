@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from torch import Tensor
 
-from sparsevit.data.batches import Phase
+from sparsevit.data.batches import Batch, Phase
+from sparsevit.data.things import KindList
 from sparsevit.networks.segmenter import SegmenterConfig
 from sparsevit.training import Progress, TrainConfig
 
@@ -25,6 +28,10 @@ MODEL = SegmenterConfig(
     window_size=4,
     head_dim=16,
 )
+
+#: Two kinds of things that are told apart, and the network with heads for them.
+KINDS = KindList(("post", "lorry"), (1, 1), ((0.2, 3.0, 0.2), (8.0, 3.0, 2.5)))
+KINDS_MODEL = replace(MODEL, kinds=KINDS.names, kind_classes=KINDS.classes, kind_sizes=KINDS.sizes)
 
 PHASES = (Phase(0.5, 4, (32, 32), (0.5, 1.0)), Phase(1.0, 2, (64, 64), (0.5, 1.0)))
 
@@ -75,3 +82,10 @@ class Recorder:
         self.seen.append(progress)
         if progress.step == self.step:
             self.act()
+
+
+def make_batch(given: dict[str, Tensor], part: slice = slice(None)) -> Batch:
+    """Some pictures of a dict with pixels, labels and targets by name."""
+    names = set(given) - {"pixels", "labels"}
+    targets = {name: given[name][part] for name in names}
+    return Batch(given["pixels"][part], given["labels"][part], targets)

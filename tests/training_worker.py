@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from training_support import Recorder, make_config
+from training_support import KINDS_MODEL, Recorder, make_batch, make_config
 
 from sparsevit.training import Interrupted, Trainer, leave_ranks, train
 
@@ -19,7 +19,7 @@ from sparsevit.training import Interrupted, Trainer, leave_ranks, train
 def main(folder: Path) -> None:
     """Compute one gradient, then train 4 steps, stop, and go on to the end."""
     torch.set_num_threads(1)
-    config = make_config(folder, validate=0.5)
+    config = make_config(folder, model=KINDS_MODEL, validate=0.5)
     found: dict[str, object] = {}
 
     trainer = Trainer(replace(config, output=folder / "gradient"))
@@ -28,9 +28,9 @@ def main(folder: Path) -> None:
     given = torch.load(folder / "given.pt", weights_only=True)
     trainer.model.eval()  # statistics of a batch would differ between one process and two
     half = slice(4 * rank, 4 * rank + 4)
-    found["loss"] = trainer.compute_gradients(given["pixels"][half], given["labels"][half])
+    found["loss"] = sum(trainer.compute_gradients(make_batch(given, half)).values())
     found["gradients"] = [parameter.grad for parameter in trainer.model.parameters()]
-    found["batch"] = trainer.batches.get(0, 0)[0]
+    found["batch"] = trainer.batches.get(0, 0).images
     trainer.close()
 
     def stop() -> None:

@@ -125,11 +125,13 @@ def _make_config(options: TrainOptions) -> TrainConfig:
     if options.minutes is not None and options.steps is not None:
         raise TrainingError("Give the length as --minutes or as --steps, not both.")
     specs = tuple(_split_share(spec) for spec in options.data)
-    classes = options.classes
-    names = None if classes is None else [name.strip() for name in classes.split(",")]
+    names = None
+    if options.classes is not None:
+        names = [name.strip() for name in options.classes.split(",")]
     opened = [open_data(spec, "all", class_names=names) for spec, _ in specs]
-    kinds = next((data.kinds for data in opened if data.kinds is not None), None)
-    network, start = choose_network(options.model, opened[0].classes, kinds)
+    classes = opened[0].classes
+    kinds = next((data.kinds for data in opened if data.kinds and data.classes == classes), None)
+    network, start = choose_network(options.model, classes, kinds)
     schedule = None
     if options.finetune_schedule is not None:
         schedule = read_schedule(options.finetune_schedule, network.depths)
