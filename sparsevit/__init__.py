@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sparsevit.core.scoring import SCORES
     from sparsevit.core.trace import BlockTrace, Trace, capture
     from sparsevit.hosts.registry import UnsupportedModelError, register_host
+    from sparsevit.package.choices import SCORES
     from sparsevit.patch import densify, get_depths, is_sparse, sparsify
     from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, num_keep
 
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 #: Where the names are, the quickest to import first.
-_HOMES = ("schedule", "core.scoring", "core.trace", "hosts.registry", "patch")
+_HOMES = ("schedule", "package.choices", "core.trace", "hosts.registry", "patch")
 
 
 def __getattr__(name: str) -> Any:

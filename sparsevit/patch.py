@@ -18,9 +18,9 @@ from sparsevit.core.overrides import (
     list_callers,
     refuse_stray_sparsity,
 )
-from sparsevit.core.scoring import SCORES, Score
 from sparsevit.core.stage import PruningStage, StageSettings, run_as_host
 from sparsevit.hosts.registry import find_host, find_host_class, refuse_model
+from sparsevit.package.choices import SCORES, Score
 from sparsevit.schedule import SparsitySchedule
 
 Model = TypeVar("Model", bound=nn.Module)

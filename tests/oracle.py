@@ -164,6 +164,7 @@ def score_windows(magnitudes: Tensor, windows: list[Window], score: str = "rms")
             {
                 "rms": math.sqrt(squares / len(values)),
                 "gradient": math.sqrt(squares / len(values)),
+                "centred": math.sqrt(squares / len(values)),
                 "l2": math.sqrt(squares),
                 "l1": math.fsum(values) / len(values),
                 "linf": max(values),
@@ -257,6 +258,8 @@ def sort_kept(kept: Kept) -> Kept:
 def _magnitudes(x: Tensor, pixels: Tensor, score: str) -> Tensor:
     if score == "gradient":
         return gradient_energy(pixels, (x.shape[0], x.shape[1]))
+    if score == "centred":
+        x = x.float() - x.float().flatten(0, 1).mean(0)
     return x.float().abs().mean(dim=-1)
 
 

@@ -63,7 +63,7 @@ def test_equals_the_oracle(swin: Any, schedule: Any, size: tuple[int, int]) -> N
     assert_matches_oracle(swin, torch.randn(2, 3, *size), schedule)
 
 
-@pytest.mark.parametrize("score", ["rms", "l2", "l1", "linf", "gradient"])
+@pytest.mark.parametrize("score", ["rms", "centred", "l2", "l1", "linf", "gradient"])
 @pytest.mark.parametrize("rescore", [False, True], ids=["linked", "rescored"])
 def test_every_score_equals_the_oracle(swin: Any, score: str, rescore: bool) -> None:
     schedule = FALLING if rescore else STARTS_DENSE

@@ -5,7 +5,6 @@ import torch
 from oracle import gradient_energy, list_windows, rank, score_windows
 
 from sparsevit.core.scoring import (
-    SCORES,
     image_gradient_energy,
     rank_windows,
     token_magnitudes,
@@ -13,6 +12,7 @@ from sparsevit.core.scoring import (
 )
 from sparsevit.core.stage import StageSettings, WindowRanker
 from sparsevit.core.windows import get_window_grid
+from sparsevit.package.choices import SCORES
 
 GRIDS = [((4, 4), (2, 2), (0, 0)), ((5, 7), (2, 3), (1, 1)), ((16, 10), (7, 7), (3, 3))]
 
@@ -23,6 +23,7 @@ def test_hand_written_scores() -> None:
     expected = {
         "rms": [2.5, 0.5**0.5, 2.0],
         "gradient": [2.5, 0.5**0.5, 2.0],
+        "centred": [2.5, 0.5**0.5, 2.0],
         "l2": [5.0, 2**0.5, 8**0.5],
         "l1": [1.75, 0.5, 2.0],
         "linf": [4.0, 1.0, 2.0],
@@ -57,6 +58,26 @@ def test_magnitudes_are_fp32_means(dtype: torch.dtype) -> None:
     assert ours.dtype == torch.float32
     assert not ours.requires_grad
     torch.testing.assert_close(ours, x.detach().double().abs().mean(dim=-1).float())
+
+
+def test_centred_magnitudes_by_hand() -> None:
+    """Two channels; the mean token of the first picture is (2, -1), of the second (0, 0)."""
+    x = torch.tensor([[[[1.0, -1.0], [3.0, -1.0]]], [[[4.0, 2.0], [-4.0, -2.0]]]])
+    torch.testing.assert_close(
+        token_magnitudes(x, "centred"), torch.tensor([[[0.5, 0.5]], [[3.0, 3.0]]])
+    )
+    torch.testing.assert_close(
+        token_magnitudes(x, "rms"), torch.tensor([[[1.0, 2.0]], [[3.0, 3.0]]])
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_all_tokens_share_has_no_say_in_centred_scores(dtype: torch.dtype) -> None:
+    x = torch.randn(2, 6, 8, 16).to(dtype)
+    shared = 64 * torch.ones(16)  # a power of two, which bf16 adds to small integers exactly
+    x = (x * 8).round()
+    ours = token_magnitudes((x.float() + shared).to(dtype), "centred")
+    torch.testing.assert_close(ours, token_magnitudes(x, "centred"), rtol=1e-4, atol=1e-4)
 
 
 def test_ties_keep_the_lower_window_first() -> None:
@@ -132,7 +153,7 @@ def test_gradient_energy() -> None:
 
 
 def test_unknown_scores_are_refused() -> None:
-    with pytest.raises(ValueError, match="rms, l2, l1, linf, random, gradient"):
+    with pytest.raises(ValueError, match="rms, centred, l2, l1, linf, random, gradient"):
         window_scores(torch.rand(1, 4, 4), get_window_grid(4, 4, (2, 2), (0, 0)), "entropy")
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sparsevit.cli.common import Device, JsonFlag, Seed, report_errors, takes_options
-from sparsevit.package.choices import Precision
+from sparsevit.package.choices import Precision, Score
 
 if TYPE_CHECKING:
     from sparsevit.training import Progress, TrainConfig
@@ -60,6 +60,10 @@ class TrainOptions:
     adaptation: Annotated[float, typer.Option(help="Share of the run under random schedules.")] = (
         0.3
     )
+    score: Annotated[
+        Score | None,
+        typer.Option(help="What windows are ranked by, kept with the network. [default: its own]"),
+    ] = None
     distillation: Annotated[
         float, typer.Option(help="Share of those steps that also learn from a dense forward.")
     ] = 0.0
@@ -132,6 +136,8 @@ def _make_config(options: TrainOptions) -> TrainConfig:
     classes = opened[0].classes
     kinds = next((data.kinds for data in opened if data.kinds and data.classes == classes), None)
     network, start = choose_network(options.model, classes, kinds)
+    if options.score is not None:
+        network = replace(network, score=options.score)
     schedule = None
     if options.finetune_schedule is not None:
         schedule = read_schedule(options.finetune_schedule, network.depths)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sparsevit.core.windows import WindowGrid
-
-Score = Literal["rms", "l2", "l1", "linf", "random", "gradient"]
-SCORES: tuple[Score, ...] = get_args(Score)
+from sparsevit.package.choices import SCORES, Score
 
 
-def token_magnitudes(x: Tensor) -> Tensor:
+def token_magnitudes(x: Tensor, score: Score = "rms") -> Tensor:
     """Mean over channels of |x|, in fp32 (half-precision scores would change which windows stay).
 
     Args:
         x: (B, H, W, C) activation.
+        score: that the magnitudes are for. For "centred" the mean token of each picture is taken
+            off first, so that what all its tokens share counts for none of them.
 
     Returns:
         (B, H, W) float32.
     """
-    return x.detach().abs().mean(dim=-1, dtype=torch.float32)
+    x = x.detach()
+    if score == "centred":
+        x = x.float() - x.mean(dim=(1, 2), keepdim=True, dtype=torch.float32)
+    return x.abs().mean(dim=-1, dtype=torch.float32)
 
 
 def image_gradient_energy(images: Tensor, patch_size: tuple[int, int]) -> Tensor:
@@ -49,7 +50,8 @@ def window_scores(
 
     ``rms`` divides the paper's L2 norm by the root of the number of real tokens, which ranks alike
     on a grid without padding and does not starve border windows on one with padding; ``l2`` is the
-    paper's literal sum; ``gradient`` is ``rms`` over :func:`image_gradient_energy`.
+    paper's literal sum; ``gradient`` is ``rms`` over :func:`image_gradient_energy`, ``centred``
+    over the magnitudes of the centred activation.
 
     Args:
         magnitudes: (B, H, W) float32, >= 0.
@@ -74,7 +76,7 @@ def window_scores(
     # Sums of equal terms must tie exactly whatever their number, so they are taken in double
     # (where the device has it: Apple's GPUs do not).
     wide = torch.float32 if tokens.device.type == "mps" else torch.float64
-    if score in ("rms", "gradient"):
+    if score in ("rms", "centred", "gradient"):
         return (tokens.to(wide).square().sum(dim=-1) / grid.num_real).sqrt().float()
     if score == "l2":
         return tokens.square().sum(dim=-1).sqrt()

@@ -16,10 +16,11 @@ from sparsevit.core.block import SparseBlock
 from sparsevit.core.forwards import Forwards
 from sparsevit.core.modes import is_hooked, is_transformed
 from sparsevit.core.overrides import SparseModule, list_callers, refuse_stray_sparsity
-from sparsevit.core.scoring import Score, rank_windows, token_magnitudes, window_scores
+from sparsevit.core.scoring import rank_windows, token_magnitudes, window_scores
 from sparsevit.core.stream import BlockPlan, TokenStream
 from sparsevit.core.trace import active_traces, read_context
 from sparsevit.core.windows import WindowGrid
+from sparsevit.package.choices import Score
 from sparsevit.schedule import num_keep
 
 _as_host: ContextVar[bool] = ContextVar("sparsevit_as_host", default=False)
@@ -106,7 +107,7 @@ class WindowRanker:
 
     def _measure(self, x: Tensor) -> Tensor:
         if self._settings.score != "gradient":
-            return token_magnitudes(x)
+            return token_magnitudes(x, self._settings.score)
         if self._energy is None or self._energy.shape[0] != x.shape[0]:
             raise RuntimeError("The gradient score needs the images; run the whole model.")
         return F.adaptive_avg_pool2d(self._energy, (x.shape[1], x.shape[2]))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from sparsevit.data.labelled import Sample
+from sparsevit.data.warp import warp_things
 
 #: Pixels; beyond it a crop shows too little of a picture to tell what it is.
 LONGEST_SHORT_SIDE = 1280
@@ -82,7 +83,7 @@ def random_crop(
                 [0, scale_y, -y0 * scale_y],
             ]
         )
-        things = things.warp(whole, (height, width))
+        things = warp_things(things, whole, (height, width))
     return Sample(_recolour(image, rng), labels, sample.name, things)
 
 

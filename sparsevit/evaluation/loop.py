@@ -63,7 +63,7 @@ def evaluate(
 
 def wrap_segmenter(model: Segmenter, name: str = "") -> LoadedModel:
     """A copy of a segmenter, sparsified and in evaluation mode, as ``load_model`` gives one."""
-    return LoadedModel.wrap(sparsify(deepcopy(model)).eval(), name)
+    return LoadedModel.wrap(sparsify(deepcopy(model), score=model.config.score).eval(), name)
 
 
 def evaluate_sizes(

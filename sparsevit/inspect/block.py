@@ -15,7 +15,7 @@ from sparsevit.core.trace import BlockTrace, capture
 from sparsevit.core.windows import WindowGrid
 from sparsevit.inspect.photo import PreparedImage
 from sparsevit.networks import LoadedModel
-from sparsevit.patch import list_blocks, set_sparsity
+from sparsevit.patch import find_stages, list_blocks, set_sparsity
 
 
 class Shape(NamedTuple):
@@ -41,7 +41,8 @@ class BlockSteps:
     Attributes:
         trace: the block's windows, their scores and which were kept.
         entering: (H, W) float32, mean |x| over the channels of each token entering the block.
-        scored: (H, W) float32, the same where the scores were taken ("rms", "l2", "l1", "linf").
+        scored: (H, W) float32, the magnitudes that the scores were taken of (all scores but
+            "gradient" and "random").
         ranking: (nW,) int64, row-major window indices, highest score first.
         gathered_windows: (K,) int64, the windows in the order of the batch the block computes: best
             first; row-major where every window is kept.
@@ -114,7 +115,7 @@ def trace_block(
         raise ValueError(f"No block {block} in stage {stage} of a network with depths {depths}.")
     model = loaded.module
     set_sparsity(model, schedule)
-    blocks = list_blocks(model)[stage]
+    blocks, score = list_blocks(model)[stage], find_stages(model)[stage].pruning.score
     with torch.inference_mode(), capture(model) as capturing, _record_tokens(blocks) as recorded:
         model(prepared.images)
         x, out = recorded[block]
@@ -127,7 +128,7 @@ def trace_block(
     return BlockSteps(
         trace=trace,
         entering=entering,
-        scored=token_magnitudes(recorded[trace.scored_block][0])[0].cpu(),
+        scored=token_magnitudes(recorded[trace.scored_block][0], score)[0].cpu(),
         ranking=ranking,
         gathered_windows=chosen,
         gathered=_gather(entering, trace.grid, chosen),

@@ -132,7 +132,7 @@ def load_model(
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"Cannot use the device {device}: {str(error).splitlines()[0]}") from error
     try:
-        sparsify(loaded.module)
+        sparsify(loaded.module, score=loaded.score)
     except UnsupportedModelError as error:
         raise ModelError(str(error)) from error
     return loaded.for_task(task)

@@ -20,6 +20,7 @@ from sparsevit.measure.cost import count_fixed_macs, count_macs
 from sparsevit.networks.entries import ModelError
 from sparsevit.networks.scene_outputs import make_task
 from sparsevit.networks.segmenter import Segmenter
+from sparsevit.package.choices import Score
 from sparsevit.patch import get_depths
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks import Task
@@ -63,6 +64,11 @@ class LoadedModel:
         """
         config = model.config
         return cls(name, model, make_task(config, model.tasks[0]), config.mean, config.std)
+
+    @property
+    def score(self) -> Score:
+        """What its windows are ranked by unless told: what it was trained with, where known."""
+        return self.module.config.score if isinstance(self.module, Segmenter) else "rms"
 
     @property
     def tasks(self) -> tuple[str, ...]:

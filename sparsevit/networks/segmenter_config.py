@@ -10,6 +10,7 @@ from typing import Any, cast
 from safetensors import SafetensorError, safe_open
 
 from sparsevit.data.things import KindList
+from sparsevit.package.choices import SCORES, Score
 
 #: Largest number of parameters a checkpoint may ask for, so that a bad file cannot fill the memory.
 MAX_PARAMETERS = 200_000_000
@@ -39,6 +40,7 @@ class SegmenterConfig:
         kind_classes: of each kind, the class that its pixels have.
         kind_sizes: of each kind, its mean (length, height, width) in metres, which predicted sizes
             are relative to; none where things get no 3D boxes.
+        score: what its windows are ranked by, one of ``sparsevit.SCORES``, in training and after.
         mean: subtracted from each RGB channel of an image in [0, 1].
         std: each RGB channel is divided by it.
     """
@@ -54,6 +56,7 @@ class SegmenterConfig:
     kinds: tuple[str, ...] = ()
     kind_classes: tuple[int, ...] = ()
     kind_sizes: tuple[tuple[float, float, float], ...] = ()
+    score: Score = "rms"
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
@@ -178,6 +181,8 @@ def _check_config(config: SegmenterConfig) -> None:
         raise ValueError("Mean and std are numbers.")
     if len(config.mean) != 3 or len(config.std) != 3 or min(config.std) <= 0:
         raise ValueError("Mean and std have three numbers each, and std is positive.")
+    if config.score not in SCORES:
+        raise ValueError(f"A score is one of {', '.join(SCORES)}.")
     if not 0 <= config.drop_path_rate < 1:
         raise ValueError("drop_path_rate is at least 0 and below 1.")
 

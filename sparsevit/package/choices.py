@@ -1,6 +1,6 @@
 """What commands and library calls take one of, by name."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 #: Parts of labelled pictures.
 Split = Literal["train", "val", "test", "all"]
@@ -10,3 +10,7 @@ Sampler = Literal["evolutionary", "random", "grid"]
 
 #: Arithmetic of a training step.
 Precision = Literal["fp32", "bf16"]
+
+#: What windows are ranked by.
+Score = Literal["rms", "centred", "l2", "l1", "linf", "random", "gradient"]
+SCORES: tuple[Score, ...] = get_args(Score)

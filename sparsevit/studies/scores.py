@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from sparsevit.core.scoring import Score
+from sparsevit.package.choices import Score
 from sparsevit.patch import find_stages, get_token_grids
 from sparsevit.studies.compare import Gain, compare_means, describe_gain
 from sparsevit.studies.measure import Measured, score_variants

@@ -11,13 +11,13 @@ from typing import cast
 import numpy as np
 from torch import Tensor
 
-from sparsevit.core.scoring import Score
 from sparsevit.data.labelled import LabelledData
 from sparsevit.data.transforms import Size
 from sparsevit.evaluation import check_classes
 from sparsevit.measure.dense import DENSE_FORMS, as_dense
 from sparsevit.networks import LoadedModel, load_model
 from sparsevit.networks.segmenter import Segmenter
+from sparsevit.package.choices import Score
 from sparsevit.patch import set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
 

@@ -79,7 +79,15 @@ def load_start(model: Segmenter, path: Path) -> bool:
     """
     start = load_segmenter(path)
     ours, theirs = asdict(model.config), asdict(start.config)
-    free = ("class_names", "palette", "drop_path_rate", "kinds", "kind_classes", "kind_sizes")
+    free = (
+        "class_names",
+        "palette",
+        "drop_path_rate",
+        "kinds",
+        "kind_classes",
+        "kind_sizes",
+        "score",
+    )
     wrong = [name for name in ours if name not in free and ours[name] != theirs[name]]
     if wrong:
         raise CheckpointError(

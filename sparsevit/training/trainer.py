@@ -326,7 +326,7 @@ class Trainer:
         if part == "adaptation":
             rng = random.Random(f"{self.config.seed} {self.step}")
             schedule = SparsitySchedule.random(depths, rng)
-        sparsify(self.model, schedule)
+        sparsify(self.model, schedule, score=self.config.model.score)
         return schedule
 
     def _sum_over_ranks(self, value: Tensor) -> Tensor:
