@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from sparsevit import sparsify
+from sparsevit.data.classes import name_classes
 from sparsevit.data.labelled import Sample
 from sparsevit.networks import LoadedModel
 from sparsevit.networks.segmenter import Segmenter, SegmenterConfig
@@ -39,6 +40,7 @@ def load_toy(seed: int = 1, **changes: Any) -> LoadedModel:
 class Pictures:
     """Noise of different brightness, with labels of every class and some void."""
 
+    classes = name_classes(CONFIG.class_names)
     class_names = (*CONFIG.class_names, "Void")
 
     def __init__(self, count: int = 3, size: tuple[int, int] = (128, 256)) -> None:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from sparsevit import is_sparse, sparsify
+from sparsevit.data.classes import name_classes
 from sparsevit.data.labelled import DataError, Sample
 from sparsevit.data.pictures import DataWarning
 from sparsevit.data.transforms import resize_image
@@ -45,6 +46,7 @@ MODEL = SegmenterConfig(
 class Pictures:
     """Labelled pictures in memory; remembers which were read."""
 
+    classes = name_classes(CLASSES)
     class_names = (*CLASSES, "Void")
 
     def __init__(self, *labels: np.ndarray) -> None:

@@ -136,7 +136,7 @@ class BatchMaker:
             wanted = _COUNTED_SCENES if isinstance(data, StreetScenes) else _COUNTED_PICTURES
             for index in range(0, len(data), max(1, len(data) // wanted)):
                 counts.add(data[index])
-            if not counts.pixels.any():
+            if data.classes is not None and not counts.pixels.any():
                 refuse_unlabelled(data, range(len(data)))
             frequency += share * counts.pixels / max(1, counts.pixels.sum())
         if self._rank == 0:

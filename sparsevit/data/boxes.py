@@ -109,6 +109,11 @@ class Box3D:
         return wrap_angle(self.yaw - math.atan2(self.centre[0], self.centre[2]))
 
     @property
+    def is_behind(self) -> bool:
+        """No corner lies ahead of the camera, so nothing of it can show."""
+        return bool(self.corners[:, 2].max() <= 0)
+
+    @property
     def corners(self) -> np.ndarray:
         """(8, 3) metres: the lower four from the front left on, seen from above, then the upper."""
         length, height, width = self.size

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from sparsevit.data.classes import (
     find_classes,
     name_classes,
 )
+from sparsevit.data.kitti import KittiFolder
 from sparsevit.data.pictures import (
     DataError,
     EmptySplitError,
@@ -27,8 +26,9 @@ from sparsevit.data.pictures import (
     read_image,
     read_labels,
 )
-from sparsevit.data.scenes import describe_things, read_things
-from sparsevit.data.things import STREET_KINDS, KindList, Things
+from sparsevit.data.samples import LabelledData, Sample, SampleCache
+from sparsevit.data.scenes import describe_things, holds_things, read_things
+from sparsevit.data.things import STREET_KINDS
 from sparsevit.package.choices import Split
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "LabelledData",
     "LabelledFolder",
     "Sample",
+    "SampleCache",
     "StreetScenes",
     "choose_split",
     "open_data",
@@ -49,71 +50,12 @@ __all__ = [
 #: sequence resemble each other.
 CAMVID_HOLDOUT: tuple[str, ...] = ("0006R0",)
 
-#: Decoded pictures that one data set keeps in memory, bytes.
-CACHE_BYTES = 2_000_000_000
-
 #: Size of a drawn training scene, pixels.
 STREET_SIZE = (512, 1024)
 
 _VAL_EVERY = 10  # of a folder that is not split, every tenth picture validates
+_LAYOUTS = ("camvid", "kitti")  # folders that a spec names the layout of
 _STREETS_SPEC = re.compile(r"streets:(\d{1,9}):(\d{1,9})(?::(\d{1,5})x(\d{1,5}))?")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One picture and its truth.
-
-    Attributes:
-        image: (img_h, img_w, 3) uint8 RGB.
-        labels: (img_h, img_w) uint8 class index; ``len(class_names) - 1`` is void.
-        name: the file's stem, or the seed of a drawn scene.
-        things: what is told of its things one by one; None where nothing is.
-    """
-
-    image: np.ndarray
-    labels: np.ndarray
-    name: str
-    things: Things | None = None
-
-
-class SampleCache:
-    """Keeps the first samples asked for, up to a number of bytes; the others are made each time.
-
-    Training asks at random, so putting newer samples in the place of older ones would gain nothing.
-    """
-
-    def __init__(self, limit_bytes: int = CACHE_BYTES) -> None:
-        """Start empty."""
-        self._left = limit_bytes
-        self._samples: dict[int, Sample] = {}
-
-    def get(self, index: int, make: Callable[[int], Sample]) -> Sample:
-        """The sample of ``index``, made by ``make(index)`` unless it is kept."""
-        sample = self._samples.get(index)
-        if sample is None:
-            sample = make(index)
-            size = sample.image.nbytes + sample.labels.nbytes
-            if sample.things is not None and sample.things.ids is not None:
-                size += sample.things.ids.nbytes
-            if size <= self._left and index not in self._samples:
-                self._samples[index] = sample
-                self._left -= size
-        return sample
-
-
-class LabelledData(Protocol):
-    """What training and evaluation read. The last class name is void: no loss, no metric."""
-
-    class_names: tuple[str, ...]
-    names: list[str]
-    has_things: bool
-    kinds: KindList | None
-
-    def __len__(self) -> int:
-        """Number of pictures."""
-
-    def __getitem__(self, index: int) -> Sample:
-        """The picture at 0 <= index < len."""
 
 
 class LabelledFolder:
@@ -123,6 +65,9 @@ class LabelledFolder:
     its EXIF says, and its label file is not.
 
     Files are decoded when first asked for; then they stay in memory, up to a limit.
+
+    Attributes:
+        kinds: those of drawn streets if every folder holds the files of drawn scenes; else None.
     """
 
     def __init__(
@@ -141,7 +86,8 @@ class LabelledFolder:
             has_things: read instances/ and scenes/ as well, as docs/scenes.md describes them.
 
         Raises:
-            DataError: a folder is missing or empty, no picture is chosen, or one has no label.
+            DataError: a folder is missing or empty, no picture is chosen, one has no label, or
+                things are wanted that no file tells.
         """
         roots = [
             Path(root) for root in ([folders] if isinstance(folders, (str, Path)) else folders)
@@ -155,9 +101,14 @@ class LabelledFolder:
             where = ", ".join(map(str, roots))
             raise EmptySplitError(f"No pictures are left in {where} for this split.")
         self.names = [image.stem for image, _ in self._files]
+        is_drawn = classes.names == STREET_CLASSES.names
+        self.kinds = STREET_KINDS if is_drawn and all(map(holds_things, roots)) else None
+        if has_things and self.kinds is None:
+            raise DataError(
+                f"{', '.join(map(str, roots))} tells no things one by one: that takes the classes "
+                f"of drawn scenes, and instances/ and scenes/ beside images/."
+            )
         self.has_things = has_things
-        is_drawn = all((root / "scenes").is_dir() for root in roots)
-        self.kinds = STREET_KINDS if is_drawn else None
         self._cache = SampleCache()
         self._table = classes.index_labels()
 
@@ -183,7 +134,7 @@ class LabelledFolder:
                 f"The label file {label_path} holds the value {labels[classes < 0].max()}; "
                 f"allowed are {self.classes.describe_labels()}."
             )
-        things = read_things(image_path) if self.has_things else None
+        things = read_things(image_path, labels.shape) if self.has_things else None
         return Sample(image, classes.astype(np.uint8), image_path.stem, things)
 
 
@@ -213,6 +164,7 @@ class StreetScenes:
                 f"Street scenes need a seed >= 0 and a count >= 1, not {seed}, {count}."
             )
         self.classes = STREET_CLASSES
+        self.kinds = STREET_KINDS
         self.class_names = streets.CLASS_NAMES
         self.names = [str(seed + index) for index in range(count)]
         self.size = size
@@ -249,21 +201,20 @@ def sequence_of(name: str) -> str:
 
 def choose_split(spec: str) -> Split:
     """What to measure unless told: "val" of CamVid and of a folder that has val/, else "all"."""
-    kind, mark, rest = spec.partition(":")
-    has_val = (Path(spec).expanduser() / "val").is_dir()
-    return "val" if has_val or (kind == "camvid" and mark and rest) else "all"
+    kind, root = _split_kind(spec)
+    return "val" if kind == "camvid" or (root / "val").is_dir() else "all"
 
 
 def name_data(spec: str) -> str:
-    """The data without the place it lies at: "camvid", "streets:0:200", or the folder's name.
+    """The data without the place it lies at: "camvid", "streets:0:200", or a folder's name.
 
     Args:
         spec: as :func:`open_data` takes it.
     """
     if spec.startswith("streets:"):
         return spec
-    kind, _, rest = spec.partition(":")
-    return kind if kind == "camvid" and rest else Path(spec).resolve().name
+    kind, root = _split_kind(spec)
+    return kind if kind in ("camvid", "kitti") else root.resolve().name
 
 
 def open_data(
@@ -272,7 +223,7 @@ def open_data(
     holdout: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
     has_things: bool = False,
-) -> LabelledFolder | StreetScenes:
+) -> LabelledFolder | StreetScenes | KittiFolder:
     """Open labelled pictures by a short text.
 
     A folder holds images/ and labels/, or train/, val/ and test/ that do. "train" and "val" are
@@ -280,23 +231,26 @@ def open_data(
     else every tenth picture is "val". "test" is the folder test/ alone; "all" is everything else.
 
     Args:
-        spec: ``camvid:DIR``, ``streets:SEED:COUNT``, ``streets:SEED:COUNT:HEIGHTxWIDTH``, or a
-            folder with a classes.json.
+        spec: ``camvid:DIR``, ``kitti:DIR``, ``streets:SEED:COUNT``,
+            ``streets:SEED:COUNT:HEIGHTxWIDTH``, or a folder with a classes.json.
         split: which part; drawn streets are told apart by their seeds alone, so it changes nothing.
         holdout: the held-out sequences; by default :data:`CAMVID_HOLDOUT` for CamVid, else none.
         class_names: the classes without void, for a folder that has no classes.json.
         has_things: the things of each picture are wanted, too; of drawn streets and of folders that
-            hold instances/ and scenes/.
+            hold instances/ and scenes/. ``kitti:DIR`` always tells them.
 
     Raises:
         DataError: an unreadable spec, a missing folder, nothing left to read, or classes that are
             unknown or other than ``class_names``.
     """
-    kind, _, rest = spec.partition(":")
-    if kind == "streets":
+    if spec.partition(":")[0] == "streets":
         return _open_streets(spec, has_things)
-    is_camvid = kind == "camvid" and bool(rest)
-    root = Path(rest if is_camvid else spec).expanduser()
+    kind, root = _split_kind(spec)
+    held = set(CAMVID_HOLDOUT if holdout is None and kind == "camvid" else holdout or ())
+    if kind == "kitti":
+        if split == "test":
+            raise DataError(f"{root} has no test split: KITTI's labels are of its training part.")
+        return KittiFolder(root, _choose_names(split, held), class_names or STREET_CLASSES.names)
     parts = {part: root / part for part in ("train", "val", "test") if (root / part).is_dir()}
     roots = [parts[part] for part in ("train", "val") if part in parts] or [root]
     if split == "test" and "test" not in parts:
@@ -306,24 +260,32 @@ def open_data(
             f"{root} is not a data folder: it needs images/ and labels/ inside, or train/ and val/ "
             f"that hold them."
         )
-    classes = STREET_CLASSES if is_camvid else _settle_classes(root, class_names)
-    held = set(CAMVID_HOLDOUT if holdout is None and is_camvid else holdout or ())
-    if split == "test":
-        return LabelledFolder(parts["test"], classes, has_things=has_things)
-    if split == "all":
-        return LabelledFolder(roots, classes, has_things=has_things)
-    if not held and "train" in parts and "val" in parts:
+    classes = STREET_CLASSES if kind == "camvid" else _settle_classes(root, class_names)
+    if split == "test" or (not held and split in parts and len(roots) == 2):
         return LabelledFolder(parts[split], classes, has_things=has_things)
+    return LabelledFolder(roots, classes, _choose_names(split, held), has_things)
+
+
+def _split_kind(spec: str) -> tuple[str, Path]:
+    """The layout written before the colon, and the folder behind it; "" where there is none."""
+    kind, _, rest = spec.partition(":")
+    is_kind = kind in _LAYOUTS and bool(rest)
+    return (kind if is_kind else ""), Path(rest if is_kind else spec).expanduser()
+
+
+def _choose_names(split: Split, held: set[str]) -> Callable[[list[str]], list[str]]:
+    """What picks a split's pictures: "val" has the held-out sequences, or every tenth picture."""
 
     def choose(names: list[str]) -> list[str]:
         every_tenth = set(names[_VAL_EVERY - 1 :: _VAL_EVERY])
         return [
             name
             for name in names
-            if (sequence_of(name) in held if held else name in every_tenth) == (split == "val")
+            if split == "all"
+            or (sequence_of(name) in held if held else name in every_tenth) == (split == "val")
         ]
 
-    return LabelledFolder(roots, classes, choose, has_things)
+    return choose
 
 
 def _open_streets(spec: str, has_things: bool) -> StreetScenes:

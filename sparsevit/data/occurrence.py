@@ -66,6 +66,11 @@ def refuse_unlabelled(data: LabelledData, indices: Iterable[int]) -> None:
     Raises:
         DataError: none has.
     """
+    if data.classes is None:
+        raise DataError(
+            f"Nothing tells the class of a pixel of {data.names[0]}, nor of the other pictures "
+            f"there: boxes around things are all that is labelled."
+        )
     counts = LabelCounts(data)
     for index in indices:
         counts.add(data[index])
@@ -82,8 +87,11 @@ def warn_of_missing(counts: Sequence[LabelCounts]) -> None:
     """Warn of classes that no picture looked at shows.
 
     Args:
-        counts: of data sets of the same classes.
+        counts: of data sets of the same classes; those that tell no pixel's are passed over.
     """
+    counts = [one for one in counts if one.data.classes is not None]
+    if not counts:
+        return
     occurs = np.any([one.pixels for one in counts], axis=0)  # (classes,)
     names = counts[0].data.class_names[:-1]
     missing = [name for name, is_there in zip(names, occurs, strict=True) if not is_there]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +22,37 @@ def describe_things(scene: streets.Scene) -> Things:
     return make_things(streets.describe_scene(scene, 0), scene.instances)
 
 
-def read_things(image: Path) -> Things:
+def holds_things(root: Path) -> bool:
+    """Whether a folder has the files of drawn scenes' things."""
+    return (root / "scenes").is_dir() and (root / "instances").is_dir()
+
+
+def read_things(image: Path, size: tuple[int, ...]) -> Things:
     """What the files of a scene tell of its things: instances/NAME.png and scenes/NAME.json.
 
     Args:
         image: images/NAME.png of the scene.
+        size: (img_h, img_w) of it.
 
     Raises:
         DataError: one of them is missing, or not as docs/scenes.md says.
     """
     root, name = image.parent.parent, image.stem
-    path = root / "scenes" / f"{name}.json"
-    if not path.is_file():
-        raise DataError(f"There is no {path}, which tells the things of {image} and their boxes.")
+    path, numbers = root / "scenes" / f"{name}.json", root / "instances" / f"{name}.png"
+    for file in (path, numbers):
+        if not file.is_file():
+            raise DataError(f"There is no {file}, which tells the things of {image}.")
+    ids = read_numbers(numbers)
+    check_sizes(image, size, numbers, ids.shape)
     try:
         scene = json.loads(path.read_text(encoding="utf-8"))
-        ids = read_numbers(root / "instances" / f"{name}.png")
-        check_sizes(image, (scene["height"], scene["width"]), path, ids.shape)
+        check_sizes(image, size, path, (scene["height"], scene["width"]))
         return make_things(scene, ids)
     except DataError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} does not describe a scene as docs/scenes.md does.") from error
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        reason = f"it says no {error}." if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{path} is not as docs/scenes.md describes it: {reason}") from error
 
 
 def make_things(scene: dict[str, Any], ids: np.ndarray) -> Things:
@@ -55,18 +65,27 @@ def make_things(scene: dict[str, Any], ids: np.ndarray) -> Things:
     Raises:
         KeyError, TypeError, ValueError: it is not as docs/scenes.md says.
     """
-    camera = scene["camera"]
-    things = []
-    for thing in scene["instances"]:
-        label = _LABELS[thing["kind"]]
-        x, y, z = thing["centre"]
-        length, height, width = thing["size"]
-        box = Box3D(label, 1.0, (x, y, z), (length, height, width), thing["yaw"])
-        x0, y0, x1, y1 = thing["box"]
-        things.append(Thing(label, thing["id"], (x0, y0, x1, y1), thing["pixels"], box))
-    return Things(
-        STREET_KINDS.names,
-        tuple(things),
-        ids.astype(np.int32),
-        Intrinsics(*(camera[name] for name in ("fx", "fy", "cx", "cy"))),
-    )
+    camera = Intrinsics(*(scene["camera"][name] for name in ("fx", "fy", "cx", "cy")))
+    things = tuple(_make_thing(thing) for thing in scene["instances"])
+    numbers = Counter(thing.id for thing in things)
+    if numbers and (min(numbers) < 1 or max(numbers.values()) > 1):
+        raise ValueError("the ids of its instances are whole numbers from 1 on that differ.")
+    return Things(STREET_KINDS.names, things, ids.astype(np.int32), camera)
+
+
+def _make_thing(thing: dict[str, Any]) -> Thing:
+    kind, number = thing["kind"], int(thing["id"])
+    try:
+        if kind not in _LABELS:
+            raise ValueError(f"Its kind is {', '.join(_LABELS)}, not {kind}.")
+        x, y, z = map(float, thing["centre"])
+        length, height, width = map(float, thing["size"])
+        x0, y0, x1, y1 = map(float, thing["box"])
+        box = Box3D(_LABELS[kind], 1.0, (x, y, z), (length, height, width), float(thing["yaw"]))
+        if box.is_behind:
+            raise ValueError("All of it lies behind the camera.")
+        if not (x0 < x1 and y0 < y1):
+            raise ValueError("Its box of pixels is left, top, right, bottom, and not empty.")
+        return Thing(_LABELS[kind], number, (x0, y0, x1, y1), int(thing["pixels"]), box)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"instance {number}: {error}") from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sparsevit.data.boxes import Box3D, Intrinsics
+from sparsevit.data.pictures import DataError
 
 Rectangle = tuple[float, float, float, float]
 
@@ -24,6 +26,25 @@ class KindList:
     names: tuple[str, ...]
     classes: tuple[int, ...]
     sizes: tuple[tuple[float, float, float], ...] = ()
+
+    def renumber(self, old: Sequence[str], new: Sequence[str]) -> KindList:
+        """The same kinds, their classes counted in another list of classes.
+
+        Args:
+            old: names of the classes as they are counted now.
+            new: names of the classes as they shall be counted.
+
+        Raises:
+            DataError: a class of theirs is missing there.
+        """
+        names = [old[label] for label in self.classes]
+        missing = [name for name in names if name not in new]
+        if missing:
+            raise DataError(
+                f"The pixels of a {self.names[names.index(missing[0])]} have the class "
+                f"{missing[0]}, which is none of {', '.join(new)}."
+            )
+        return replace(self, classes=tuple(new.index(name) for name in names))
 
 
 #: Of the drawn streets, with the classes of ``sparsevit.data.classes.STREET_CLASSES``.
@@ -44,6 +65,9 @@ class Thing:
         rectangle: (x0, y0, x1, y1) pixels around what shows of it; x1 and y1 are exclusive.
         pixels: how many of its pixels show; the area of its rectangle where that is not told.
         box: where it is; None where that is not told.
+        occluded: how much of it lies behind other things, as KITTI grades it: 0 nothing, 1 a part,
+            2 most, 3 not known.
+        truncated: share of it that lies beyond the picture's edges, in [0, 1].
     """
 
     label: int
@@ -51,6 +75,8 @@ class Thing:
     rectangle: Rectangle
     pixels: int
     box: Box3D | None = None
+    occluded: int = 0
+    truncated: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
