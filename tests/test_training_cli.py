@@ -65,16 +65,17 @@ def capture_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Trai
 
 def test_options_reach_the_run(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = capture_config(monkeypatch, tmp_path)
+    write_folder(tmp_path / "more")
     text = (
         "--model tiny --minutes 3 --holdout a --holdout b --learning-rate 0.002 --crop 128 "
         "--batch-size 3 --adaptation 0.2 --finetune-schedule .5 --finetune 0.25 --precision bf16 "
-        "--validate 0 --seed 7 --data streets:3:2=0.5"
+        f"--validate 0 --seed 7 --data {tmp_path / 'more'}=0.5"
     )
     result = run_train(f"{data}=2.5", tmp_path, *text.split())
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"Wrote {tmp_path / 'x.safetensors'}\n"
     (config,) = found
-    assert config.data == ((str(data), 2.5), ("streets:3:2", 0.5))
+    assert config.data == ((str(data), 2.5), (str(tmp_path / "more"), 0.5))
     assert (config.minutes, config.steps, config.holdout) == (3, None, ("a", "b"))
     assert (config.model.embed_dim, config.model.class_names) == (96, CLASSES)
     assert config.model.palette == PALETTE

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from training_support import CLASSES, MODEL, PALETTE, make_config
+from kitti_support import CAR, write_kitti
+from training_support import CLASSES, MODEL, PALETTE, make_config, write_folder
 
 from sparsevit.data.classes import STREET_CLASSES, ClassList
+from sparsevit.data.labelled import DataError, open_data
+from sparsevit.data.things import STREET_KINDS, KindList
 from sparsevit.networks.segmenter import (
     CheckpointError,
     Segmenter,
@@ -22,7 +26,12 @@ from sparsevit.training import (
     choose_network,
     nano_config,
 )
-from sparsevit.training.networks import load_start
+from sparsevit.training.networks import find_targets, load_start
+
+NO_SIZES: dict[str, Any] = {"kind_sizes": ()}
+THINGS = replace(
+    MODEL, kinds=("a", "b"), kind_classes=(0, 2), kind_sizes=((1.0, 1.0, 1.0), (9.0, 9.0, 9.5))
+)
 
 
 @pytest.fixture
@@ -69,6 +78,96 @@ def test_other_classes_take_all_but_the_classifier(config: TrainConfig, tmp_path
     new = [n for n, v in trainer.model.state_dict().items() if not torch.equal(v, weights[n])]
     assert new == ["classifier.weight", "classifier.bias"]
     assert any("classifier starts anew" in line for line in said)
+
+
+def test_networks_get_heads_for_the_things_of_the_data() -> None:
+    with_things, _ = choose_network("nano", STREET_CLASSES, STREET_KINDS)
+    assert with_things.tasks == ("semantic", "instance", "boxes3d")
+    assert with_things.kinds == STREET_KINDS.names
+    assert with_things.kind_classes == STREET_KINDS.classes
+    masks, _ = choose_network("nano", ClassList(CLASSES, PALETTE), KindList(("wall",), (1,)))
+    assert masks.tasks == ("semantic", "instance")
+    assert choose_network("nano", None, STREET_KINDS)[0] == with_things
+
+
+def test_boxes_alone_keep_the_classes_of_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "start.safetensors"
+    own = ("Bicyclist", "Car", "Pedestrian")
+    save_segmenter(Segmenter(replace(MODEL, class_names=own)), path)
+    network, _ = choose_network(str(path), None, STREET_KINDS)
+    assert network == replace(
+        MODEL,
+        class_names=own,
+        kinds=STREET_KINDS.names,
+        kind_classes=(1, 1, 1, 2, 0),
+        kind_sizes=STREET_KINDS.sizes,
+    )
+    save_segmenter(Segmenter(MODEL), path)
+    with pytest.raises(DataError, match="pixels of a Car have the class Car, which is none of sky"):
+        choose_network(str(path), None, STREET_KINDS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "anew", "said"),
+    [
+        ({}, set(), []),
+        ({"kinds": (), "kind_classes": (), "kind_sizes": ()}, set(), ["heads for them are left"]),
+        ({"kind_sizes": ()}, set(), []),
+        ({"kind_classes": (1, 1)}, set(), []),
+        ({"kind_sizes": ((1, 1, 1), (9, 9, 9))}, {"boxes"}, ["those of 3D boxes start anew"]),
+        ({"kinds": ("a", "c")}, {"centres", "boxes"}, ["the heads for them start anew"]),
+        ({"class_names": ("x", "y", "z")}, {"classifier"}, ["the classifier starts anew"]),
+        (
+            {"class_names": ("x", "y", "z"), "kinds": ("a",), "kind_classes": (2,), **NO_SIZES},
+            {"classifier", "centres"},
+            ["the classifier starts anew", "the heads for them start anew"],
+        ),
+    ],
+)
+def test_heads_start_anew_where_they_mean_something_else(
+    tmp_path: Path, changes: dict[str, Any], anew: set[str], said: list[str]
+) -> None:
+    path = tmp_path / "start.safetensors"
+    save_segmenter(Segmenter(THINGS), path)
+    weights = load_segmenter(path).state_dict()
+    model = Segmenter(replace(THINGS, **changes))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    notes = load_start(model, path)
+    assert len(notes) == len(said)
+    assert all(part in note for part, note in zip(said, notes, strict=True))
+    for name, value in model.state_dict().items():
+        expected = before[name] if name.split(".")[0] in anew else weights[name]
+        assert torch.equal(value, expected), name
+
+
+def test_a_start_without_heads_fits_all_but_them(tmp_path: Path) -> None:
+    path = tmp_path / "start.safetensors"
+    save_segmenter(Segmenter(MODEL), path)
+    weights = load_segmenter(path).state_dict()
+    model = Segmenter(THINGS)
+    assert load_start(model, path) == [
+        "The things are not the checkpoint's, so the heads for them start anew."
+    ]
+    found = model.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in weights.items())
+    assert {name.split(".")[0] for name in found.keys() - weights} == {"centres", "boxes"}
+
+
+def test_mixed_data_is_learnt_as_one(tmp_path: Path) -> None:
+    streets = ("streets:0:1", open_data("streets:0:1"))
+    write_folder(tmp_path / "plain")
+    plain = ("camvid:plain", open_data(f"camvid:{tmp_path / 'plain'}"))
+    boxes = ("kitti:k", open_data(f"kitti:{write_kitti(tmp_path / 'k', {'a': CAR})}"))
+    assert find_targets([plain, streets]) == (STREET_CLASSES, STREET_KINDS)
+    assert find_targets([boxes, streets]) == (STREET_CLASSES, STREET_KINDS)
+    assert find_targets([boxes]) == (None, STREET_KINDS)
+    assert find_targets([plain]) == (STREET_CLASSES, None)
+    mine = ("mine", open_data(str(tmp_path / "plain")))
+    with pytest.raises(DataError, match="The classes of streets:0:1 are not the classes of the"):
+        find_targets([mine, streets])
+    streets[1].kinds = KindList(("Dog",), (0,))
+    with pytest.raises(DataError, match=r"kitti:k and streets:0:1 tell different kinds of .* Dog"):
+        find_targets([boxes, streets])
 
 
 def test_checkpoints_that_no_run_can_start_from(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,8 @@ from sparsevit.cli.common import Device, JsonFlag, Seed, report_errors, takes_op
 from sparsevit.package.choices import Precision, Score
 
 if TYPE_CHECKING:
+    from sparsevit.data.classes import ClassList
+    from sparsevit.data.things import KindList
     from sparsevit.training import Progress, TrainConfig
 
 _MINUTES = 50.0
@@ -122,20 +125,15 @@ def _make_config(options: TrainOptions) -> TrainConfig:
         ScheduleError: a schedule that the network cannot have.
         TrainingError: options that do not go together, or a value out of range.
     """
-    from sparsevit.data.labelled import open_data
     from sparsevit.schedule import read_schedule
     from sparsevit.training import TrainConfig, TrainingError, choose_network, make_phases
 
     if options.minutes is not None and options.steps is not None:
         raise TrainingError("Give the length as --minutes or as --steps, not both.")
     specs = tuple(_split_share(spec) for spec in options.data)
-    names = None
-    if options.classes is not None:
-        names = [name.strip() for name in options.classes.split(",")]
-    opened = [open_data(spec, "all", class_names=names) for spec, _ in specs]
-    classes = opened[0].classes
-    kinds = next((data.kinds for data in opened if data.kinds and data.classes == classes), None)
-    network, start = choose_network(options.model, classes, kinds)
+    classes = options.classes
+    names = None if classes is None else [name.strip() for name in classes.split(",")]
+    network, start = choose_network(options.model, *_find_targets(specs, names))
     if options.score is not None:
         network = replace(network, score=options.score)
     schedule = None
@@ -163,6 +161,26 @@ def _make_config(options: TrainOptions) -> TrainConfig:
         device=options.device,
         validate=options.validate,
     )
+
+
+def _find_targets(
+    specs: Sequence[tuple[str, float]], names: Sequence[str] | None
+) -> tuple[ClassList | None, KindList | None]:
+    """The classes and the kinds of things of the data.
+
+    KITTI's says no classes and comes last, when they are known; ``names`` are those of a folder
+    that says none, either.
+    """
+    from sparsevit.data.labelled import open_data
+    from sparsevit.training.networks import find_targets
+
+    opened = []
+    for spec in sorted((spec for spec, _ in specs), key=lambda spec: spec.startswith("kitti:")):
+        data = open_data(spec, "all", class_names=names)
+        if names is None and data.classes is not None:
+            names = data.classes.names
+        opened.append((spec, data))
+    return find_targets(opened)
 
 
 def _parse_crop(text: str) -> int | tuple[int, int]:

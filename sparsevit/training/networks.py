@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from sparsevit.data.classes import STREET_CLASSES, ClassList
+from sparsevit.data.pictures import DataError
+from sparsevit.data.samples import LabelledData
 from sparsevit.data.things import KindList
 from sparsevit.networks import find_own_checkpoints
 from sparsevit.networks.segmenter import (
@@ -25,7 +28,14 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "tiny": {"embed_dim": 96, "num_heads": (3, 6, 12, 24), "head_dim": 128, "drop_path_rate": 0.2},
 }
 
-_CLASSIFIER = "classifier."
+#: Heads of a segmenter, and what must be the same for one to have the weights of another.
+_HEADS = {
+    "classifier": ("class_names",),
+    "centres": ("kinds",),
+    "boxes": ("kinds", "kind_sizes"),
+}
+#: What may differ between a network and the checkpoint that it starts from.
+_FREE = ("class_names", "palette", "drop_path_rate", "kinds", "kind_classes", "kind_sizes")
 
 
 def nano_config(classes: ClassList = STREET_CLASSES) -> SegmenterConfig:
@@ -33,24 +43,57 @@ def nano_config(classes: ClassList = STREET_CLASSES) -> SegmenterConfig:
     return _build_config("nano", classes)
 
 
+def find_targets(
+    data: Iterable[tuple[str, LabelledData]],
+) -> tuple[ClassList | None, KindList | None]:
+    """What there is to learn from data sets.
+
+    Args:
+        data: each with the spec that it was opened by.
+
+    Returns:
+        The classes of pixels of the first that tells any, and the kinds of things that any of them
+        tells; None where none does.
+
+    Raises:
+        DataError: two of them tell different classes or kinds.
+    """
+    classes: ClassList | None = None
+    found: tuple[str, KindList] | None = None
+    for spec, pictures in data:
+        classes = classes or pictures.classes
+        if classes and pictures.classes and pictures.classes.names != classes.names:
+            raise DataError(f"The classes of {spec} are not the classes of the network.")
+        if pictures.kinds is None:
+            continue
+        if found is not None and found[1] != pictures.kinds:
+            raise DataError(
+                f"{found[0]} and {spec} tell different kinds of things, so one network cannot "
+                f"learn both: {', '.join(found[1].names)}, and {', '.join(pictures.kinds.names)}."
+            )
+        found = (spec, pictures.kinds)
+    return classes, None if found is None else found[1]
+
+
 def choose_network(
-    name: str, classes: ClassList, kinds: KindList | None = None
+    name: str, classes: ClassList | None, kinds: KindList | None = None
 ) -> tuple[SegmenterConfig, Path | None]:
     """Read what a person calls a network to train.
 
     Args:
         name: "nano", "tiny", the name of a checkpoint this project ships, or a .safetensors file.
-        classes: what it will predict.
-        kinds: of the things that it will tell apart; None for those it knows already.
+        classes: what it will predict of every pixel; None for its own.
+        kinds: things that it will tell one by one; without classes, as drawn streets count theirs.
 
     Returns:
         The network, and the checkpoint it starts from: None for random weights.
 
     Raises:
         CheckpointError: no such network, or a file that is not a segmenter's.
+        DataError: the kinds' classes are none of its own.
     """
     if name in ARCHITECTURES:
-        return _set_kinds(_build_config(name, classes), kinds), None
+        return _add_kinds(_build_config(name, classes or STREET_CLASSES), kinds), None
     shipped = find_own_checkpoints()
     path = shipped.get(name, Path(name))
     if path.suffix != ".safetensors":
@@ -60,54 +103,60 @@ def choose_network(
             f"that training wrote."
         )
     config = read_config(path)
-    config = replace(config, class_names=classes.names, palette=classes.palette)
-    return _set_kinds(config, kinds), path
+    if classes is not None:
+        config = replace(config, class_names=classes.names, palette=classes.palette)
+    elif kinds is not None:
+        kinds = kinds.renumber(STREET_CLASSES.names, config.class_names)
+    return _add_kinds(config, kinds), path
 
 
-def load_start(model: Segmenter, path: Path) -> bool:
+def load_start(model: Segmenter, path: Path) -> list[str]:
     """Copy a checkpoint's weights into a network of the same architecture.
 
     Args:
-        model: changed in place; its classifier stays as it is where the classes differ.
+        model: changed in place; its classifier stays as it is where the classes differ, and the
+            heads for things where their kinds do, or where the checkpoint has none.
         path: the checkpoint.
 
     Returns:
-        True if the classifier was copied too.
+        What a person may want to know: a sentence for the classifier and one for the heads of
+        things, if they start anew or are left out.
 
     Raises:
         CheckpointError: a file that cannot be used, or another architecture.
     """
     start = load_segmenter(path)
     ours, theirs = asdict(model.config), asdict(start.config)
-    free = (
-        "class_names",
-        "palette",
-        "drop_path_rate",
-        "kinds",
-        "kind_classes",
-        "kind_sizes",
-        "score",
-    )
-    wrong = [name for name in ours if name not in free and ours[name] != theirs[name]]
+    wrong = [name for name in ours if name not in _FREE and ours[name] != theirs[name]]
     if wrong:
         raise CheckpointError(
             f"{path} holds another architecture: its {wrong[0]} is {theirs[wrong[0]]}, "
             f"and the network's is {ours[wrong[0]]}."
         )
-    same_classes = model.config.class_names == start.config.class_names
-    weights: dict[str, Tensor] = start.state_dict()
-    if not same_classes:
-        kept = {n: v for n, v in model.state_dict().items() if n.startswith(_CLASSIFIER)}
-        weights = {**weights, **kept}
-    same_kinds = model.config.kinds == start.config.kinds
-    ours_now = model.state_dict()
-    heads = ("centres.", "boxes.")
-    weights = {
-        n: weights[n] if n in weights and (same_kinds or not n.startswith(heads)) else v
-        for n, v in ours_now.items()
-    }
-    model.load_state_dict(weights)
-    return same_classes
+    weights: dict[str, Tensor] = model.state_dict()
+    found = start.state_dict()
+    fitting = {head for head, names in _HEADS.items() if all(ours[n] == theirs[n] for n in names)}
+    anew = {name.split(".")[0] for name in weights} & (_HEADS.keys() - fitting)
+    model.load_state_dict(
+        {name: v if name.split(".")[0] in anew else found[name] for name, v in weights.items()}
+    )
+    notes = []
+    if "classifier" in anew:
+        notes.append("The classes are not the checkpoint's, so the classifier starts anew.")
+    if anew & {"centres", "boxes"}:
+        which = "those of 3D boxes" if "centres" not in anew else "the heads for them"
+        notes.append(f"The things are not the checkpoint's, so {which} start anew.")
+    if start.config.kinds and not model.config.kinds:
+        notes.append(
+            "The data tells no things one by one, so the checkpoint's heads for them are left out."
+        )
+    return notes
+
+
+def _add_kinds(config: SegmenterConfig, kinds: KindList | None) -> SegmenterConfig:
+    """The network with heads for these things, or without any."""
+    kinds = kinds or KindList((), ())
+    return replace(config, kinds=kinds.names, kind_classes=kinds.classes, kind_sizes=kinds.sizes)
 
 
 def _set_kinds(config: SegmenterConfig, kinds: KindList | None) -> SegmenterConfig:

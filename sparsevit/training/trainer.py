@@ -99,8 +99,9 @@ class Trainer:
             self.folder.clear()
         if state is not None:
             model.load_state_dict(state["model"])
-        elif config.start is not None and not load_start(model, config.start):
-            say("The classes are not the checkpoint's, so the classifier starts anew.")
+        elif config.start is not None:
+            for note in load_start(model, config.start):
+                say(note)
         self.model = model.to(self.device)
         # What a step runs: the model itself, or what averages its gradients over the processes.
         self.network: nn.Module = self.ranks.prepare_model(self.model, device_placement=False)
