@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eval_support import make_photo, write_instances
+from kitti_support import CAR, write_kitti
 from training_support import CLASSES, MODEL, PALETTE, write_folder
 from typer.testing import CliRunner, Result
 
 import sparsevit.training
 from sparsevit.cli import cli
 from sparsevit.data.batches import Phase
+from sparsevit.data.classes import STREET_CLASSES
 from sparsevit.data.labelled import LabelledFolder
+from sparsevit.data.things import STREET_KINDS
 from sparsevit.networks.segmenter import Segmenter, load_segmenter, read_config, save_segmenter
 from sparsevit.training import Progress, TrainConfig
 from sparsevit.training import train as real_train
@@ -110,6 +114,25 @@ def test_defaults_and_a_folder_named_with_an_equals_sign(
     assert config.model.class_names == ("a", "b", "c")
     assert (config.model.embed_dim, config.minutes, config.steps) == (48, 50, None)
     assert (config.phases, config.minutes) == (TrainConfig.phases, TrainConfig.minutes)
+
+
+def test_the_data_s_things_give_the_network_its_heads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = capture_config(monkeypatch, tmp_path)
+    masks = {"a": [("car", [[0, 0, 9, 0, 9, 9]], False)]}
+    write_instances(tmp_path / "masks", {"a": make_photo()}, masks)
+    write_kitti(tmp_path / "boxes", {"a": CAR})
+    for kind, folder in (("coco", "masks"), ("kitti", "boxes")):
+        result = run_train(f"{kind}:{tmp_path / folder}", tmp_path, "-m", "streets-nano")
+        assert result.exit_code == 0, result.stderr
+    of_masks, of_boxes = (config.model for config in found)
+    assert of_masks.class_names == ("background", "road", "car", "sky", "tree")
+    assert (of_masks.kinds, of_masks.kind_classes) == (("road", "car", "sky", "tree"), (1, 2, 3, 4))
+    assert of_masks.tasks == ("semantic", "instance")
+    assert of_boxes.class_names == STREET_CLASSES.names
+    assert (of_boxes.kinds, of_boxes.kind_classes) == (STREET_KINDS.names, STREET_KINDS.classes)
+    assert of_boxes.tasks == ("semantic", "instance", "boxes3d")
 
 
 def test_shipped_checkpoint_is_a_place_to_start_from(

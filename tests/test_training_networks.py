@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from eval_support import make_photo, write_instances
 from kitti_support import CAR, write_kitti
 from training_support import CLASSES, MODEL, PALETTE, make_config, write_folder
 
 from sparsevit.data.classes import STREET_CLASSES, ClassList
-from sparsevit.data.labelled import DataError, open_data
+from sparsevit.data.labelled import DataError
 from sparsevit.data.things import STREET_KINDS, KindList
 from sparsevit.networks.segmenter import (
     CheckpointError,
@@ -154,20 +156,38 @@ def test_a_start_without_heads_fits_all_but_them(tmp_path: Path) -> None:
 
 
 def test_mixed_data_is_learnt_as_one(tmp_path: Path) -> None:
-    streets = ("streets:0:1", open_data("streets:0:1"))
-    write_folder(tmp_path / "plain")
-    plain = ("camvid:plain", open_data(f"camvid:{tmp_path / 'plain'}"))
-    boxes = ("kitti:k", open_data(f"kitti:{write_kitti(tmp_path / 'k', {'a': CAR})}"))
-    assert find_targets([plain, streets]) == (STREET_CLASSES, STREET_KINDS)
-    assert find_targets([boxes, streets]) == (STREET_CLASSES, STREET_KINDS)
-    assert find_targets([boxes]) == (None, STREET_KINDS)
-    assert find_targets([plain]) == (STREET_CLASSES, None)
-    mine = ("mine", open_data(str(tmp_path / "plain")))
+    plain, boxes, own = (tmp_path / name for name in ("plain", "boxes", "own"))
+    for folder in (plain, own):
+        write_folder(folder)
+    (plain / "classes.json").unlink()
+    names = (*CLASSES, "Car", "Pedestrian", "Bicyclist")
+    (own / "classes.json").write_text(json.dumps({"classes": names}))
+    camvid, kitti = f"camvid:{plain}", f"kitti:{write_kitti(boxes, {'a': CAR})}"
+    street = (STREET_CLASSES, STREET_KINDS)
+    assert find_targets([camvid, "streets:0:1", str(plain)]) == street
+    assert find_targets([kitti, "streets:0:1"]) == find_targets(["streets:0:1", kitti]) == street
+    assert find_targets([kitti, camvid]) == street
+    assert find_targets([kitti]) == (None, STREET_KINDS)
+    assert find_targets([camvid]) == (STREET_CLASSES, None)
+    for specs in ([kitti, str(own)], [str(own), kitti]):
+        classes, kinds = find_targets(specs)
+        assert classes is not None
+        assert kinds is not None
+        assert (classes.names, kinds.classes) == (names, (3, 3, 3, 4, 5))
     with pytest.raises(DataError, match="The classes of streets:0:1 are not the classes of the"):
-        find_targets([mine, streets])
-    streets[1].kinds = KindList(("Dog",), (0,))
-    with pytest.raises(DataError, match=r"kitti:k and streets:0:1 tell different kinds of .* Dog"):
-        find_targets([boxes, streets])
+        find_targets([str(own), "streets:0:1"])
+    with pytest.raises(DataError, match="pixels of a Car have the class Car, which is none of x"):
+        find_targets([str(plain), kitti], ["x"])
+
+
+def test_kinds_that_differ_are_not_learnt_together(tmp_path: Path) -> None:
+    masks = {"a": [("car", [[0, 0, 9, 0, 9, 9]], False)]}
+    write_instances(tmp_path / "masks", {"a": make_photo()}, masks)
+    kitti = f"kitti:{write_kitti(tmp_path / 'boxes', {'a': CAR})}"
+    coco = f"coco:{tmp_path / 'masks'}"
+    for specs in ([kitti, coco], [coco, kitti]):
+        with pytest.raises(DataError, match=r"tell different kinds of things, .* road, car, sky"):
+            find_targets(specs)
 
 
 def test_checkpoints_that_no_run_can_start_from(tmp_path: Path) -> None:

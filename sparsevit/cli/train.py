@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +13,6 @@ from sparsevit.cli.common import Device, JsonFlag, Seed, report_errors, takes_op
 from sparsevit.package.choices import Precision, Score
 
 if TYPE_CHECKING:
-    from sparsevit.data.classes import ClassList
-    from sparsevit.data.things import KindList
     from sparsevit.training import Progress, TrainConfig
 
 _MINUTES = 50.0
@@ -127,13 +124,15 @@ def _make_config(options: TrainOptions) -> TrainConfig:
     """
     from sparsevit.schedule import read_schedule
     from sparsevit.training import TrainConfig, TrainingError, choose_network, make_phases
+    from sparsevit.training.networks import find_targets
 
     if options.minutes is not None and options.steps is not None:
         raise TrainingError("Give the length as --minutes or as --steps, not both.")
     specs = tuple(_split_share(spec) for spec in options.data)
     classes = options.classes
     names = None if classes is None else [name.strip() for name in classes.split(",")]
-    network, start = choose_network(options.model, *_find_targets(specs, names))
+    targets = find_targets([spec for spec, _ in specs], names)
+    network, start = choose_network(options.model, *targets)
     if options.score is not None:
         network = replace(network, score=options.score)
     schedule = None
@@ -161,26 +160,6 @@ def _make_config(options: TrainOptions) -> TrainConfig:
         device=options.device,
         validate=options.validate,
     )
-
-
-def _find_targets(
-    specs: Sequence[tuple[str, float]], names: Sequence[str] | None
-) -> tuple[ClassList | None, KindList | None]:
-    """The classes and the kinds of things of the data.
-
-    KITTI's says no classes and comes last, when they are known; ``names`` are those of a folder
-    that says none, either.
-    """
-    from sparsevit.data.labelled import open_data
-    from sparsevit.training.networks import find_targets
-
-    opened = []
-    for spec in sorted((spec for spec, _ in specs), key=lambda spec: spec.startswith("kitti:")):
-        data = open_data(spec, "all", class_names=names)
-        if names is None and data.classes is not None:
-            names = data.classes.names
-        opened.append((spec, data))
-    return find_targets(opened)
 
 
 def _parse_crop(text: str) -> int | tuple[int, int]:

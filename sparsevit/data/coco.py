@@ -127,14 +127,20 @@ class PanopticFolder:
 
 
 class InstanceFolder:
-    """COCO's annotations of instances: images/ and instances.json with polygons or run lengths."""
+    """COCO's annotations of instances: images/ and instances.json with polygons or run lengths.
 
-    def __init__(self, folder: str | Path, class_names: Sequence[str]) -> None:
+    Attributes:
+        class_names: what labels count.
+        names: of the pictures.
+    """
+
+    def __init__(self, folder: str | Path, class_names: Sequence[str] | None = None) -> None:
         """Read instances.json; no picture is decoded yet.
 
         Args:
             folder: that holds these.
-            class_names: of the network; the file's categories are found among them by name.
+            class_names: of the network; the file's categories are found among them by name. By
+                default its categories, in the order of their ids.
 
         Raises:
             DataError: a file is missing or not of this layout, the category of an annotation is no
@@ -145,6 +151,10 @@ class InstanceFolder:
         self._coder = _import_masks(self._path)
         content = _read_lists(self._path)
         with _naming(self._path):
+            if class_names is None:
+                listed = sorted(content["categories"], key=lambda category: category["id"])
+                class_names = [category["name"] for category in listed]
+            self.class_names = tuple(class_names)
             self._labels = _map_categories(self._path, content, class_names)
             self._images = content["images"]
             self.names = [Path(image["file_name"]).stem for image in self._images]

@@ -41,6 +41,7 @@ class KittiFolder:
     """
 
     classes = None
+    kinds = STREET_KINDS
     has_things = True
 
     def __init__(
@@ -57,8 +58,7 @@ class KittiFolder:
             class_names: of the network's pixels, without void.
 
         Raises:
-            DataError: a folder or a file is missing, no picture is chosen, or the things' classes
-                are not among ``class_names``.
+            DataError: a folder or a file is missing, or no picture is chosen.
         """
         root = Path(folder).expanduser()
         if (root / "training").is_dir():
@@ -82,7 +82,6 @@ class KittiFolder:
                     raise DataError(f"The picture {image} has no {what} {path}.")
         self.names = [image.stem for image in self._images]
         self.class_names = (*class_names, "Void")
-        self.kinds = STREET_KINDS.renumber(STREET_CLASSES.names, class_names)
         self._cache = SampleCache()
 
     def __len__(self) -> int:

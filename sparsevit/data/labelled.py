@@ -16,6 +16,7 @@ from sparsevit.data.classes import (
     find_classes,
     name_classes,
 )
+from sparsevit.data.instances import LabelledInstances
 from sparsevit.data.kitti import KittiFolder
 from sparsevit.data.pictures import (
     DataError,
@@ -54,7 +55,7 @@ CAMVID_HOLDOUT: tuple[str, ...] = ("0006R0",)
 STREET_SIZE = (512, 1024)
 
 _VAL_EVERY = 10  # of a folder that is not split, every tenth picture validates
-_LAYOUTS = ("camvid", "kitti")  # folders that a spec names the layout of
+_LAYOUTS = ("camvid", "kitti", "coco")  # folders that a spec names the layout of
 _STREETS_SPEC = re.compile(r"streets:(\d{1,9}):(\d{1,9})(?::(\d{1,5})x(\d{1,5}))?")
 
 
@@ -223,7 +224,7 @@ def open_data(
     holdout: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
     has_things: bool = False,
-) -> LabelledFolder | StreetScenes | KittiFolder:
+) -> LabelledFolder | StreetScenes | KittiFolder | LabelledInstances:
     """Open labelled pictures by a short text.
 
     A folder holds images/ and labels/, or train/, val/ and test/ that do. "train" and "val" are
@@ -231,13 +232,14 @@ def open_data(
     else every tenth picture is "val". "test" is the folder test/ alone; "all" is everything else.
 
     Args:
-        spec: ``camvid:DIR``, ``kitti:DIR``, ``streets:SEED:COUNT``,
-            ``streets:SEED:COUNT:HEIGHTxWIDTH``, or a folder with a classes.json.
+        spec: ``camvid:DIR``, ``kitti:DIR``, ``coco:DIR``, ``streets:SEED:COUNT``,
+            ``streets:SEED:COUNT:HEIGHTxWIDTH``, or a folder with a classes.json. That of COCO's
+            layout holds images/ and instances.json, or train/, val/ and test/ that do.
         split: which part; drawn streets are told apart by their seeds alone, so it changes nothing.
         holdout: the held-out sequences; by default :data:`CAMVID_HOLDOUT` for CamVid, else none.
         class_names: the classes without void, for a folder that has no classes.json.
         has_things: the things of each picture are wanted, too; of drawn streets and of folders that
-            hold instances/ and scenes/. ``kitti:DIR`` always tells them.
+            hold instances/ and scenes/. ``kitti:DIR`` and ``coco:DIR`` always tell them.
 
     Raises:
         DataError: an unreadable spec, a missing folder, nothing left to read, or classes that are
@@ -255,15 +257,33 @@ def open_data(
     roots = [parts[part] for part in ("train", "val") if part in parts] or [root]
     if split == "test" and "test" not in parts:
         raise DataError(f"{root} has no folder test/, so it has no test split.")
+    is_parted = split == "test" or (not held and split in parts and len(roots) == 2)
+    if is_parted:
+        roots = [parts[split]]
+    choose = _choose_names("all" if is_parted else split, held)
+    if kind == "coco":
+        return _open_instances(roots, choose, class_names)
     if not any((folder / "images").is_dir() for folder in (*roots, *parts.values())):
         raise DataError(
             f"{root} is not a data folder: it needs images/ and labels/ inside, or train/ and val/ "
             f"that hold them."
         )
     classes = STREET_CLASSES if kind == "camvid" else _settle_classes(root, class_names)
-    if split == "test" or (not held and split in parts and len(roots) == 2):
-        return LabelledFolder(parts[split], classes, has_things=has_things)
-    return LabelledFolder(roots, classes, _choose_names(split, held), has_things)
+    return LabelledFolder(roots, classes, choose, has_things)
+
+
+def _open_instances(
+    roots: Sequence[Path],
+    choose: Callable[[list[str]], list[str]],
+    class_names: Sequence[str] | None,
+) -> LabelledInstances:
+    data = LabelledInstances(roots, choose)
+    if class_names is not None and tuple(class_names) != data.classes.names:
+        raise DataError(
+            f"The classes of {roots[0]} are {', '.join(data.classes.names)}, as its categories "
+            f"say, not {', '.join(class_names)}."
+        )
+    return data
 
 
 def _split_kind(spec: str) -> tuple[str, Path]:

@@ -64,7 +64,8 @@ class LabelledData(Protocol):
         class_names: of the labels; the last one is void: no loss, no metric.
         classes: the same without void; None where no pixel has a class, only things are told.
         names: of the pictures.
-        kinds: of the things that it can tell one by one; None where it can tell none.
+        kinds: of the things that it can tell one by one; None where it can tell none. Without
+            ``classes`` their classes are counted as those of drawn streets.
         has_things: its samples tell them.
     """
 

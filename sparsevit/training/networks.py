@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from sparsevit.data.classes import STREET_CLASSES, ClassList
-from sparsevit.data.pictures import DataError
-from sparsevit.data.samples import LabelledData
+from sparsevit.data.labelled import DataError, open_data
 from sparsevit.data.things import KindList
 from sparsevit.networks import find_own_checkpoints
 from sparsevit.networks.segmenter import (
@@ -35,7 +34,10 @@ _HEADS = {
     "boxes": ("kinds", "kind_sizes"),
 }
 #: What may differ between a network and the checkpoint that it starts from.
-_FREE = ("class_names", "palette", "drop_path_rate", "kinds", "kind_classes", "kind_sizes")
+_FREE = (
+    *("class_names", "palette", "drop_path_rate", "score"),
+    *("kinds", "kind_classes", "kind_sizes"),
+)
 
 
 def nano_config(classes: ClassList = STREET_CLASSES) -> SegmenterConfig:
@@ -44,35 +46,44 @@ def nano_config(classes: ClassList = STREET_CLASSES) -> SegmenterConfig:
 
 
 def find_targets(
-    data: Iterable[tuple[str, LabelledData]],
+    specs: Iterable[str], class_names: Sequence[str] | None = None
 ) -> tuple[ClassList | None, KindList | None]:
     """What there is to learn from data sets.
 
     Args:
-        data: each with the spec that it was opened by.
+        specs: of :func:`sparsevit.data.labelled.open_data`.
+        class_names: for a folder that does not say its classes; by default those of the data sets
+            before it.
 
     Returns:
-        The classes of pixels of the first that tells any, and the kinds of things that any of them
-        tells; None where none does.
+        The classes of pixels, None where no data set tells any; and the kinds of things that one or
+        more of them tell, None where none does.
 
     Raises:
-        DataError: two of them tell different classes or kinds.
+        DataError: data that cannot be read, or two data sets of different classes or kinds.
     """
     classes: ClassList | None = None
-    found: tuple[str, KindList] | None = None
-    for spec, pictures in data:
-        classes = classes or pictures.classes
-        if classes and pictures.classes and pictures.classes.names != classes.names:
-            raise DataError(f"The classes of {spec} are not the classes of the network.")
-        if pictures.kinds is None:
+    kinds: KindList | None = None
+    teller = ""
+    for spec in specs:
+        data = open_data(spec, "all", class_names=class_names)
+        found = data.kinds
+        if data.classes is not None:
+            if classes is not None and data.classes.names != classes.names:
+                raise DataError(f"The classes of {spec} are not the classes of the network.")
+            classes, class_names = classes or data.classes, data.classes.names
+        if found is None:
             continue
-        if found is not None and found[1] != pictures.kinds:
+        if kinds is not None and (found.names, found.sizes) != (kinds.names, kinds.sizes):
             raise DataError(
-                f"{found[0]} and {spec} tell different kinds of things, so one network cannot "
-                f"learn both: {', '.join(found[1].names)}, and {', '.join(pictures.kinds.names)}."
+                f"{teller} and {spec} tell different kinds of things, so one network cannot learn "
+                f"both: {', '.join(kinds.names)}, and {', '.join(found.names)}."
             )
-        found = (spec, pictures.kinds)
-    return classes, None if found is None else found[1]
+        if kinds is None or data.classes is not None:
+            kinds, teller, is_numbered = found, spec, data.classes is not None
+    if kinds is not None and classes is not None and not is_numbered:
+        kinds = kinds.renumber(STREET_CLASSES.names, classes.names)
+    return classes, kinds
 
 
 def choose_network(
