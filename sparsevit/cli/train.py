@@ -25,8 +25,8 @@ class TrainOptions:
     data: Annotated[
         list[str],
         typer.Option(
-            help="camvid:DIR, kitti:DIR, coco:DIR, streets:SEED:COUNT[:HxW] or a folder; add =SHARE, "
-            "e.g. '=0.8'."
+            help="camvid:DIR, kitti:DIR, coco:DIR, streets:SEED:COUNT[:HxW] or a folder; add "
+            "=SHARE, e.g. '=0.8'."
         ),
     ]
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and resume state.")]

@@ -169,7 +169,6 @@ class StreetScenes:
         self.class_names = streets.CLASS_NAMES
         self.names = [str(seed + index) for index in range(count)]
         self.size = size
-        self.kinds: KindList | None = STREET_KINDS
         self.has_things = has_things
         self._cache = SampleCache()
 
