@@ -193,11 +193,11 @@ def test_eval_s_split_and_name_follow_the_data(home, monkeypatch, spec, split, n
     monkeypatch.setattr("sparsevit.evaluation.sources.open_pictures", open_nothing)
     monkeypatch.setattr(
         "sparsevit.evaluation.evaluate_sizes",
-        lambda *_, **options: [{"data": options["data_name"]}],
+        lambda *_, tasks, **options: [{"task": tasks[0], "data": options["data_name"]}],
     )
     result = _eval("--data", spec, "--json")
     assert asked == [(spec, split)]
-    assert json.loads(result.stdout) == {"data": named}
+    assert json.loads(result.stdout) == {"task": "semantic", "data": named}
 
 
 def _spoil_label(home):

@@ -71,7 +71,7 @@ def evaluate_json(*arguments: str) -> list[dict[str, Any]]:
     result = run_eval(*arguments, "-s", "0,0.7", "--json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
-    assert set(report) == {"model", "data", "split", "size", "pictures", "results"}
+    assert set(report) == {"model", "task", "data", "split", "size", "pictures", "results"}
     assert [row.pop("schedule") for row in report["results"]] == [[[0.0]] * 4, [[0.7]] * 4]
     return report["results"]
 

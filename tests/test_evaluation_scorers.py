@@ -11,12 +11,9 @@ from torchmetrics.functional.detection import panoptic_quality
 from sparsevit.data.coco import InstancePhoto, PanopticPhoto
 from sparsevit.data.photos import ClassPhoto, Photo
 from sparsevit.data.segment_map import SegmentMap
-from sparsevit.evaluation.scorers import (
-    AgreementScorer,
-    ClassificationScorer,
-    InstanceScorer,
-    PanopticScorer,
-)
+from sparsevit.evaluation.scorer import AgreementScorer
+from sparsevit.evaluation.scorers import ClassificationScorer
+from sparsevit.evaluation.segment_scorers import InstanceScorer, PanopticScorer
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import Features, FeaturesTask
 

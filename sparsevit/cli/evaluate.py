@@ -43,10 +43,30 @@ _ROWS = {
     "ap": "AP",
     "ap50": "AP at IoU 0.5",
     "ap75": "AP at IoU 0.75",
+    "ap_cars": "AP of cars",
+    "nds": "nuScenes score",
+    "ate_m": "translation error, m",
+    "ase": "scale error",
+    "aoe_rad": "orientation error, rad",
+    "centre_error_m": "centre error, m",
+    "yaw_error_deg": "yaw error, degrees",
     "latency_ms": "latency, ms",
 }
-_GROUPS = {"per_class_iou": "IoU", "per_class_pq": "PQ", "per_class_ap": "AP"}
-_NUMBERS = {"kl": ".4f", "latency_ms": ".1f", "dense_segments": ".1f", "sparse_segments": ".1f"}
+_GROUPS = {
+    "per_class_iou": "IoU",
+    "per_class_pq": "PQ",
+    "per_class_ap": "AP",
+    "per_distance_ap": "AP within",
+    "kitti_3d_ap": "KITTI's 3D AP",
+    "kitti_bev_ap": "KITTI's bird's-eye AP",
+}
+_NUMBERS = {
+    "kl": ".4f",
+    "latency_ms": ".1f",
+    **dict.fromkeys(("ate_m", "aoe_rad", "centre_error_m"), ".2f"),
+    "yaw_error_deg": ".1f",
+    **{f"{side}_{what}": ".1f" for side in ("dense", "sparse") for what in ("segments", "boxes")},
+}
 
 
 @dataclass(frozen=True)
@@ -56,8 +76,8 @@ class EvalOptions:
     data: Annotated[
         str | None,
         typer.Option(
-            help="camvid:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], a folder laid out for the "
-            "network's task (see docs/accuracy.md), or one of pictures alone."
+            help="camvid:DIR, kitti:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], a folder laid out for "
+            "the network's task (see docs/accuracy.md), or one of pictures alone."
         ),
     ] = None
     images: Annotated[
@@ -65,6 +85,13 @@ class EvalOptions:
         typer.Option(help="A folder of pictures without truth: agreement with dense alone."),
     ] = None
     model: ModelName = DEFAULT_MODEL
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="What to measure, with commas: semantic, instance, boxes3d or what else the "
+            "network does. [default: its first task]"
+        ),
+    ] = None
     sparsity: Annotated[
         str, typer.Option("--sparsity", "-s", help="Schedules, separated by commas.")
     ] = "0,0.3,0.6"
@@ -93,7 +120,7 @@ def eval_(options: EvalOptions) -> None:
     from sparsevit.data.labelled import DataError, choose_split, name_data
     from sparsevit.data.photos import PhotoFolder
     from sparsevit.evaluation import evaluate_sizes
-    from sparsevit.evaluation.sources import open_pictures
+    from sparsevit.evaluation.sources import open_for_tasks
     from sparsevit.schedule import read_schedule
 
     sizes = read_sizes(options.size)
@@ -109,27 +136,37 @@ def eval_(options: EvalOptions) -> None:
                 raise IsADirectoryError(f"{out} is a folder; name a file to write.")
         part: Split = "all" if images is not None else options.split or choose_split(spec)
         loaded = load(options.model, options.device, options.checkpoint)
-        opened: Pictures
-        if images is not None:
-            opened = PhotoFolder(images)
-        else:
-            opened = open_pictures(spec, part, task=loaded.task)
-        with Bar(" picture") as bar:
-            reports = evaluate_sizes(
-                loaded,
-                opened,
-                [read_schedule(text, loaded.depths) for text in texts],
-                sizes,
-                data_name=name_data(spec),
-                split=part,
-                limit=options.limit,
-                report=bar.show,
-            )
-        if options.latency:
-            reports = _time(reports, loaded, opened, options.repeats)
+        asked = options.task or loaded.task.name
+        tasks = list(dict.fromkeys(map(str.strip, asked.split(","))))
+        views = {task: loaded.for_task(task) for task in tasks}
+        opened: list[tuple[Pictures, list[str]]] = (
+            [(PhotoFolder(images), tasks)]
+            if images is not None
+            else open_for_tasks(spec, part, [view.task for view in views.values()])
+        )
+        reports = []
+        for pictures, of_tasks in opened:
+            with Bar(" picture") as bar:
+                found = evaluate_sizes(
+                    loaded,
+                    pictures,
+                    [read_schedule(text, loaded.depths) for text in texts],
+                    sizes,
+                    tasks=of_tasks,
+                    data_name=name_data(spec),
+                    split=part,
+                    limit=options.limit,
+                    report=bar.show,
+                )
+            for task in of_tasks:
+                own = [report for report in found if report["task"] == task]
+                if options.latency:
+                    own = _time(own, views[task], pictures, options.repeats)
+                reports += own
+        reports.sort(key=lambda report: tasks.index(report["task"]))
         if not options.as_json:
             for report in reports:
-                _print(report, texts)
+                _print(report, texts, has_task=len(tasks) > 1)
         write_json(reports[0] if len(reports) == 1 else reports, out, options.as_json)
 
 
@@ -150,11 +187,12 @@ def _time(
     return timed
 
 
-def _print(report: dict[str, Any], schedules: list[str]) -> None:
+def _print(report: dict[str, Any], schedules: list[str], has_task: bool) -> None:
     """A table with a column for each schedule: single numbers first, then those of classes."""
     typer.echo(
         f"{report['model']} on {report['data']}, split {report['split']}, "
         f"{report['pictures']} pictures, size {report['size']}"
+        + (f", {report['task']}" if has_task else "")
     )
     results = report["results"]
     rows: dict[str, list[str]] = {}

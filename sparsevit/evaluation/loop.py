@@ -6,13 +6,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import torch
 
 from sparsevit.data.labelled import LabelledData
 from sparsevit.data.occurrence import watch_labels
-from sparsevit.evaluation.scorers import Scorer, choose_scorer, has_labels
+from sparsevit.evaluation.scorer import Scorer
+from sparsevit.evaluation.scorers import choose_scorer, has_labels
 from sparsevit.evaluation.sources import Pictures
 from sparsevit.networks import LoadedModel
 from sparsevit.networks.segmenter import Segmenter
@@ -72,6 +74,7 @@ def evaluate_sizes(
     schedules: Sequence[Any],
     sizes: Sequence[int | None],
     *,
+    tasks: Sequence[str] = (),
     data_name: str = "",
     split: str = "all",
     limit: int | None = None,
@@ -87,21 +90,24 @@ def evaluate_sizes(
         schedules: each in any form :meth:`SparsitySchedule.parse` accepts.
         sizes: short sides given to the network, pixels; None for a picture's own. Both sides are
             rounded to multiples of 32, or of what the network wants.
+        tasks: of the network, to measure on the same forwards; by default the one it is set to.
         data_name: noted in the result, like split.
         split: see data_name.
         limit: measure only so many pictures, spread evenly over the data.
         report: called after each picture with pictures done and in all.
 
     Returns:
-        For each size what JSON can hold: ``{model, data, split, size, pictures, results}``, size
-        "native" or the short side, and for each schedule ``{schedule, ...}`` with what its
-        scorer says:
+        For each task and each of its sizes what JSON can hold: ``{model, task, data, split, size,
+        pictures, results}``, size "native" or the short side, and for each schedule
+        ``{schedule, ...}`` with what its scorer says:
 
         - classes of pixels: ``miou, per_class_iou {name: x or None}, pixel_accuracy, agreement``,
           the last being the share of all pixels that get the class the dense network gives;
         - classes of pictures: ``top1_accuracy, top5_accuracy`` and what the task compares;
         - panoptic segments: ``pq, sq, rq, per_class_pq`` and what the task compares;
         - instances: ``ap, ap50, ap75, per_class_ap`` and what the task compares;
+        - 3D boxes: ``ap, ap_cars, nds, ate_m, ase, aoe_rad, per_distance_ap, per_class_ap``, on
+          KITTI's data ``kitti_3d_ap, kitti_bev_ap``, and what the task compares;
         - no truth: the means over the pictures of what the task compares with dense.
 
         Accuracies are fractions, None where nothing could be measured.
@@ -113,18 +119,20 @@ def evaluate_sizes(
         ScheduleError: an impossible schedule.
     """
     parsed = [SparsitySchedule.parse(s, loaded.depths).check_linked() for s in schedules]
-    make_scorer = choose_scorer(loaded.task, data, loaded.device)
-    rows: list[dict[SparsitySchedule, Scorer]] = [{s: make_scorer() for s in parsed} for _ in sizes]
+    views = [loaded.for_task(name) for name in tasks or (loaded.task.name,)]
+    makers = [choose_scorer(view.task, data, loaded.device) for view in views]
+    rows = [{s: [make() for make in makers] for s in parsed} for _ in sizes]
     count = len(data) if limit is None else min(limit, len(data))
     indices = [number * len(data) // count for number in range(count)]
     samples: Iterator[Any] = prefetch(data, indices)
-    if has_labels(data):
+    if has_labels(data) and any(view.task.name == "semantic" for view in views):
         samples = watch_labels(data, indices, samples)
+    shared = _share_forward(views)
     before = get_sparsity(loaded.module)
     try:
         for done, sample in enumerate(samples, start=1):
             for size, row in zip(sizes, rows, strict=True):
-                _measure_picture(loaded, sample, size, row)
+                _measure_picture(shared, views, sample, size, row)
             if report is not None:
                 report(done, count)
     finally:
@@ -132,14 +140,24 @@ def evaluate_sizes(
     return [
         {
             "model": loaded.name,
+            "task": view.task.name,
             "data": data_name,
             "split": split,
             "size": "native" if size is None else size,
             "pictures": count,
-            "results": _summarise(parsed, row),
+            "results": _summarise(parsed, {s: scorers[place] for s, scorers in row.items()}),
         }
+        for place, view in enumerate(views)
         for size, row in zip(sizes, rows, strict=True)
     ]
+
+
+def _share_forward(views: Sequence[LoadedModel]) -> LoadedModel:
+    """The network of some views, with a forward that computes what each of their tasks reads."""
+    first = views[0]
+    if len(views) == 1 or not isinstance(first.module, Segmenter):
+        return first
+    return replace(first, module=first.module.for_tasks(*(view.task.name for view in views)))
 
 
 def _summarise(
@@ -151,19 +169,34 @@ def _summarise(
 
 @torch.inference_mode()
 def _measure_picture(
-    loaded: LoadedModel, sample: Any, size: int | None, row: Mapping[SparsitySchedule, Scorer]
+    loaded: LoadedModel,
+    views: Sequence[LoadedModel],
+    sample: Any,
+    size: int | None,
+    row: Mapping[SparsitySchedule, Sequence[Scorer]],
 ) -> None:
-    """Count what every schedule makes of one picture; the dense network runs once."""
+    """Count what every schedule makes of one picture; the dense network runs once.
+
+    Args:
+        loaded: the network.
+        views: the same for each task, in the order of the scorers.
+        sample: the picture and its truth.
+        size: short side fed to the network, pixels; None for the picture's own.
+        row: scorers of each schedule.
+    """
     height, width = sample.image.shape[:2]
     images = loaded.prepare(sample.image, size, max_pixels=None)  # a size asked for is measured
 
-    def predict(schedule: Any) -> Any:
+    def predict(schedule: Any) -> list[Any]:
         set_sparsity(loaded.module, schedule)
-        return loaded.task.interpret(loaded.module(images), (height, width))
+        output = loaded.module(images)
+        return [view.task.interpret(output, (height, width)) for view in views]
 
     dense = predict(0.0)
-    for schedule, scorer in row.items():
-        scorer.add(sample, dense, dense if schedule.is_dense else predict(schedule))
+    for schedule, scorers in row.items():
+        sparse = dense if schedule.is_dense else predict(schedule)
+        for scorer, ours, theirs in zip(scorers, dense, sparse, strict=True):
+            scorer.add(sample, ours, theirs)
 
 
 def prefetch(data: _Readable[S], indices: Iterable[int]) -> Iterator[S]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -9,17 +10,31 @@ from sparsevit.data.coco import INSTANCES_FILE, PANOPTIC_FILE, InstanceFolder, P
 from sparsevit.data.labelled import LabelledData, open_data
 from sparsevit.data.photos import ClassFolder, PhotoFolder, holds_folders
 from sparsevit.data.pictures import DataError, list_pictures
+from sparsevit.data.scenes import holds_things
 from sparsevit.package.choices import Split
 from sparsevit.tasks import Task
 
-#: Pictures with a class for each pixel, a class for each picture, segments, things, or no truth.
+#: Pictures with classes of pixels or things told one by one, a class for each picture, segments,
+#: things of COCO's layout, or no truth.
 Pictures: TypeAlias = LabelledData | ClassFolder | PanopticFolder | InstanceFolder | PhotoFolder
 
+_SCENES = "streets:SEED:COUNT, a folder of images/, labels/, instances/ and scenes/"
 _LAYOUTS = {
-    "classification": "one subfolder of pictures for each class",
-    "panoptic": f"images/, panoptic/ and {PANOPTIC_FILE}",
-    "instance": f"images/ and {INSTANCES_FILE}",
-    "features": "pictures, as there is no truth for features",
+    "semantic": "streets:SEED:COUNT, camvid:DIR or a folder of images/ and labels/",
+    "classification": "a folder of one subfolder of pictures for each class",
+    "panoptic": f"a folder of images/, panoptic/ and {PANOPTIC_FILE}",
+    "instance": f"{_SCENES}, or one of images/ and {INSTANCES_FILE}",
+    "boxes3d": f"{_SCENES}, or kitti:DIR",
+    "features": "a folder of pictures, as there is no truth for features",
+}
+#: What the data of each kind of spec has, and the tasks that it is the truth of.
+_KINDS = {
+    "streets:": (
+        "a class for every pixel and boxes of things",
+        ("semantic", "instance", "boxes3d"),
+    ),
+    "camvid:": ("a class for every pixel", ("semantic",)),
+    "kitti:": ("boxes of things", ("boxes3d",)),
 }
 
 
@@ -29,22 +44,26 @@ def open_pictures(spec: str, split: Split = "all", *, task: Task) -> Pictures:
     Args:
         spec: for semantic segmentation what :func:`sparsevit.data.labelled.open_data` takes; for
             classification a folder with a subfolder for each class; for panoptic segmentation one
-            with images/, panoptic/ and panoptic.json; for instances one with images/ and
-            instances.json; for every task a folder that holds nothing but pictures.
-        split: which part. For semantic segmentation see ``open_data``; else "all" is the folder
-            itself, and any other the folder of that name in it.
+            with images/, panoptic/ and panoptic.json; for instances drawn scenes or a folder with
+            images/ and instances.json; for 3D boxes drawn scenes or ``kitti:DIR``; for every task a
+            folder that holds nothing but pictures.
+        split: which part. For what ``open_data`` reads see there; else "all" is the folder itself,
+            and any other the folder of that name in it.
         task: what the network outputs.
 
     Raises:
         DataError: there is no such folder, or what it holds is not as the task needs it.
     """
     root = Path(spec).expanduser()
-    if task.name == "semantic":
-        is_plain = not (root / "images").is_dir() and bool(list_pictures(root))
-        return PhotoFolder(root) if is_plain else open_data(spec, split, None, task.class_names)
-    wanted = f"a network for {task.name} is measured on a folder of {_LAYOUTS[task.name]}"
-    if spec.startswith(("streets:", "camvid:")):
-        raise DataError(f"{spec} has a class for every pixel; {wanted}.")
+    wanted = f"a network for {task.name} is measured on {_LAYOUTS[task.name]}"
+    kind = next((kind for kind in _KINDS if spec.startswith(kind)), None)
+    if kind is not None and task.name not in _KINDS[kind][1]:
+        raise DataError(f"{spec} has {_KINDS[kind][0]}; {wanted}.")
+    if task.name == "semantic" and not (root / "images").is_dir() and list_pictures(root):
+        return PhotoFolder(root)
+    if task.name == "semantic" or kind is not None or _has_scenes(root, task):
+        class_names = None if task.name == "boxes3d" else task.class_names
+        return open_data(spec, split, None, class_names, task.name != "semantic")
     if split != "all":
         root /= split
     if not root.is_dir():
@@ -55,7 +74,49 @@ def open_pictures(spec: str, split: Split = "all", *, task: Task) -> Pictures:
         return PanopticFolder(root, task.class_names)
     if task.name == "instance" and _is_labelled(root, INSTANCES_FILE):
         return InstanceFolder(root, task.class_names)
+    if task.name == "boxes3d" and (root / "images").is_dir():
+        raise DataError(f"{root} tells no boxes; {wanted}.")
     return PhotoFolder(root)
+
+
+def open_for_tasks(
+    spec: str, split: Split, tasks: Sequence[Task]
+) -> list[tuple[Pictures, list[str]]]:
+    """Open what ``--data`` names for several tasks, as few times as their truths allow.
+
+    Args:
+        spec, split: as of :func:`open_pictures`.
+        tasks: of one network.
+
+    Returns:
+        Pictures, and the names of the tasks that they are the truth of.
+
+    Raises:
+        DataError: as of :func:`open_pictures`.
+    """
+    opened: list[tuple[Pictures, list[str]]] = []
+    for task in sorted(tasks, key=lambda task: task.name == "semantic"):  # things bring labels
+        names = next((names for pictures, names in opened if _tells(pictures, task)), None)
+        if names is None:
+            opened.append((open_pictures(spec, split, task=task), [task.name]))
+        else:
+            names.append(task.name)
+    return opened
+
+
+def _tells(pictures: Pictures, task: Task) -> bool:
+    """Whether pictures that were opened for another task are what this one is measured on."""
+    if isinstance(pictures, PhotoFolder):
+        return True
+    if isinstance(pictures, (ClassFolder, PanopticFolder, InstanceFolder)):
+        return False
+    return pictures.has_things and (pictures.classes is not None or task.name == "boxes3d")
+
+
+def _has_scenes(root: Path, task: Task) -> bool:
+    """Whether a folder, or a part of it, holds drawn scenes that the task is measured on."""
+    parts = [root / part for part in ("", "train", "val", "test")]
+    return task.name in ("instance", "boxes3d") and any(map(holds_things, parts))
 
 
 def _is_labelled(root: Path, file: str) -> bool:

@@ -38,5 +38,5 @@ class Task(Protocol):
 
 
 def get_logits(output: Any) -> Tensor:
-    """The logits of an output: itself, or what Hugging Face's networks put into ``.logits``."""
-    return output if isinstance(output, Tensor) else output.logits
+    """The logits of an output: itself, or "logits" in it, as of Hugging Face's networks."""
+    return output if isinstance(output, Tensor) else output["logits"]
