@@ -151,8 +151,12 @@ class Boxes3D:
         """
         boxes = []
         for box in self.boxes:
-            u, v = self.camera.project(np.array(box.centre))
-            centre = camera.find_point(u, v, box.centre[2] * camera.focal / self.camera.focal)
+            # The pixel times the depth, so that a middle at depth 0 does no harm.
+            x, y, z = box.centre
+            u = self.camera.fx * x + (self.camera.cx - camera.cx) * z
+            v = self.camera.fy * y + (self.camera.cy - camera.cy) * z
+            scale = camera.focal / self.camera.focal
+            centre = (u * scale / camera.fx, v * scale / camera.fy, z * scale)
             yaw = wrap_angle(box.alpha + math.atan2(centre[0], centre[2]))
             boxes.append(replace(box, centre=centre, yaw=yaw))
         return Boxes3D(tuple(boxes), camera, self.size)

@@ -13,7 +13,7 @@ class Task(Protocol):
 
     @property
     def name(self) -> str:
-        """ "semantic", "instance", "panoptic", "classification" or "features"."""
+        """ "semantic", "instance", "boxes3d", "panoptic", "classification" or "features"."""
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from sparsevit.data.segment_map import Segment, SegmentMap
 from sparsevit.draw.masks import draw_labels
+from sparsevit.draw.words import write_around
 from sparsevit.tasks.palette import vary_colour
 
 #: A segment is found again when it and one of the same class overlap by this IoU or more.
@@ -165,7 +166,7 @@ class SegmentsTask:
         palette = np.array([colours[segment.id] for segment in segments], dtype=np.uint8)
         picture = draw_labels(image, index[prediction.ids], palette)
         for segment, u, v in self.place_names(prediction) if has_names else ():
-            _write_around(picture, (u, v), self.class_names[segment.label])
+            write_around(picture, (u, v), self.class_names[segment.label])
         return picture
 
 
@@ -208,17 +209,3 @@ def _find_widest(mask: np.ndarray) -> tuple[int, int]:
     distance = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
     y, x = np.unravel_index(int(distance.argmax()), distance.shape)
     return int(x), int(y)
-
-
-def _write_around(picture: np.ndarray, place: tuple[float, float], text: str) -> None:
-    """Write a name around a place, fractions of the sides; light on a dark outline."""
-    rows, cols = picture.shape[:2]
-    scale = max(0.4, min(rows, cols) / 1100)
-    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-    left = int(np.clip(place[0] * cols - width / 2, 0, max(0, cols - width)))
-    bottom = int(np.clip(place[1] * rows + height / 2, height, rows - 1))
-    for colour, thickness in (((20, 20, 20), 3), ((255, 255, 255), 1)):
-        cv2.putText(
-            *(picture, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, scale),
-            *(colour, thickness, cv2.LINE_AA),
-        )
