@@ -28,6 +28,13 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard o
 ModelName = Annotated[
     str, typer.Option("--model", "-m", help="A name from 'sparsevit models', or a .safetensors.")
 ]
+TaskName = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="Of a network that does several: semantic, instance or boxes3d. [default: its first]",
+    ),
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N. [default: a GPU if any]")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]

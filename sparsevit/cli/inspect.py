@@ -7,7 +7,7 @@ import runpy
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from sparsevit.cli.common import (
     JsonFlag,
     ModelName,
     Seed,
+    TaskName,
     explain,
     fail,
     load,
@@ -27,6 +28,11 @@ from sparsevit.cli.common import (
 )
 from sparsevit.networks import DEFAULT_MODEL, list_models
 from sparsevit.package.bundle import find_bundled
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sparsevit.data.focal import PhotoCamera
 
 
 def models(as_json: JsonFlag = False) -> None:
@@ -50,6 +56,7 @@ class RunOptions:
 
     photos: Annotated[list[Path], typer.Argument(help="Pictures to analyse.")]
     model: ModelName = DEFAULT_MODEL
+    task: TaskName = None
     sparsity: Annotated[
         str,
         typer.Option(
@@ -61,6 +68,16 @@ class RunOptions:
     size: Annotated[
         str, typer.Option(help="Short side in pixels fed to the network, or 'native'.")
     ] = "512"
+    focal: Annotated[
+        float | None,
+        typer.Option(
+            help="For 3D boxes: focal length in pixels of the photo. [default: by its EXIF]"
+        ),
+    ] = None
+    fov: Annotated[
+        float | None,
+        typer.Option(help="Or its field of view over the longer side, degrees."),
+    ] = None
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("out")
     device: Device = None
     checkpoint: Checkpoint = None
@@ -76,6 +93,7 @@ def run(options: RunOptions) -> None:
     from tqdm import tqdm
 
     from sparsevit.cli.report import print_result
+    from sparsevit.data.focal import CameraError
     from sparsevit.data.reader import load_image
     from sparsevit.inspect.files import write_analysis
     from sparsevit.inspect.photo import analyze, measure, prepare_image
@@ -89,7 +107,9 @@ def run(options: RunOptions) -> None:
             options.checkpoint,
             random_weights=options.random_weights,
             seed=options.seed,
-        )
+        ).for_task(options.task)
+        if loaded.task.name != "boxes3d" and (options.focal, options.fov) != (None, None):
+            raise CameraError("Only --task boxes3d asks which camera took a photo.")
         schedule = read_schedule(options.sparsity, loaded.depths)
     results: list[dict[str, Any]] = []
     failed = False
@@ -97,7 +117,9 @@ def run(options: RunOptions) -> None:
     for photo in tqdm(options.photos, disable=is_single, unit="photo"):
         folder = options.out if is_single else options.out / photo.stem
         try:
-            prepared = prepare_image(loaded, load_image(photo), short_side)
+            image = load_image(photo)
+            camera = _choose_camera(options, photo, image)
+            prepared = prepare_image(loaded, image, short_side, camera)
             analysis = analyze(loaded, prepared, schedule)
             if options.repeats:
                 analysis = measure(loaded, analysis, options.repeats)
@@ -115,6 +137,20 @@ def run(options: RunOptions) -> None:
         typer.echo(json.dumps(results[0] if is_single else results, indent=2))
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _choose_camera(options: RunOptions, photo: Path, image: np.ndarray) -> PhotoCamera:
+    """The camera that was given, else what the photo tells of it.
+
+    Raises:
+        CameraError: no possible camera is given.
+    """
+    from sparsevit.data.focal import find_camera, make_camera
+
+    size = (image.shape[0], image.shape[1])
+    if options.focal is None and options.fov is None:
+        return find_camera(photo, size)
+    return make_camera(size, options.focal, options.fov)
 
 
 def app(context: typer.Context) -> None:

@@ -19,6 +19,8 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     gmacs = result["gmacs"]
     typer.echo(f"{result['photo']} at {height}x{width} through {result['model']}")
     typer.echo(f"  agreement with dense {result['agreement']['agreement']:.1%}")
+    if camera := result.get("camera"):
+        typer.echo(f"  camera {camera['known_from']}")
     typer.echo(f"  GMACs {gmacs['dense']:.1f} -> {gmacs['sparse']:.1f}")
     if result["doubt"]:
         typer.echo(f"  {result['doubt']}, so the speed-up is not worth quoting")

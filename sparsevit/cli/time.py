@@ -11,6 +11,7 @@ from sparsevit.cli.common import (
     Device,
     JsonFlag,
     ModelName,
+    TaskName,
     Threads,
     load,
     read_size,
@@ -24,6 +25,7 @@ from sparsevit.networks import DEFAULT_MODEL
 def time_(
     photo: Annotated[Path, typer.Argument(help="The picture.")],
     model: ModelName = DEFAULT_MODEL,
+    task: TaskName = None,
     sparsity: Annotated[
         str, typer.Option("--sparsity", "-s", help="The schedule, as 'sparsevit run' takes it.")
     ] = "0.6",
@@ -51,7 +53,7 @@ def time_(
     if threads is not None:
         torch.set_num_threads(threads)
     with report_errors():
-        loaded = load(model, device, random_weights=True)
+        loaded = load(model, device, random_weights=True).for_task(task)
         schedule = read_schedule(sparsity, loaded.depths)
         rounds = repeats + WARMUP_RUNS
         with Bar("round") as bar:

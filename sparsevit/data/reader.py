@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 #: What :func:`load_image` reads.
 ImageSource = str | Path | bytes | BinaryIO | Image.Image | np.ndarray
@@ -76,22 +76,31 @@ def load_image(source: ImageSource, name: str | None = None) -> np.ndarray:
         name = name or "The image"
         _check_size(*source.size, name)
         return _decode(source, name)
-    if isinstance(source, (str, Path)):
-        name = name or _quote(source)
-        data = _read_file(Path(source), name)
-    elif isinstance(source, (bytes, bytearray, memoryview)):
-        name, data = name or "The file", bytes(source)
-    elif hasattr(source, "read"):
-        given = getattr(source, "name", None)
-        name = name or (_quote(given) if isinstance(given, str) else "The file")
-        data = _read_stream(source, name)
-    else:
-        raise ImageError(
-            f"An image is a path, bytes, an open file, a PIL image or an array, "
-            f"not {type(source).__name__}."
-        )
+    data, name = _read_data(source, name)
     with _open_image(data, name) as image:
         return _decode(image, name)
+
+
+def read_exif(source: ImageSource) -> dict[int, Any]:
+    """What the file of a photo tells of the picture and of how it was taken, by number of the tag.
+
+    Args:
+        source: as of :func:`load_image`; an open file is read on from where it stands.
+
+    Returns:
+        The values as PIL gives them; nothing where the file tells nothing that can be read.
+
+    Raises:
+        ImageError: no picture, or one that is too large, too small or too thin.
+    """
+    if isinstance(source, np.ndarray):
+        return {}
+    image = source if isinstance(source, Image.Image) else _open_image(*_read_data(source, None))
+    try:
+        exif = image.getexif()
+        return {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
+    except Exception:  # a broken EXIF block is no reason to refuse the photo
+        return {}
 
 
 def load_values(path: Path, modes: Sequence[str], name: str | None = None) -> np.ndarray | None:
@@ -134,6 +143,23 @@ def _quote(path: str | Path) -> str:
         letter if letter.isprintable() else "?" for letter in Path(path).name or str(path)
     )
     return f'"{text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 3] + "..."}"'
+
+
+def _read_data(source: Any, name: str | None) -> tuple[bytes, str]:
+    """The bytes of a picture that is neither PIL's nor an array, and what messages call it."""
+    if isinstance(source, (str, Path)):
+        name = name or _quote(source)
+        return _read_file(Path(source), name), name
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source), name or "The file"
+    if hasattr(source, "read"):
+        given = getattr(source, "name", None)
+        name = name or (_quote(given) if isinstance(given, str) else "The file")
+        return _read_stream(source, name), name
+    raise ImageError(
+        f"An image is a path, bytes, an open file, a PIL image or an array, "
+        f"not {type(source).__name__}."
+    )
 
 
 def _read_file(path: Path, name: str) -> bytes:

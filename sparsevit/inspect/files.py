@@ -14,6 +14,9 @@ from sparsevit.draw.masks import (
 )
 from sparsevit.inspect.photo import Analysis
 from sparsevit.tasks import Task
+from sparsevit.tasks.boxes3d import Boxes3DTask
+
+_VIEW_SIZE = (900, 900)  # pixels of the view from above
 
 
 def write_analysis(task: Task, analysis: Analysis, photo: str, folder: Path) -> None:
@@ -36,5 +39,8 @@ def write_analysis(task: Task, analysis: Analysis, photo: str, folder: Path) -> 
     dense, sparse = task.draw_pair(image, analysis.prepared.dense, analysis.sparse)
     save_picture(folder / "dense.png", dense)
     save_picture(folder / "sparse.png", sparse)
+    if isinstance(task, Boxes3DTask):
+        above = task.draw_birds_eye(_VIEW_SIZE, analysis.prepared.dense, analysis.sparse)
+        save_picture(folder / "birds_eye.png", above)
     text = json.dumps(analysis.to_dict(photo), indent=2)
     (folder / "result.json").write_text(text + "\n", encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from sparsevit.core.trace import BlockTrace, capture
+from sparsevit.data.boxes import Boxes3D
+from sparsevit.data.focal import PhotoCamera, assume_camera
 from sparsevit.data.transforms import resize_image
 from sparsevit.measure.cost import CostReport, count_macs
 from sparsevit.measure.latency import (
@@ -21,6 +23,8 @@ from sparsevit.measure.latency import (
 from sparsevit.networks import LoadedModel
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
+from sparsevit.tasks import Task
+from sparsevit.tasks.boxes3d import Boxes3DTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,8 @@ class PreparedImage:
         images: (1, 3, img_h, img_w) normalised, on the model's device.
         dense: the task's prediction without pruning, at the input size.
         fixed_macs: multiply-accumulates outside the blocks.
-        model: name of the network it was prepared for.
+        model, task: names of the network and of the task it was prepared for.
+        camera: that took the photo, at the photo's own size; it matters to 3D boxes alone.
     """
 
     image: np.ndarray
@@ -40,6 +45,8 @@ class PreparedImage:
     dense: Any
     fixed_macs: int
     model: str
+    task: str = "semantic"
+    camera: PhotoCamera | None = None
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -53,6 +60,7 @@ class Analysis:
 
     Attributes:
         model: name of the network.
+        task: what its output means.
         prepared: the photo and the dense prediction.
         schedule: layerwise sparsities.
         blocks: what every block kept.
@@ -67,6 +75,7 @@ class Analysis:
     """
 
     model: str
+    task: Task
     prepared: PreparedImage
     schedule: SparsitySchedule
     blocks: tuple[BlockTrace, ...]
@@ -95,6 +104,7 @@ class Analysis:
             "photo": photo,
             "model": self.model,
             "revision": self.revision,
+            "task": self.task.name,
             "input_size": list(self.prepared.input_size),
             "schedule": self.schedule.to_list(),
             "blocks": [
@@ -118,11 +128,30 @@ class Analysis:
             "doubt": latency and latency.explain_doubt(self.cost.least_ratio),
             "device": self.device,
             "dtype": self.dtype,
+            **self._describe_boxes(),
+        }
+
+    def _describe_boxes(self) -> dict[str, Any]:
+        """What a result holds for 3D boxes alone: the camera at the input size, and the boxes."""
+        task, camera = self.task, self.prepared.camera
+        if not isinstance(task, Boxes3DTask) or camera is None:
+            return {}
+        seen, sides = (
+            self.prepared.dense.camera,
+            {"dense": self.prepared.dense, "sparse": self.sparse},
+        )
+        return {
+            "camera": {**asdict(seen), "known_from": camera.words},
+            "min_score": task.min_score,
+            "boxes": {side: task.list_boxes(boxes) for side, boxes in sides.items()},
         }
 
 
 def prepare_image(
-    loaded: LoadedModel, image: np.ndarray, short_side: int | None = None
+    loaded: LoadedModel,
+    image: np.ndarray,
+    short_side: int | None = None,
+    camera: PhotoCamera | None = None,
 ) -> PreparedImage:
     """Resize and normalise a photo for a network, and run the network dense on it once.
 
@@ -130,7 +159,11 @@ def prepare_image(
         loaded: the network; its schedule is left as it was.
         image: (img_h, img_w, 3) uint8 RGB.
         short_side: pixels of the shorter side fed to the network; the photo's own if None.
+        camera: that took the photo, which 3D boxes need for their metres: see
+            :func:`sparsevit.data.focal.find_camera`. By default it sees 60 degrees.
     """
+    photo_size = (image.shape[0], image.shape[1])
+    camera = camera or assume_camera(photo_size)
     size = loaded.choose_size(image, short_side)
     image = resize_image(image, size)
     images = loaded.to_tensor(image)
@@ -142,7 +175,12 @@ def prepare_image(
             dense = loaded.task.interpret(model(images), size)
     finally:
         set_sparsity(model, before)
-    return PreparedImage(image, images, dense, loaded.count_fixed_macs(size), loaded.name)
+    if isinstance(dense, Boxes3D):
+        dense = dense.see_with(camera.intrinsics.resize(photo_size, size))
+    fixed_macs = loaded.count_fixed_macs(size)
+    return PreparedImage(
+        *(image, images, dense, fixed_macs, loaded.name, loaded.task.name), camera=camera
+    )
 
 
 def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Analysis:
@@ -155,10 +193,13 @@ def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Anal
 
     Raises:
         ScheduleError: an impossible schedule.
-        ValueError: the photo was prepared for another network.
+        ValueError: the photo was prepared for another network or task.
     """
-    if prepared.model != loaded.name:
-        raise ValueError(f"The picture was prepared for {prepared.model}, not {loaded.name}.")
+    ours, theirs = (loaded.name, loaded.task.name), (prepared.model, prepared.task)
+    if ours != theirs:
+        raise ValueError(
+            f"The picture was prepared for {' and '.join(theirs)}, not {' and '.join(ours)}."
+        )
     model = loaded.module
     schedule = SparsitySchedule.parse(schedule, loaded.depths)
     outputs = []
@@ -174,8 +215,11 @@ def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Anal
     finally:
         set_sparsity(model, before)
     sparse = loaded.task.interpret(outputs[0], prepared.input_size)
+    if isinstance(sparse, Boxes3D):
+        sparse = sparse.see_with(prepared.dense.camera)
     return Analysis(
         model=loaded.name,
+        task=loaded.task,
         prepared=prepared,
         schedule=schedule,
         blocks=tuple(trace.blocks),

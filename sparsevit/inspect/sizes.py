@@ -90,7 +90,11 @@ def compare_sizes(
     result = SizeComparison(SizePoint(largest, sparse, agreement), (), 0, total)
     pictures = []
     for side in sides:
-        at_side = prepared if side == min(largest) else prepare_image(loaded, photo, side)
+        at_side = (
+            prepared
+            if side == min(largest)
+            else prepare_image(loaded, photo, side, prepared.camera)
+        )
         prediction = loaded.task.resize(at_side.dense, largest)
         agreement = loaded.task.compare(prepared.dense, prediction)["agreement"]
         point = SizePoint(at_side.input_size, prediction, agreement)

@@ -68,6 +68,19 @@ class Boxes3DTask:
         boxes = (box for box in prediction.boxes if box.score >= self.min_score)
         return replace(prediction, boxes=tuple(boxes))
 
+    def list_boxes(self, prediction: Boxes3D) -> list[dict[str, Any]]:
+        """The sure boxes as plain data, the surest first: class, score, centre, size and yaw."""
+        return [
+            {
+                "class": self.class_names[box.label],
+                "score": round(box.score, 4),
+                "centre_m": [round(metres, 3) for metres in box.centre],
+                "size_m": [round(metres, 3) for metres in box.size],
+                "yaw_rad": round(box.yaw, 4),
+            }
+            for box in self.keep_sure(prediction).boxes
+        ]
+
     def read_truth(self, things: Things, size: Size) -> Boxes3D | None:
         """The true boxes of a picture, of the kinds that the network knows.
 
