@@ -67,7 +67,7 @@ def list_all_schedules() -> list[SparsitySchedule]:
 
 def make_predictor(**changes: object) -> LatencyPredictor:
     """One that says what :func:`know_ms` does."""
-    key = PredictorKey("tiny", "hand", (64, 64), 1, "float32", "0")
+    key = PredictorKey("tiny", "semantic", "hand", (64, 64), 1, "float32", "0")
     costs = tuple(tuple(ms * (1 - s) for s in ADAPTATION_CHOICES) for ms in STAGE_MS)
     values = {
         "key": key,

@@ -29,6 +29,7 @@ from sparsevit.search import (
     SearchError,
     SearchSettings,
     find_pareto,
+    name_shipped,
     read_frontier,
 )
 from sparsevit.search import predictor as predictor_file
@@ -132,6 +133,25 @@ def test_other_files_are_no_frontier(tmp_path, text):
         path.write_text(text)
     with pytest.raises(FrontierError, match=r"x\.json"):
         read_frontier(path)
+
+
+def test_a_frontier_is_of_one_task(tmp_path):
+    path = tmp_path / "x.json"
+    frontier = make_frontier(task="instance", metric="mask AP")
+    frontier.save(path)
+    assert read_frontier(path) == read_frontier(path, "tiny", "instance") == frontier
+    with pytest.raises(FrontierError, match=r"is for instance, not for boxes3d\.$"):
+        read_frontier(path, "tiny", "boxes3d")
+    values = make_frontier().to_dict()
+    del values["task"]  # as files were before networks had several
+    path.write_text(json.dumps(values))
+    assert read_frontier(path, "tiny", "semantic").task == "semantic"
+    with pytest.raises(FrontierError, match="for semantic, not for instance"):
+        read_frontier(path, "tiny", "instance")
+    path.write_text(json.dumps(values | {"metric": "agreement"}))
+    assert read_frontier(path, "tiny", "panoptic").task is None
+    assert name_shipped("streets", "semantic") == "streets.frontier.json"
+    assert name_shipped("streets", "boxes3d") == "streets.boxes3d.frontier.json"
 
 
 def test_budgets():

@@ -9,18 +9,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from search_support import (
     DEPTHS,
     make_loaded,
 )
 from test_evaluation import VOID, Pictures, make_labels
+from three_tasks_support import TASKS, FoundPictures, load_three_tasks
 from training_support import MODEL
 from transformers import SwinBackbone, SwinConfig
 
 from sparsevit import SparsitySchedule, sparsify
 from sparsevit.data.labelled import DataError
+from sparsevit.data.photos import PhotoFolder
 from sparsevit.data.reader import ImageError
-from sparsevit.evaluation import evaluate
+from sparsevit.evaluation import evaluate, evaluate_sizes
+from sparsevit.evaluation.scorers import HEADLINES
 from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import ScheduleError
@@ -28,6 +32,7 @@ from sparsevit.search import (
     AgreementJudge,
     LabelledJudge,
 )
+from sparsevit.search.fingerprint import digest_values
 from sparsevit.search.prefix import PrefixCache, reuse_stages
 
 
@@ -98,23 +103,19 @@ def test_reuse_ends_and_stays_away_from_training():
     assert not [m for m in model.modules() if "forward" in vars(m)]
 
 
-@pytest.fixture
-def segmenter() -> Segmenter:
-    model = make_loaded().module
-    assert isinstance(model, Segmenter)
-    return model
-
-
 class Streets(Pictures):
     class_names = (*MODEL.class_names, "Void")
 
 
 @pytest.mark.parametrize("size", [None, 64])
-def test_the_judge_scores_as_evaluation_does(segmenter, size):
+def test_the_judge_scores_as_evaluation_does(size):
+    loaded = make_loaded()
+    segmenter = loaded.module
+    assert isinstance(segmenter, Segmenter)
     rng = np.random.default_rng(0)
     data = Streets(*(rng.integers(0, 4, (70, 100 + 8 * n), dtype=np.uint8) for n in range(3)))
     set_sparsity(segmenter, 0.2)
-    judge = LabelledJudge(segmenter, data, size, 5, data_name="toy")
+    judge = LabelledJudge(loaded, data, size, 5, data_name="toy")
     schedules = [parse(0.0), parse([[0.7], [0.3], [0.1, 0.8], [0.5]])]
     expected = [r["miou"] for r in evaluate(segmenter, data, schedules, size)["results"]]
     found = [judge.score(schedule) for schedule in schedules]
@@ -126,27 +127,91 @@ def test_the_judge_scores_as_evaluation_does(segmenter, size):
     assert judge.enlarge(4) is judge
 
 
-def test_more_pictures_hold_the_fewer_ones(segmenter):
+@pytest.mark.parametrize(("task", "metric"), zip(TASKS, ("mIoU", "mask AP", "3D AP"), strict=True))
+def test_every_task_is_judged_as_evaluation_does(task, metric):
+    loaded, data = load_three_tasks().for_task(task), FoundPictures(task)
+    judge = LabelledJudge(loaded, data, None, 9)
+    schedules = [parse(0.0), parse(0.3), parse([[0.7], [0.3], [0.1, 0.8], [0.5]])]
+    results = evaluate_sizes(loaded, data, schedules, (None,))[0]["results"]
+    found = [judge.score(schedule) for schedule in schedules]
+    assert found == [result[HEADLINES[task]] for result in results]
+    assert max(found) == found[1] > found[0] != found[2]  # the truth was found at 0.3
+    assert (judge.metric, judge.pictures) == (metric, 4)
+
+
+def test_the_same_pictures_with_another_truth_have_another_key():
+    loaded, data = load_three_tasks().for_task("boxes3d"), FoundPictures("boxes3d")
+    key = LabelledJudge(loaded, data).key
+    assert key == LabelledJudge(loaded, FoundPictures("boxes3d")).key
+    sample = data[1]
+    assert sample.things is not None
+    *others, last = sample.things.things
+    assert last.box is not None
+    moved = replace(last, box=replace(last.box, yaw=last.box.yaw + 0.01))
+    data.samples[1] = replace(sample, things=replace(sample.things, things=(*others, moved)))
+    assert LabelledJudge(loaded, data).key != key
+
+
+def test_digests_tell_values_shapes_and_order_apart():
+    array = np.arange(6, dtype=np.uint8)
+    values = [
+        array, array[::-1], array.reshape(2, 3), array.astype(np.int8), [array], (array, array),
+        [[1, 2], 3], [1, [2, 3]], [3, [1, 2]], 1, "1", None, [], [None],
+    ]  # fmt: skip
+    assert len(set(map(digest_values, values))) == len(values)
+    assert digest_values(array.copy()) == digest_values(array)
+    assert digest_values(array[::-1].copy()) == digest_values(array[::-1])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_agreement_is_that_of_the_task(task):
+    loaded = load_three_tasks().for_task(task)
+    photos = [sample.image for sample in FoundPictures(task, 2).samples]
+    expected = []
+    for photo in photos:
+        predictions = []
+        for sparsity in (0.0, 0.7):
+            set_sparsity(loaded.module, sparsity)
+            with torch.inference_mode():
+                output = loaded.module(loaded.prepare(photo))
+            predictions.append(loaded.task.interpret(output, photo.shape[:2]))
+        expected.append(loaded.task.compare(*predictions)["agreement"])
+    set_sparsity(loaded.module, 0.0)
+    judge = AgreementJudge(loaded, photos)
+    assert judge.score(parse(0.7)) == np.mean(expected)
+    assert judge.score(parse(0.0)) == 1 > np.mean(expected) > 0
+
+
+def test_more_pictures_hold_the_fewer_ones():
     data = Streets(*(make_labels(64, 64) for _ in range(8)))
-    small = LabelledJudge(segmenter, data, None, 2, seed=3)
+    small = LabelledJudge(make_loaded(), data, None, 2, seed=3)
     few = set(data.read)
     data.read.clear()
     large = small.enlarge(3)
     assert large.pictures == 6
     assert len(few) == 2
     assert few < set(data.read)
-    assert large.key != small.key == LabelledJudge(segmenter, data, None, 2, seed=3).key
-    assert small.key != LabelledJudge(segmenter, data, None, 2, seed=4).key
+    assert large.key != small.key == LabelledJudge(make_loaded(), data, None, 2, seed=3).key
+    assert small.key != LabelledJudge(make_loaded(), data, None, 2, seed=4).key
     assert small.images.shape == (1, 3, 64, 64)
 
 
-def test_a_judge_needs_something_to_judge_by(segmenter):
+def test_a_judge_needs_something_to_judge_by(tmp_path):
     with pytest.raises(DataError, match="void"):
-        LabelledJudge(segmenter, Streets(np.full((64, 64), VOID, np.uint8)))
+        LabelledJudge(make_loaded(), Streets(np.full((64, 64), VOID, np.uint8)))
     with pytest.raises(DataError, match="classes"):
-        LabelledJudge(segmenter, Pictures(make_labels()))
+        LabelledJudge(make_loaded(), Pictures(make_labels()))
     with pytest.raises(ValueError, match="At least 1"):
-        LabelledJudge(segmenter, Streets(make_labels()), pictures=0)
+        LabelledJudge(make_loaded(), Streets(make_labels()), pictures=0)
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="without truth, so it tells no mIoU"):
+        LabelledJudge(make_loaded(), PhotoFolder(tmp_path))
+    nothing = FoundPictures("boxes3d", 1)
+    sample = nothing[0]
+    assert sample.things is not None
+    nothing.samples[0] = replace(sample, things=replace(sample.things, things=()))
+    with pytest.raises(DataError, match="nothing that is to be found, so there is no 3D AP"):
+        LabelledJudge(load_three_tasks().for_task("boxes3d"), nothing).score(parse(0.5))
     with pytest.raises(ImageError, match="no photos"):
         AgreementJudge(make_loaded(), [])
 

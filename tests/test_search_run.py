@@ -21,6 +21,7 @@ from search_support import (
     make_loaded,
     make_predictor,
 )
+from three_tasks_support import load_three_tasks
 from training_support import write_folder
 from typer.testing import CliRunner
 
@@ -31,7 +32,10 @@ from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import read_schedule
 from sparsevit.search import SearchError, SearchSettings, read_frontier, search_steps
 from sparsevit.search import study as study_file
-from sparsevit.search.predictor import read_predictor
+from sparsevit.search.fingerprint import describe_search
+from sparsevit.search.predictor import make_key, read_predictor
+from sparsevit.search.store import Store
+from sparsevit.search.study import SharedStudy
 from sparsevit.training import interrupts
 
 __all__ = ["known_latency"]
@@ -207,6 +211,18 @@ def test_another_search_s_study_is_refused(tmp_path):
     assert len(search(KnownJudge(), folder=tmp_path, trials=4, seed=1)[-1].tried) == 4
 
 
+def test_tasks_of_one_network_have_studies_and_predictors_of_their_own(tmp_path):
+    network, judge = load_three_tasks(), KnownJudge()
+    store = Store(None, tmp_path)
+    boxes = describe_search(network.for_task("boxes3d"), judge)
+    SharedStudy(store, "search", boxes)
+    SharedStudy(store, "search", boxes)
+    with pytest.raises(SearchError, match="made for the task boxes3d, not instance"):
+        SharedStudy(store, "search", describe_search(network.for_task("instance"), judge))
+    keys = {make_key(network.for_task(task), judge.images) for task in network.tasks}
+    assert len(keys) == len(network.tasks) == 3
+
+
 def test_the_predictor_is_kept_for_its_own_key_only(tmp_path, monkeypatch):
     def run() -> list:
         return list(
@@ -344,9 +360,23 @@ def test_the_command_on_photos(files):
     assert Path("runs/search/study.db").exists()
 
 
+def test_the_command_for_a_task(files):
+    save_segmenter(load_three_tasks().module, files / "three.safetensors")
+    args = ("--model", "three.safetensors", "--images", "data/images", "--size", "64")
+    args += ("--trials", "3", "--json")
+    result = run_command(*args, "--task", "instance")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["task"] == "instance"
+    assert read_frontier("runs/search/frontier.json", "three", "instance").metric == "agreement"
+    again = run_command(*args)
+    assert again.exit_code == 2
+    assert "made for the task instance, not semantic" in again.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (("--data", "data", "--task", "boxes3d"), "tiny.safetensors does semantic, not boxes3d."),
         (
             ("--images", "empty"),
             "There are no pictures in the folder empty: no file in it, such as notes.txt, is",

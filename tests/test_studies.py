@@ -12,7 +12,7 @@ import torch
 from studies_support import CONFIG, Pictures, load_toy, make_toy_subject
 
 from sparsevit import sparsify
-from sparsevit.data.labelled import DataError
+from sparsevit.data.labelled import DataError, Sample
 from sparsevit.evaluation import evaluate, make_iou_metric, read_score
 from sparsevit.measure.latency import LatencyStats
 from sparsevit.networks.segmenter import save_segmenter
@@ -21,14 +21,8 @@ from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import Frontier, FrontierError, FrontierPoint
 from sparsevit.studies import measure
 from sparsevit.studies.adaptation import compare_adaptation
-from sparsevit.studies.compare import (
-    Gain,
-    compare_curves,
-    compare_means,
-    describe_gain,
-    resample_mious,
-)
-from sparsevit.studies.measure import Measured, compute_miou, score_variants, time_measured
+from sparsevit.studies.compare import Gain, compare_curves, compare_means, describe_gain
+from sparsevit.studies.measure import GROUPS, Measured, score_variants, time_measured
 from sparsevit.studies.registry import draw_study, run_study
 from sparsevit.studies.resolution import compare_resolutions
 from sparsevit.studies.scores import find_padded_side, list_padded_stages
@@ -46,11 +40,25 @@ from sparsevit.studies.uniform import compare_with_uniform
 from sparsevit.tasks.semantic import read_classes
 
 
-def make_measured(*right: int, latency_ms: float | None = None) -> Measured:
-    """A variant that gets so many of 100 pixels of each picture right: mIoU is a 200th of it."""
-    confusions = np.array([[[hits, 100 - hits], [0, 0]] for hits in right])
+def make_measured(*right: float, latency_ms: float | None = None) -> Measured:
+    """A variant that gets so many of 100 pixels of each picture right; two pictures or more."""
     variant = Variant(f"{right} {latency_ms}", "", run=lambda images: images)
-    return Measured(variant, confusions, latency_ms)
+    kept = [right, *(right[:i] + right[i + 1 :] for i in range(len(right)))]
+    return Measured(variant, np.array([np.mean(hits) / 100 for hits in kept]), latency_ms)
+
+
+class Some(Pictures):
+    """Some of the toy's pictures."""
+
+    def __init__(self, indices: list[int]) -> None:
+        super().__init__(max(indices) + 1, (64, 64))
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return super().__getitem__(self._indices[index])
 
 
 def test_copies_for_a_study_are_of_the_same_network():
@@ -60,17 +68,6 @@ def test_copies_for_a_study_are_of_the_same_network():
         assert (copied.name, copied.task) == (loaded.name, loaded.task)
         assert (copied.revision, copied.multiple, copied.note) == ("c0ffee", 64, "one of two")
     assert make_toy_subject(loaded).find_input_size(100) == (128, 192)
-
-
-def test_miou_by_hand_and_as_the_metric_has_it():
-    # class 0: 3 hits of 3 + 1 + 1; class 1: 2 of 2 + 1 + 1; class 2 occurs nowhere
-    counts = np.array([[3, 1, 0], [1, 2, 0], [0, 0, 0]])
-    assert compute_miou(counts) == pytest.approx((3 / 5 + 2 / 4) / 2)
-    assert np.isnan(compute_miou(np.zeros((3, 3))))
-    truth, predicted = torch.randint(0, 3, (2, 40, 40))
-    metric = make_iou_metric(5)
-    metric.update(predicted, truth)
-    assert compute_miou(metric.confmat.numpy()) == pytest.approx(read_score(metric).miou)
 
 
 def test_scores_are_those_of_eval():
@@ -87,9 +84,19 @@ def test_scores_are_those_of_eval():
     expected = [
         evaluate(model, data, [s], size)["results"][0] for s, size in ((0, None), (0.7, 96))
     ]
-    assert [dense.miou, sparse.miou] == pytest.approx([e["miou"] for e in expected], abs=1e-6)
+    assert [dense.accuracy, sparse.accuracy] == [e["miou"] for e in expected]
     assert steps == [("scoring", done, 3) for done in (1, 2, 3)]
-    assert dense.miou != sparse.miou
+    assert dense.accuracy != sparse.accuracy
+
+
+def test_each_group_of_pictures_is_left_out_once():
+    subject = make_subject(load_toy(), Pictures(GROUPS + 2, (64, 64)), pictures=99)
+    (found,) = score_variants(subject, [make_pruned(subject.loaded, 0.3, "sparse", "a")])
+    assert len(found.accuracies) == 1 + GROUPS
+    for group in (0, GROUPS - 1):  # the last two pictures share a group with the first two
+        others = [i for i in range(GROUPS + 2) if i % GROUPS != group]
+        result = evaluate(subject.model, Some(others), [0.3])["results"][0]
+        assert found.accuracies[1 + group] == result["miou"]
 
 
 def test_the_fastest_form_of_dense_counts(monkeypatch: pytest.MonkeyPatch):
@@ -108,19 +115,31 @@ def test_the_fastest_form_of_dense_counts(monkeypatch: pytest.MonkeyPatch):
     assert measured[0].to_row()["latency_ms"] == 40
 
 
-def test_pictures_are_drawn_anew_together():
-    samples = resample_mious([make_measured(20, 40), make_measured(60, 80)])
-    assert samples[0].tolist() == pytest.approx([0.15, 0.35])
-    # Each picture is 40 hits better, so whatever is drawn the difference is 0.2.
-    assert np.allclose(samples[:, 1] - samples[:, 0], 0.2)
-    assert set(samples[1:, 0].round(6)) == {0.1, 0.15, 0.2}  # one, both, or the other picture
-
-
 def test_gain_of_means_by_hand():
-    better, rival = [make_measured(40, 40), make_measured(60, 60)], [make_measured(20, 70)]
+    better, rival = (
+        [make_measured(40, 60, 50), make_measured(60, 60, 60)],
+        [make_measured(20, 70, 63)],
+    )
     gain = compare_means("a", "b", better, rival)
-    assert gain.points == pytest.approx(100 * (0.25 - 0.225))
-    assert gain.interval_points == pytest.approx((100 * (0.25 - 0.35), 100 * (0.25 - 0.1)))
+    # On the three pictures it is 30, -10 and -8: of their mean, as schoolbooks have it.
+    error = np.std([30, -10, -8], ddof=1) / np.sqrt(3)
+    assert gain.points == 4
+    assert gain.interval_points == pytest.approx((4 - 4.303 * error, 4 + 4.303 * error), abs=1e-3)
+    # Each picture is 40 better, so whichever are left out the gain is the same.
+    same = compare_means("a", "b", [make_measured(60, 80, 70)], [make_measured(20, 40, 30)])
+    assert (same.points, same.interval_points) == (40, (40, 40))
+
+
+@pytest.mark.parametrize("pictures", [2, 5, GROUPS])
+def test_intervals_hold_the_truth_in_95_of_100_cases(pictures: int):
+    rng = np.random.default_rng(0)
+    draws = rng.normal(3.0, 10.0, (2000, pictures))  # of a gain that is 3 in truth
+    nothing = make_measured(*[0.0] * pictures)
+    intervals = [
+        compare_means("a", "b", [make_measured(*draw)], [nothing]).interval_points for draw in draws
+    ]
+    share = np.mean([low <= 3 <= high for low, high in intervals])
+    assert share == pytest.approx(0.95, abs=0.015)
 
 
 def test_gain_at_equal_latency_by_hand():
@@ -129,8 +148,8 @@ def test_gain_at_equal_latency_by_hand():
     gain = compare_curves("a", "b", curve, rival)
     assert gain is not None
     assert gain.latencies_ms == (14, 18, 22, 26, 30)
-    # in hits: 40 + 2 a ms over 10 ms, against 20 + 40 / 26 a ms over 14 ms; 200 hits are mIoU 1
-    expected = [(40 + 2 * (ms - 10) - 20 - 40 / 26 * (ms - 14)) / 2 for ms in gain.latencies_ms]
+    # 40 + 2 a ms over 10 ms, against 20 + 40 / 26 a ms over 14 ms
+    expected = [40 + 2 * (ms - 10) - 20 - 40 / 26 * (ms - 14) for ms in gain.latencies_ms]
     assert gain.points_at == pytest.approx(expected, abs=1e-3)
     assert gain.points == pytest.approx(expected[2], abs=1e-3)
     assert gain.interval_points == pytest.approx((gain.points, gain.points))
@@ -139,12 +158,13 @@ def test_gain_at_equal_latency_by_hand():
 
 
 def test_findings_say_which_way_and_how_sure():
-    sure = describe_gain(Gain("a", "others", 1.26, (0.4, 2.1), (1.0, 2.0), (1.0, 1.5)), 16)
+    subject = make_toy_subject()
+    sure = describe_gain(Gain("a", "others", 1.26, (0.4, 2.1), (1.0, 2.0), (1.0, 1.5)), subject)
     assert sure == (
         "1.3 points of mIoU more accurate than others at equal latency, median over 2 latencies "
-        "(95 % interval over 16 pictures +0.4 to +2.1)"
+        "(95 % interval over 3 pictures +0.4 to +2.1)"
     )
-    unsure = describe_gain(Gain("a", "others", -0.5, (-1, 0.2)), 4)
+    unsure = describe_gain(Gain("a", "others", -0.5, (-1, 0.2)), subject)
     assert unsure.startswith("0.5 points of mIoU less accurate than others (95 %")
     assert "cannot be told apart" in unsure
 
@@ -159,7 +179,7 @@ def test_a_subject_is_checked_and_leaves_the_network_alone():
         make_subject(load_toy(class_names=("a", "b", "c")), Pictures(), pictures=2)
     with pytest.raises(StudyError, match="two pictures"):
         make_subject(loaded, Pictures(1), pictures=5)
-    with pytest.raises(StudyError, match="no segmenter"):
+    with pytest.raises(StudyError, match="no network of ours"):
         make_subject(replace(loaded, module=torch.nn.Linear(1, 1)), Pictures(), pictures=2)
 
 
@@ -176,9 +196,9 @@ def test_sensitivity_prunes_one_pair_alone():
         with torch.inference_mode():
             logits = model(subject.prepare(sample.image, None))
         metric.update(read_classes(logits, sample.labels.shape), torch.from_numpy(sample.labels))
-    assert row["miou"] == pytest.approx(read_score(metric).miou, abs=1e-6)
+    assert row["accuracy"] == pytest.approx(read_score(metric).miou, abs=1e-6)
     lost = document["lost_points"][2][2]
-    assert lost == pytest.approx(100 * (document["dense_miou"] - row["miou"]), abs=1e-3)
+    assert lost == pytest.approx(100 * (document["dense_accuracy"] - row["accuracy"]), abs=1e-3)
     at_most_sparse = [row[-1] for row in document["lost_points"]]
     worst = document["pairs"][int(np.argmax(at_most_sparse))]
     assert f"{worst} costs most" in document["finding"]
@@ -194,7 +214,7 @@ def test_scores_find_a_size_that_pads():
         find_padded_side(replace(subject, short_sides=(64, 128)))
     document = run_study("scores", replace(subject, seeds=(0, 1)), "noise", "")
     assert document["padded"] == {"short_side": 96, "stages": [3, 4]}
-    mious = {row["name"]: row["miou"] for row in document["rows"]}
+    mious = {row["name"]: row["accuracy"] for row in document["rows"]}
     ours = evaluate(subject.model, subject.data, [0.5])["results"][0]["miou"]
     assert mious["L2 magnitude (ours), sparsity 0.5"] == pytest.approx(ours, abs=2e-6)
     assert mious["random, sparsity 0.5, seed 0"] != mious["random, sparsity 0.5, seed 1"]
@@ -262,7 +282,8 @@ def test_searched_schedules_are_measured_beside_uniform_ones(tmp_path: Path):
     assert groups == ["dense", "searched", *["uniform, at the sparsity noted"] * 8]
     assert document["rows"][1]["schedule"] == [[0.5], [0.2], [0.2, 0.6], [0.0]]
     expected = evaluate(subject.model, subject.data, [document["rows"][1]["schedule"]])
-    assert document["rows"][1]["miou"] == pytest.approx(expected["results"][0]["miou"], abs=1e-6)
+    assert document["rows"][1]["accuracy"] == expected["results"][0]["miou"]
+    assert (document["task"], document["metric"]) == ("semantic", "mIoU")
     assert document["size"] == [[128, 256]]
     assert document["rounds"] == 1
     assert document["finding"].endswith(".")

@@ -70,13 +70,13 @@ def test_both_samplers_search_alike(monkeypatch: pytest.MonkeyPatch):
     assert document["budget_ms"] == 3.5
     assert list(document["curves"]) == ["evolutionary", "random"]
     for found in document["curves"].values():
-        for key in ("best_miou", "hypervolume"):
+        for key in ("best", "hypervolume"):
             assert [len(run) for run in found[key]] == [12, 12]
             for run in found[key]:
                 known = [value for value in run if value is not None]
                 assert known == sorted(known)
-    assert [row["miou"] for row in document["rows"][:2]] == [
-        run[-1] for run in document["curves"]["evolutionary"]["best_miou"]
+    assert [row["accuracy"] for row in document["rows"][:2]] == [
+        run[-1] for run in document["curves"]["evolutionary"]["best"]
     ]
     assert 12 <= document["evaluated"] <= 4 * 12
     assert {phase for phase, *_ in steps} == {"searching"}

@@ -16,13 +16,14 @@ from sparsevit.cli.common import (
     JsonFlag,
     ModelName,
     Seed,
+    TaskName,
     load,
     read_size,
     report_errors,
     takes_options,
 )
 from sparsevit.cli.progress import Bar
-from sparsevit.networks import DEFAULT_MODEL, ModelError
+from sparsevit.networks import DEFAULT_MODEL
 from sparsevit.package.choices import Sampler
 from sparsevit.package.extras import require
 
@@ -39,11 +40,13 @@ class SearchOptions:
     """What ``sparsevit search`` is asked."""
 
     model: ModelName = DEFAULT_MODEL
+    task: TaskName = None
     data: Annotated[
         str | None,
         typer.Option(
-            help="Labelled pictures: camvid:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder "
-            f"of images/ + labels/. [default: {_DEFAULT_DATA}]"
+            help="Pictures with the truth of the task: camvid:DIR, "
+            "streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder that 'sparsevit eval' takes. "
+            f"[default: {_DEFAULT_DATA}]"
         ),
     ] = None
     images: Annotated[
@@ -151,30 +154,28 @@ def _load_judge(options: SearchOptions, short_side: int | None) -> tuple[LoadedM
     """The network, and what says how accurate it is: labels, or itself without pruning.
 
     Raises:
-        ModelError: no such network, or one that labels say nothing of.
+        ModelError: no such network, or one that cannot do the task.
         DataError, ImageError, SearchError: pictures that cannot be used.
         ValueError: both kinds of pictures at once.
     """
-    from sparsevit.data.labelled import choose_split, name_data, open_data
-    from sparsevit.networks.segmenter import Segmenter
+    from sparsevit.data.labelled import choose_split, name_data
+    from sparsevit.evaluation.sources import open_pictures
     from sparsevit.search import AgreementJudge, LabelledJudge
+    from sparsevit.search.accuracy import name_metric
 
     if options.images is not None and options.data is not None:
         raise ValueError("Give labelled --data or photos as --images, not both.")
     photos = None if options.images is None else _list_photos(options.images)
-    loaded = load(options.model, options.device, seed=options.seed)
+    loaded = load(options.model, options.device, seed=options.seed).for_task(options.task)
     if photos is not None:
         name = f"photos of {photos[0].parent.name}"
         return loaded, AgreementJudge(loaded, photos, short_side, options.pictures, data_name=name)
-    if not isinstance(loaded.module, Segmenter):
-        raise ModelError(
-            f"{loaded.name} is no segmenter, so labels say nothing of it; give photos as --images."
-        )
+    name_metric(loaded.task)  # before anybody looks for truth that would not help
     spec = options.data or _DEFAULT_DATA
     split = choose_split(spec)
-    data = open_data(spec, split, class_names=loaded.module.config.class_names)
+    data = open_pictures(spec, split, task=loaded.task)
     name = " ".join([name_data(spec), *([split] if split != "all" else [])])
-    return loaded, LabelledJudge(loaded.module, data, short_side, options.pictures, data_name=name)
+    return loaded, LabelledJudge(loaded, data, short_side, options.pictures, data_name=name)
 
 
 def _list_photos(folder: Path) -> list[Path]:
@@ -196,7 +197,8 @@ def _print(result: Frontier, out: Path) -> None:
 
     winner = result.winner
     typer.echo(
-        f"{result.model}, {result.size[0]}x{result.size[1]}, {result.dtype} on {result.device}: "
+        f"{result.model} for {result.task}, {result.size[0]}x{result.size[1]}, {result.dtype} on "
+        f"{result.device}: "
         f"{result.metric} over {result.pictures} pictures of {result.data}, {result.trials} trials"
     )
     typer.echo(f"   {'ms':>8} {'of dense':>9} {result.metric:>9}  schedule")

@@ -14,6 +14,7 @@ from sparsevit.cli.common import (
     Device,
     JsonFlag,
     ModelName,
+    TaskName,
     load,
     read_sizes,
     report_errors,
@@ -44,10 +45,12 @@ class StudyOptions:
         ),
     ]
     model: ModelName = DEFAULT_MODEL
+    task: TaskName = None
     data: Annotated[
         str | None,
         typer.Option(
-            help="camvid:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder of images/ + labels/. "
+            help="Pictures with the truth of the task: camvid:DIR, "
+            "streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder that 'sparsevit eval' takes. "
             "By default drawn scenes that nothing was trained on."
         ),
     ] = None
@@ -97,10 +100,10 @@ class StudyOptions:
 def study(options: StudyOptions) -> None:
     """Make one of the paper's comparisons: a finding, a plot and the figures as JSON."""
     from sparsevit.cli.report import warn_of_doubt
-    from sparsevit.data.labelled import choose_split, name_data, open_data
-    from sparsevit.networks.segmenter import Segmenter
+    from sparsevit.data.labelled import choose_split, name_data
+    from sparsevit.evaluation.sources import open_pictures
     from sparsevit.studies.registry import draw_study, run_study
-    from sparsevit.studies.subject import make_subject
+    from sparsevit.studies.subject import make_subject, refuse_others
 
     name = options.name
     chosen = STUDIES[name]
@@ -115,15 +118,14 @@ def study(options: StudyOptions) -> None:
         _check_options(name, chosen, given, len(sizes))
         options.out.mkdir(parents=True, exist_ok=True)
         spec = options.data or chosen.data
-        # No download: timm has no segmenter.
+        # No download: timm has no network of ours.
         loaded = load(options.model, options.device, random_weights=True)
-        class_names = (
-            loaded.module.config.class_names if isinstance(loaded.module, Segmenter) else None
-        )
+        refuse_others(loaded)
+        loaded = loaded.for_task(options.task)
         with Bar(" step") as bar:
             subject = make_subject(
                 loaded,
-                open_data(spec, choose_split(spec), class_names=class_names),
+                open_pictures(spec, choose_split(spec), task=loaded.task),
                 pictures=options.pictures or chosen.pictures,
                 short_sides=sizes,
                 rounds=options.rounds or _ROUNDS,
@@ -175,7 +177,7 @@ def _describe_command(options: StudyOptions) -> str:
     from sparsevit.data.labelled import name_data
 
     words = ["sparsevit", "study", options.name]
-    for key in ("model", "data", "size", "pictures", *_OF_SUBJECT, *_OF_FUNCTION):
+    for key in ("model", "task", "data", "size", "pictures", *_OF_SUBJECT, *_OF_FUNCTION):
         value = getattr(options, key)
         if value is not None:
             is_file = isinstance(value, Path) or str(value).endswith(".safetensors")
@@ -188,13 +190,14 @@ def _print(document: dict[str, Any]) -> None:
     """The rows as a table, and the finding."""
     sizes = ", ".join(f"{height}x{width}" for height, width in document["size"])
     typer.echo(
-        f"{document['model']} on {document['pictures']} pictures of {document['data']}, at {sizes}"
+        f"{document['model']} for {document['task']} on {document['pictures']} pictures of "
+        f"{document['data']}, at {sizes}: {document['metric']}"
     )
     rows = document["rows"]
     width = max(len(row["name"]) for row in rows)
     for row in rows:
-        miou = "-" if row["miou"] is None else f"{row['miou']:.2%}"
-        cells = [row["name"].ljust(width), miou.rjust(8)]
+        accuracy = "-" if row["accuracy"] is None else f"{row['accuracy']:.2%}"
+        cells = [row["name"].ljust(width), accuracy.rjust(8)]
         if "latency_ms" in row:
             cells.append(f"{row['latency_ms']:9.1f} ms")
         typer.echo("".join(cells))

@@ -66,12 +66,14 @@ class Plot:
         axis: what x is.
         title: above the curves.
         device: what latency was measured on; "" without latency.
+        metric: what accuracy is.
     """
 
     lines: tuple[Line, ...]
     axis: Axis
     title: str
     device: str = ""
+    metric: str = "mIoU"
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def draw_plot(plot: Plot) -> bytes:
             )
     axes.set_ylim(_choose_range([point.miou for line in plot.lines for point in line.points]))
     axes.margins(x=0.06 if plot.axis == "sparsity" else 0.12)
-    axes.set_ylabel("mIoU, %")
+    axes.set_ylabel(f"{plot.metric}, %")
     axes.set_xlabel(
         "sparsity: share of windows pruned" if plot.axis == "sparsity" else "latency, ms"
     )

@@ -7,6 +7,7 @@ from sparsevit.search.frontier import (
     FrontierPoint,
     find_pareto,
     name_network,
+    name_shipped,
     read_frontier,
 )
 from sparsevit.search.judge import AgreementJudge, Judge, LabelledJudge
@@ -27,6 +28,7 @@ __all__ = [
     "SearchSettings",
     "find_pareto",
     "name_network",
+    "name_shipped",
     "read_frontier",
     "search_steps",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 
 def describe_search(loaded: LoadedModel, judge: Judge) -> dict[str, Any]:
-    """Network, weights, pictures and metric, by the words that a sentence names them with."""
+    """Network, task, weights, pictures and metric, by the words that a sentence has for them."""
     height, width = judge.images.shape[-2:]
     return {
         "model": name_network(loaded.name),
+        "task": loaded.task.name,
         "weights": digest_weights(loaded.module),
         "size": f"{height}x{width}",
         "metric": judge.metric,
@@ -40,10 +41,24 @@ def digest_weights(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def digest_arrays(arrays: Sequence[np.ndarray]) -> str:
-    """16 hexadecimal digits that differ where shapes or values do."""
+def digest_values(values: Any) -> str:
+    """16 hexadecimal digits that differ where values do.
+
+    Args:
+        values: arrays, dataclasses, lists and what prints as it is, in one another.
+    """
     digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(str(array.shape).encode())
-        digest.update(array.tobytes())
+    waiting = [values]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype}{value.shape}".encode())
+            digest.update(value.tobytes())
+        elif isinstance(value, (list, tuple)):
+            digest.update(f"{len(value)} of".encode())
+            waiting += value
+        elif is_dataclass(value):
+            waiting.append([getattr(value, field.name) for field in fields(value)])
+        else:
+            digest.update(repr(value).encode())
     return digest.hexdigest()[:16]

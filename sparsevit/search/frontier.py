@@ -47,11 +47,13 @@ class Frontier:
 
     Attributes:
         model: the network's name.
+        task: what it is for, such as "semantic"; None in files of before networks had several.
         device: what latency was measured on, in words.
         size: (img_h, img_w) pixels fed to the network.
         batch: images at once.
         dtype: e.g. "float32".
-        metric: what accuracy is: "mIoU", "agreement" or "top-1".
+        metric: what accuracy is: "agreement", or of labels "mIoU", "mask AP", "3D AP", "PQ" or
+            "top-1".
         data: which pictures, in words.
         pictures: how many of them the accuracies are over.
         dense_ms: measured latency of the fastest dense form.
@@ -86,6 +88,7 @@ class Frontier:
     predictor_error_percent: float | None = None
     doubt: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    task: str | None = None
 
     @property
     def winner(self) -> FrontierPoint | None:
@@ -114,15 +117,16 @@ class Frontier:
         write_text(Path(path), json.dumps(self.to_dict(), indent=2) + "\n")
 
 
-def read_frontier(path: str | Path, model: str | None = None) -> Frontier:
+def read_frontier(path: str | Path, model: str | None = None, task: str | None = None) -> Frontier:
     """Read what :meth:`Frontier.save` wrote.
 
     Args:
         path: the JSON file.
         model: the network it must be of, by name or file; any if None.
+        task: the task it must be of; any if None.
 
     Raises:
-        FrontierError: no such file, no frontier file, or of another network.
+        FrontierError: no such file, no frontier file, or of another network or task.
     """
     path = Path(path)
     try:
@@ -139,6 +143,8 @@ def read_frontier(path: str | Path, model: str | None = None) -> Frontier:
         raise FrontierError(
             f"The frontier file {path} is of {frontier.model}, not of {name_network(model)}."
         )
+    if task is not None and frontier.task not in (None, task):
+        raise FrontierError(f"The frontier file {path} is for {frontier.task}, not for {task}.")
     return frontier
 
 
@@ -195,6 +201,11 @@ def spread(points: Sequence[FrontierPoint], count: int) -> list[FrontierPoint]:
     return kept[:count]
 
 
+def name_shipped(network: str, task: str) -> str:
+    """The file beside a network of ours that holds its frontier for a task."""
+    return f"{network}.frontier.json" if task == "semantic" else f"{network}.{task}.frontier.json"
+
+
 def name_network(name: str) -> str:
     """A network's name without the place its file lies at."""
     return PurePath(name).stem if name.endswith(".safetensors") else name
@@ -222,4 +233,6 @@ def _parse(values: dict[str, Any]) -> Frontier:
     )
     height, width = map(int, values["size"])
     known = {key: values[key] for key in values if key not in ("format", "schedule")}
+    if known["metric"] == "mIoU":  # files of before networks had several tasks do not say more
+        known.setdefault("task", "semantic")
     return Frontier(**known | {"points": points, "size": (height, width)})

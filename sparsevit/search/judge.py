@@ -11,18 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparsevit.data.labelled import LabelledData
-from sparsevit.data.occurrence import watch_labels
 from sparsevit.data.reader import ImageError, ImageSource, load_image
 from sparsevit.data.transforms import resize_image
-from sparsevit.evaluation import check_classes, make_iou_metric, prefetch, read_score
+from sparsevit.evaluation.scorers import choose_scorer
+from sparsevit.evaluation.sources import Pictures
 from sparsevit.networks import LoadedModel
-from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.search.fingerprint import digest_arrays
+from sparsevit.search.accuracy import name_metric, read_accuracy, read_samples, refuse_photos
+from sparsevit.search.fingerprint import digest_values
 from sparsevit.search.prefix import LIMIT_BYTES, PrefixCache, reuse_stages
-from sparsevit.tasks.semantic import read_classes
 
 T = TypeVar("T")
 
@@ -34,7 +32,7 @@ class Judge(Protocol):
 
     @property
     def metric(self) -> str:
-        """ "mIoU", "agreement" or "top-1"."""
+        """What accuracy is: "agreement", or of labels "mIoU", "mask AP" and the like."""
 
     @property
     def data(self) -> str:
@@ -64,19 +62,17 @@ class Judge(Protocol):
 
 
 class LabelledJudge:
-    """mIoU of a segmenter against the truth, at the labels' own resolution.
+    """Accuracy of a network against the truth of its task, measured as evaluation does.
 
     Attributes:
-        metric: "mIoU".
+        metric: "mIoU", "mask AP", "3D AP", "PQ" or "top-1", as the network's task is.
         data: the name given.
     """
 
-    metric = "mIoU"
-
     def __init__(
         self,
-        model: Segmenter,
-        data: LabelledData,
+        loaded: LoadedModel,
+        data: Pictures,
         size: int | None = None,
         pictures: int = 16,
         seed: int = 0,
@@ -85,35 +81,36 @@ class LabelledJudge:
         """Decode the pictures and keep them.
 
         Args:
-            model: a sparsified segmenter in evaluation mode, on any device.
-            data: pictures with labels.
+            loaded: the network, for one task.
+            data: pictures with the truth of that task.
             size: short side given to the network, pixels; None for a picture's own.
             pictures: how many, >= 1; all if there are fewer.
             seed: of their choice. More pictures with one seed hold the fewer ones.
             data_name: the data in words.
 
         Raises:
-            DataError: classes other than the network's, a file that cannot be read, or only void.
+            DataError: classes other than the network's, a file that cannot be read, only void, or
+                no truth of the task.
             ValueError: no pictures asked for.
         """
-        check_classes(data, model.config)
+        self.metric = name_metric(loaded.task)
+        refuse_photos(loaded.task, data)
+        self._make_scorer = choose_scorer(loaded.task, data, loaded.device)
         chosen = _choose(len(data), pictures, seed)
         self.data = data_name
-        self._model = model
+        self._loaded = loaded
         self._args = (data, size, len(chosen), seed)
-        samples = list(watch_labels(data, chosen, prefetch(data, chosen)))
-        self._truths = [sample.labels for sample in samples]
-        images = [sample.image for sample in samples]
-        self._runner = _Runner(LoadedModel.wrap(model), images, size)
+        self._samples = list(read_samples(loaded.task, data, chosen))
+        self._runner = _Runner(loaded, [sample.image for sample in self._samples], size)
 
     @property
     def pictures(self) -> int:
         """How many."""
-        return len(self._truths)
+        return len(self._samples)
 
     @cached_property
     def key(self) -> str:
-        return digest_arrays(self._runner.images + self._truths)
+        return digest_values([self._runner.images, self._samples])
 
     @property
     def images(self) -> Tensor:
@@ -122,24 +119,25 @@ class LabelledJudge:
 
     @cached_property
     def dense_accuracy(self) -> float:
-        """mIoU of the dense network."""
-        return self.score(SparsitySchedule.parse(0.0, self._model.config.depths))
+        """Of the dense network, 0 to 1."""
+        return self.score(SparsitySchedule.parse(0.0, self._loaded.depths))
 
     def score(self, schedule: SparsitySchedule) -> float:
-        """mIoU at a schedule.
+        """Accuracy at a schedule.
 
         Raises:
+            DataError: the pictures show nothing to find.
             ScheduleError: a schedule of another network, or one that falls inside a stage.
         """
-        metric = make_iou_metric(self._model.config.num_classes).to(self._runner.device)
+        task, scorer = self._loaded.task, self._make_scorer()
 
-        def count(number: int, logits: Tensor) -> None:
-            truth = self._truths[number]
-            predicted = read_classes(logits, (truth.shape[0], truth.shape[1]))
-            metric.update(predicted, torch.from_numpy(truth).to(predicted.device))
+        def count(number: int, output: Any) -> None:
+            sample = self._samples[number]
+            predicted = task.interpret(output, sample.image.shape[:2])
+            scorer.add(sample, predicted, predicted)  # agreement with dense is not asked for
 
         self._runner.run(schedule, count)
-        return read_score(metric).miou
+        return read_accuracy(task, scorer.summarise())
 
     def enlarge(self, times: int) -> LabelledJudge:
         """The judge itself where there are no more pictures."""
@@ -147,7 +145,7 @@ class LabelledJudge:
         if pictures == len(data):
             return self
         self._runner.forget()
-        return LabelledJudge(self._model, data, size, times * pictures, seed, self.data)
+        return LabelledJudge(self._loaded, data, size, times * pictures, seed, self.data)
 
 
 class AgreementJudge:
@@ -197,7 +195,7 @@ class AgreementJudge:
 
     @cached_property
     def key(self) -> str:
-        return digest_arrays(self._runner.images)
+        return digest_values(self._runner.images)
 
     @property
     def images(self) -> Tensor:
@@ -228,7 +226,7 @@ class AgreementJudge:
         return AgreementJudge(self._loaded, photos, short_side, more, seed, self.data)
 
     def _predict(self, schedule: SparsitySchedule) -> list[Any]:
-        def interpret(number: int, output: Tensor) -> Any:
+        def interpret(number: int, output: Any) -> Any:
             height, width = self._runner.images[number].shape[:2]
             return self._loaded.task.interpret(output, (height, width))
 
@@ -252,10 +250,6 @@ class _Runner:
         self._model = loaded.module
         self.forget()
 
-    @property
-    def device(self) -> torch.device:
-        return self._loaded.device
-
     def prepare(self, number: int) -> Tensor:
         """(1, 3, img_h, img_w), normalised, on the network's device in its dtype."""
         return self._loaded.to_tensor(self.images[number])
@@ -264,7 +258,7 @@ class _Runner:
         """Free what is kept for the next schedule; another judge goes on."""
         self._cache = PrefixCache(min(LIMIT_BYTES, len(self.images) * _BYTES_A_PICTURE))
 
-    def run(self, schedule: SparsitySchedule, read: Callable[[int, Tensor], T]) -> list[T]:
+    def run(self, schedule: SparsitySchedule, read: Callable[[int, Any], T]) -> list[T]:
         """What ``read(number, output)`` makes of the output for every picture."""
         before = get_sparsity(self._model)
         found = []

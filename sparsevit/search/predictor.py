@@ -41,6 +41,7 @@ class PredictorKey:
 
     Attributes:
         model: the network's name.
+        task: what its forward computes.
         device: in words.
         size: (img_h, img_w) pixels fed to the network.
         batch: images at once.
@@ -49,6 +50,7 @@ class PredictorKey:
     """
 
     model: str
+    task: str
     device: str
     size: tuple[int, int]
     batch: int
@@ -58,8 +60,8 @@ class PredictorKey:
     def describe(self) -> str:
         """In words."""
         return (
-            f"{self.model} on {self.device}, {self.dtype}, {self.size[0]}x{self.size[1]}, "
-            f"batch {self.batch}, torch {self.torch}"
+            f"{self.model} for {self.task} on {self.device}, {self.dtype}, "
+            f"{self.size[0]}x{self.size[1]}, batch {self.batch}, torch {self.torch}"
         )
 
 
@@ -135,6 +137,7 @@ def make_key(loaded: LoadedModel, images: Tensor) -> PredictorKey:
     """What latency on these (B, 3, img_h, img_w) images depends on."""
     return PredictorKey(
         model=name_network(loaded.name),
+        task=loaded.task.name,
         device=describe_device(images.device),
         size=(images.shape[-2], images.shape[-1]),
         batch=images.shape[0],

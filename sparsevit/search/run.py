@@ -77,7 +77,7 @@ def search_steps(
 
     Args:
         loaded: the network.
-        judge: of this network.
+        judge: of this network at its task.
         settings: what to search; all defaults if None.
         storage: where the study is kept: any storage of optuna's or its URL, or "journal:FILE";
             study.db in the folder if None, or only in memory without one.
@@ -324,6 +324,7 @@ class _Search:
         budget_ms = self._read_budget(dense_ms)
         return Frontier(
             model=key.model,
+            task=key.task,
             device=key.device,
             size=key.size,
             batch=key.batch,

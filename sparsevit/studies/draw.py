@@ -24,7 +24,7 @@ _MARKERS = "osD^v"
 
 
 def draw_curves(document: dict[str, Any], axis: Axis, title: str) -> bytes:
-    """A curve for every group of rows: mIoU over latency or over sparsity.
+    """A curve for every group of rows: accuracy over latency or over sparsity.
 
     Args:
         document: of a study whose rows have latencies, or whose notes are sparsities.
@@ -37,16 +37,16 @@ def draw_curves(document: dict[str, Any], axis: Axis, title: str) -> bytes:
     lines = []
     for group, rows in groups.items():
         if axis == "latency":
-            points = [Point(row["latency_ms"], 100 * row["miou"], row["note"]) for row in rows]
+            points = [Point(row["latency_ms"], 100 * row["accuracy"], row["note"]) for row in rows]
         else:
-            points = [Point(float(row["note"]), 100 * row["miou"]) for row in rows]
+            points = [Point(float(row["note"]), 100 * row["accuracy"]) for row in rows]
         points.sort(key=lambda point: point.x)
         lines.append(Line(group, tuple(points), is_dense="dense" in group))
-    return draw_plot(Plot(tuple(lines), axis, title, _describe(document)))
+    return draw_plot(Plot(tuple(lines), axis, title, _describe(document), document["metric"]))
 
 
 def draw_dots(document: dict[str, Any], title: str) -> bytes:
-    """A line for every group, a dot for every row, a colour for every note: mIoU across.
+    """A line for every group, a dot for every row, a colour for every note: accuracy across.
 
     Args:
         document: of a study; its groups and notes in the order of the legend.
@@ -58,7 +58,7 @@ def draw_dots(document: dict[str, Any], title: str) -> bytes:
     figure = _start(0.36 * len(groups) + 1.8)
     axes = figure.add_subplot()
     for note, colour, marker in zip(notes, COLOURS, _MARKERS, strict=False):
-        dots = [(100 * row["miou"], row["group"]) for row in rows if row["note"] == note]
+        dots = [(100 * row["accuracy"], row["group"]) for row in rows if row["note"] == note]
         axes.plot(
             [x for x, _ in dots],
             [groups.index(group) for _, group in dots],
@@ -71,7 +71,7 @@ def draw_dots(document: dict[str, Any], title: str) -> bytes:
     axes.set_yticks(range(len(groups)), groups)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.margins(x=0.05)
-    axes.set_xlabel("mIoU, %")
+    axes.set_xlabel(f"{document['metric']}, %")
     tidy_axes(axes)
     axes.legend(
         loc="lower left",
@@ -86,7 +86,7 @@ def draw_dots(document: dict[str, Any], title: str) -> bytes:
 
 
 def draw_sensitivity(document: dict[str, Any]) -> bytes:
-    """A heat map: points of mIoU lost, a row for every pair, a column for every sparsity."""
+    """A heat map: points of accuracy lost, a row for every pair, a column for every sparsity."""
     lost = np.array(document["lost_points"])
     gains = np.array([gain["interval_points"] for gain in document["gains"]])
     is_sure = (gains.prod(axis=1) > 0).reshape(lost.shape)  # both ends on one side of 0
@@ -112,19 +112,19 @@ def draw_sensitivity(document: dict[str, Any]) -> bytes:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     bar = figure.colorbar(picture, ax=axes, pad=0.02)
-    bar.set_label("mIoU lost, points", fontsize=9)
+    bar.set_label(f"{document['metric']} lost, points", fontsize=9)
     bar.outline.set_visible(False)
     return _finish(figure, "What each pair of blocks costs when pruned alone", _describe(document))
 
 
 def draw_samplers(document: dict[str, Any]) -> bytes:
-    """Best mIoU and hypervolume over trials: a thin line for every seed, a thick one for the mean.
+    """Best accuracy and hypervolume over trials: a thin line a seed, a thick one for the mean.
 
     Where all curves rise from nothing, at the start, they are cut off.
     """
     figure = _start(SIZE_INCHES[1])
     panels = {
-        "best_miou": f"best mIoU within {document['budget_ms']:.0f} ms, %",
+        "best": f"best {document['metric']} within {document['budget_ms']:.0f} ms, %",
         "hypervolume": "hypervolume, % of what is possible",
     }
     for number, (key, words) in enumerate(panels.items(), start=1):

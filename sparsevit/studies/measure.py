@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from sparsevit.data.occurrence import watch_labels
-from sparsevit.evaluation import make_iou_metric
+from sparsevit.evaluation.scorers import choose_scorer
 from sparsevit.measure.dense import choose_dense
 from sparsevit.measure.latency import WARMUP_RUNS, find_doubt, time_interleaved
 from sparsevit.measure.load import LoadMeter
+from sparsevit.search.accuracy import read_accuracy, read_samples
 from sparsevit.studies.subject import Subject, Variant
-from sparsevit.tasks.semantic import read_classes
+
+#: Parts of the pictures that are left out in turn, to see what the choice of pictures does.
+GROUPS = 8
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,19 @@ class Measured:
 
     Attributes:
         variant: which.
-        confusions: (pictures, classes, classes) int64 pixels, row = truth.
+        accuracies: (1 + groups,) float64 in [0, 1]: over all pictures, then over all but those of
+            each group.
         latency_ms: median of the timed rounds; None where it was not timed.
     """
 
     variant: Variant
-    confusions: np.ndarray
+    accuracies: np.ndarray
     latency_ms: float | None = None
 
     @property
-    def miou(self) -> float:
-        """Mean IoU over all pixels of all pictures, 0..1."""
-        return float(compute_miou(self.confusions.sum(axis=0)))
+    def accuracy(self) -> float:
+        """Over all pictures, 0..1."""
+        return float(self.accuracies[0])
 
     def to_row(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -45,34 +47,18 @@ class Measured:
         row: dict[str, Any] = {"group": variant.group, "name": variant.name, "note": variant.note}
         if variant.schedule is not None:
             row["schedule"] = variant.schedule.to_list()
-        row["miou"] = round(self.miou, 6)
+        row["accuracy"] = round(self.accuracy, 6)
         if self.latency_ms is not None:
             row["latency_ms"] = round(self.latency_ms, 2)
         return row
 
 
-def compute_miou(confusions: np.ndarray) -> np.ndarray:
-    """Mean IoU over the classes that occur in the truth or in the prediction.
-
-    Args:
-        confusions: (..., classes, classes) counts of pixels, row = truth.
-
-    Returns:
-        (...) float64, NaN where nothing was counted.
-    """
-    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
-    union = confusions.sum(-1) + confusions.sum(-2) - hits  # (..., classes)
-    occurs = union > 0
-    iou = np.divide(hits, union, out=np.zeros(hits.shape), where=occurs)
-    count = occurs.sum(-1)
-    nothing = np.full(count.shape, np.nan)
-    miou: np.ndarray = np.divide(iou.sum(-1), count, out=nothing, where=count > 0)
-    return miou
-
-
 @torch.inference_mode()
 def score_variants(subject: Subject, variants: Sequence[Variant]) -> list[Measured]:
-    """Run every variant on every picture and count its pixels at the labels' own resolution.
+    """Run every variant on every picture, and measure it as evaluation does.
+
+    Accuracy of many pictures is no mean over them, so each variant is also measured without an
+    eighth of the pictures, in turn: see :mod:`sparsevit.studies.compare`.
 
     Args:
         subject: network and pictures.
@@ -81,24 +67,23 @@ def score_variants(subject: Subject, variants: Sequence[Variant]) -> list[Measur
     Raises:
         DataError: a picture cannot be read, or nothing is labelled.
     """
-    device = subject.loaded.device
-    metric = make_iou_metric(subject.model.config.num_classes).to(device)
-    counts: list[list[np.ndarray]] = [[] for _ in variants]
-    indices = subject.list_indices()
-    samples = map(subject.data.__getitem__, indices)
-    for done, sample in enumerate(watch_labels(subject.data, indices, samples), start=1):
-        truth = torch.from_numpy(sample.labels).to(device)
+    task, indices = subject.loaded.task, subject.list_indices()
+    make_scorer = choose_scorer(task, subject.data, subject.loaded.device)
+    groups = min(GROUPS, len(indices))
+    scorers = [[make_scorer() for _ in range(1 + groups)] for _ in variants]
+    for number, sample in enumerate(read_samples(task, subject.data, indices)):
         sides = {variant.short_side for variant in variants}
         images = {side: subject.prepare(sample.image, side) for side in sides}
-        for variant, confusions in zip(variants, counts, strict=True):
-            logits = variant.run(images[variant.short_side])
-            metric.reset()
-            metric.update(read_classes(logits, sample.labels.shape), truth)
-            confusions.append(metric.confmat.cpu().numpy().copy())
-        subject.report("scoring", done, len(indices))
+        for variant, row in zip(variants, scorers, strict=True):
+            output = variant.run(images[variant.short_side])
+            found = task.interpret(output, sample.image.shape[:2])
+            for place, scorer in enumerate(row):
+                if place != 1 + number % groups:
+                    scorer.add(sample, found, found)  # agreement with dense is not asked for
+        subject.report("scoring", 1 + number, len(indices))
     return [
-        Measured(variant, np.stack(confusions))
-        for variant, confusions in zip(variants, counts, strict=True)
+        Measured(variant, np.array([read_accuracy(task, scorer.summarise()) for scorer in row]))
+        for variant, row in zip(variants, scorers, strict=True)
     ]
 
 
@@ -119,7 +104,7 @@ def time_measured(
     image = subject.data[0].image
     variants = [one.variant for one in measured]
     images = {v.short_side: subject.prepare(image, v.short_side) for v in variants}
-    runs: dict[str, Callable[[], Tensor]] = {}
+    runs: dict[str, Callable[[], Any]] = {}
     forms: list[list[str]] = []  # of every variant the names of its runs
     for number, variant in enumerate(variants):
         both = {f"{number} {i}": run for i, run in enumerate((variant.run, *variant.rivals))}

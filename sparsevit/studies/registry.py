@@ -62,10 +62,10 @@ def run_study(
         options: those that the study takes, but for the subject's own.
 
     Returns:
-        What JSON can hold: ``{study, finding, command, date, model, data, pictures, size, device,
-        dtype, threads, versions, rows, ...}`` and ``seeds``, ``rounds``, ``other_load`` and
-        ``doubt`` where they matter. ``size`` is the (img_h, img_w) of the first picture at each
-        size.
+        What JSON can hold: ``{study, finding, command, date, model, task, metric, data, pictures,
+        size, device, dtype, threads, versions, rows, ...}`` and ``seeds``, ``rounds``,
+        ``other_load`` and ``doubt`` where they matter. ``size`` is the (img_h, img_w) of the first
+        picture at each size.
 
     Raises:
         StudyError: the study cannot be made of this subject.
@@ -81,6 +81,8 @@ def run_study(
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
         "model": name_network(loaded.name),
+        "task": loaded.task.name,
+        "metric": subject.metric,
         "data": data_name,
         "pictures": subject.pictures,
         "size": [list(subject.find_input_size(side)) for side in subject.short_sides],

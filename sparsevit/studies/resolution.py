@@ -51,7 +51,7 @@ def compare_resolutions(subject: Subject) -> dict[str, Any]:
     finding = (
         f"No dense size is as fast as sparse at {sides[0]} px; add a smaller one."
         if first is None
-        else f"Sparse at {sides[0]} px is {describe_gain(first, subject.pictures)}."
+        else f"Sparse at {sides[0]} px is {describe_gain(first, subject)}."
     )
     return {
         "rows": [one.to_row() for one in measured],

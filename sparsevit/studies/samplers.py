@@ -34,7 +34,7 @@ class MemoJudge(LabelledJudge):
             subject: network and pictures.
         """
         super().__init__(
-            subject.model, subject.data, subject.short_side, subject.pictures, data_name="study"
+            subject.loaded, subject.data, subject.short_side, subject.pictures, data_name="study"
         )
         self._known: dict[SparsitySchedule, float] = {}
 
@@ -60,9 +60,9 @@ def compare_samplers(subject: Subject, trials: int = 150, budget: str = "0.6x") 
         budget: latency not to exceed, as in :class:`sparsevit.search.SearchSettings`.
 
     Returns:
-        ``{rows, curves, budget_ms, dense_ms, dense_miou, trials, population, evaluated,
-        predictor_error_percent, other_load, doubt, finding}``. ``curves {sampler: {best_miou,
-        hypervolume}}`` hold a list for each seed with a value for each trial, ``best_miou`` None
+        ``{rows, curves, budget_ms, dense_ms, dense_accuracy, trials, population, evaluated,
+        predictor_error_percent, other_load, doubt, finding}``. ``curves {sampler: {best,
+        hypervolume}}`` hold a list for each seed with a value for each trial, ``best`` None
         before a schedule is fast enough; ``evaluated`` counts different schedules of all searches.
 
     Raises:
@@ -78,7 +78,7 @@ def compare_samplers(subject: Subject, trials: int = 150, budget: str = "0.6x") 
     rows = []
     done = 0
     for sampler in SAMPLERS:
-        curves[sampler] = {"best_miou": [], "hypervolume": []}
+        curves[sampler] = {"best": [], "hypervolume": []}
         for seed in subject.seeds:
             settings = SearchSettings(trials=trials, budget=budget, sampler=sampler, seed=seed)
             tried, budget_ms = _search(subject, judge, predictor, settings, done, total)
@@ -86,13 +86,13 @@ def compare_samplers(subject: Subject, trials: int = 150, budget: str = "0.6x") 
             tried += tried[-1:] * (trials - len(tried))  # where nothing new was left to try
             best = list_best(tried, budget_ms)
             volumes = list_hypervolumes(tried, budget_ms)
-            curves[sampler]["best_miou"].append(best)
+            curves[sampler]["best"].append(best)
             curves[sampler]["hypervolume"].append(volumes)
             rows.append(
                 {
                     "group": sampler,
                     "name": f"{sampler}, seed {seed}",
-                    "miou": best[-1],
+                    "accuracy": best[-1],
                     "hypervolume": volumes[-1],
                 }
             )
@@ -101,14 +101,14 @@ def compare_samplers(subject: Subject, trials: int = 150, budget: str = "0.6x") 
         "curves": curves,
         "budget_ms": round(budget_ms, 2),
         "dense_ms": round(predictor.dense_ms, 2),
-        "dense_miou": round(judge.dense_accuracy, 6),
+        "dense_accuracy": round(judge.dense_accuracy, 6),
         "trials": trials,
         "population": settings.population_used,
         "evaluated": judge.num_known,
         "predictor_error_percent": predictor.error_percent,
         "other_load": predictor.other_load,
         "doubt": predictor.doubt,
-        "finding": _describe(curves, trials, budget),
+        "finding": _describe(curves, trials, budget, subject.metric),
     }
 
 
@@ -171,9 +171,11 @@ def _search(
     return progress.tried, progress.budget_ms
 
 
-def _describe(curves: dict[str, dict[str, list[Any]]], trials: int, budget: str) -> str:
+def _describe(
+    curves: dict[str, dict[str, list[Any]]], trials: int, budget: str, metric: str
+) -> str:
     """One sentence on what both end at."""
-    last = {sampler: [run[-1] for run in found["best_miou"]] for sampler, found in curves.items()}
+    last = {sampler: [run[-1] for run in found["best"]] for sampler, found in curves.items()}
     if any(value is None for values in last.values() for value in values):
         return (
             f"With a latency budget of {budget} some search found no schedule in {trials} trials."
@@ -185,7 +187,7 @@ def _describe(curves: dict[str, dict[str, list[Any]]], trials: int, budget: str)
     volumes = [np.mean([run[-1] for run in curves[sampler]["hypervolume"]]) for sampler in SAMPLERS]
     return (
         f"After {trials} trials with a latency budget of {budget}, evolutionary search ends "
-        f"{abs(points):.2f} points of mIoU {'above' if points >= 0 else 'below'} random search "
+        f"{abs(points):.2f} points of {metric} {'above' if points >= 0 else 'below'} random search "
         f"(evolutionary {evolved.min():.1f} to {evolved.max():.1f} %, random {drawn.min():.1f} to "
         f"{drawn.max():.1f} % over {len(evolved)} seeds{doubt}), and its hypervolume is "
         f"{100 * abs(volumes[0] / volumes[1] - 1):.1f} % "

@@ -70,7 +70,7 @@ def compare_scores(subject: Subject) -> dict[str, Any]:
             "short_side": padded_side,
             "stages": list_padded_stages(subject, padded_side),
         },
-        "finding": _describe(gains, subject.pictures),
+        "finding": _describe(gains, subject),
     }
 
 
@@ -126,14 +126,14 @@ def _make_variants(
     ]
 
 
-def _describe(gains: list[Gain], pictures: int) -> str:
+def _describe(gains: list[Gain], subject: Subject) -> str:
     """One sentence: against chance, against the best other score, and padded."""
     scores, padded = gains[:-1], gains[-1]
     random = next(gain for gain in scores if gain.over == RANDOM)
     rival = min((gain for gain in scores if gain.over != RANDOM), key=lambda gain: gain.points)
     mean = ", ".join(f"{s:g}" for s in SPARSITIES)
     return (
-        f"On average over sparsities {mean}, {OURS} is {describe_gain(random, pictures)}; "
-        f"of the other scores the best is {rival.over}: ours is {describe_gain(rival, pictures)}; "
-        f"where grids are padded, normalising border windows is {describe_gain(padded, pictures)}."
+        f"On average over sparsities {mean}, {OURS} is {describe_gain(random, subject)}; "
+        f"of the other scores the best is {rival.over}: ours is {describe_gain(rival, subject)}; "
+        f"where grids are padded, normalising border windows is {describe_gain(padded, subject)}."
     )

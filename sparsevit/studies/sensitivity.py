@@ -22,9 +22,9 @@ def measure_sensitivity(subject: Subject) -> dict[str, Any]:
         subject: network and pictures.
 
     Returns:
-        ``{rows, gains, dense_miou, pairs, sparsities, lost_points, finding}``; ``lost_points`` has
-        a row for each of ``pairs`` and a column for each of ``sparsities``; gains are of the pair
-        over dense, one in each place of it.
+        ``{rows, gains, dense_accuracy, pairs, sparsities, lost_points, finding}``;
+        ``lost_points`` has a row for each of ``pairs`` and a column for each of ``sparsities``;
+        gains are of the pair over dense, one in each place of it.
     """
     pairs = list_pairs(subject.loaded.depths)
     dense_variant = make_ranked(
@@ -52,11 +52,11 @@ def measure_sensitivity(subject: Subject) -> dict[str, Any]:
     return {
         "rows": [one.to_row() for one in (dense, *measured)],
         "gains": [gain.to_dict() for gain in gains],
-        "dense_miou": round(dense.miou, 6),
+        "dense_accuracy": round(dense.accuracy, 6),
         "pairs": pairs,
         "sparsities": list(SPARSITIES),
         "lost_points": lost,
-        "finding": _describe(pairs, gains[len(SPARSITIES) - 1 :: len(SPARSITIES)]),
+        "finding": _describe(pairs, gains[len(SPARSITIES) - 1 :: len(SPARSITIES)], subject.metric),
     }
 
 
@@ -84,12 +84,13 @@ def schedule_alone(depths: tuple[int, ...], index: int, sparsity: float) -> Spar
     )
 
 
-def _describe(pairs: list[str], gains: list[Gain]) -> str:
+def _describe(pairs: list[str], gains: list[Gain], metric: str) -> str:
     """One sentence on the highest sparsity."""
     ranked = sorted(zip(gains, pairs, strict=True), key=lambda item: item[0].points)
     (worst, worst_pair), (best, best_pair) = ranked[0], ranked[-1]
+    low, high = worst.interval_points
     return (
         f"Pruned alone at sparsity {SPARSITIES[-1]:g}, {worst_pair} costs most "
-        f"({-worst.points:.1f} points of mIoU, 95 % interval {-worst.interval_points[1]:.1f} to "
-        f"{-worst.interval_points[0]:.1f}) and {best_pair} least ({-best.points:.1f})."
+        f"({-worst.points:.1f} points of {metric}, 95 % interval {-high:.1f} to {-low:.1f}) "
+        f"and {best_pair} least ({-best.points:.1f})."
     )

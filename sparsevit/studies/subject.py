@@ -6,23 +6,24 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
 
-from sparsevit.data.labelled import LabelledData
 from sparsevit.data.transforms import Size
-from sparsevit.evaluation import check_classes
+from sparsevit.evaluation.scorers import choose_scorer
+from sparsevit.evaluation.sources import Pictures
 from sparsevit.measure.dense import DENSE_FORMS, as_dense
 from sparsevit.networks import LoadedModel, load_model
 from sparsevit.networks.segmenter import Segmenter
 from sparsevit.package.choices import Score
 from sparsevit.patch import set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
+from sparsevit.search.accuracy import name_metric, refuse_photos
 
-#: A forward: (1, 3, img_h, img_w) -> (1, classes, h, w) logits.
-Run = Callable[[Tensor], Tensor]
+#: A forward: (1, 3, img_h, img_w) -> what the network's task reads.
+Run = Callable[[Tensor], Any]
 
 #: Told what is done ("scoring", "timing", ...), how many steps of it, and of how many.
 Report = Callable[[str, int, int], None]
@@ -40,8 +41,8 @@ class Subject:
     """A network and the pictures it is measured on.
 
     Attributes:
-        loaded: the network, a copy that studies may set as they like.
-        data: pictures with labels of the network's classes.
+        loaded: the network for one task, a copy that studies may set as they like.
+        data: pictures with the truth of that task.
         pictures: how many of them are used, spread evenly over the data.
         short_sides: pixels fed to the network; None for a picture's own. Most studies use the first
             alone.
@@ -51,12 +52,17 @@ class Subject:
     """
 
     loaded: LoadedModel
-    data: LabelledData
+    data: Pictures
     pictures: int
     short_sides: tuple[int | None, ...] = (None,)
     rounds: int = 10
     seeds: tuple[int, ...] = (0, 1, 2)
     report: Report = lambda phase, done, total: None
+
+    @property
+    def metric(self) -> str:
+        """What accuracy is: "mIoU", "mask AP" or "3D AP"."""
+        return name_metric(self.loaded.task)
 
     @property
     def model(self) -> Segmenter:
@@ -84,7 +90,7 @@ class Subject:
 
 def make_subject(
     loaded: LoadedModel,
-    data: LabelledData,
+    data: Pictures,
     *,
     pictures: int,
     short_sides: tuple[int | None, ...] = (None,),
@@ -95,17 +101,17 @@ def make_subject(
     """Check and gather what a study needs; the network is copied, so it stays as it was.
 
     Args:
-        loaded: a segmenter.
+        loaded: a network of ours, for one task.
         data, pictures, short_sides, rounds, seeds, report: see :class:`Subject`; with fewer
             pictures in the data all of them are used.
 
     Raises:
-        DataError: the data has other classes than the network.
-        StudyError: no segmenter, or too few pictures, rounds or seeds.
+        DataError: the data has other classes than the network, or no truth of its task.
+        StudyError: another network, or too few pictures, rounds or seeds.
     """
-    if not isinstance(loaded.module, Segmenter):
-        raise StudyError(f"{loaded.name} is no segmenter; the studies measure segmentation.")
-    check_classes(data, loaded.module.config)
+    refuse_others(loaded)
+    refuse_photos(loaded.task, data)
+    choose_scorer(loaded.task, data, loaded.device)
     pictures = min(pictures, len(data))
     if pictures < 2 or rounds < 1 or not seeds:
         raise StudyError(
@@ -124,14 +130,21 @@ def make_subject(
     )
 
 
+def refuse_others(loaded: LoadedModel) -> None:
+    """Raise StudyError unless the network is of our own kind."""
+    if not isinstance(loaded.module, Segmenter):
+        raise StudyError(f"{loaded.name} is no network of ours, which are what studies look at.")
+
+
 def load_rival(subject: Subject, path: Path) -> LoadedModel:
     """Another network for the subject's pictures, on the subject's device.
 
     Raises:
-        ModelError: the file cannot be loaded.
+        ModelError: the file cannot be loaded, or cannot do the subject's task.
         DataError: its classes are others.
     """
-    rival = load_model(str(path), device=subject.loaded.device)
+    task = subject.loaded.task.name
+    rival = load_model(str(path), device=subject.loaded.device, task=task)
     return make_subject(rival, subject.data, pictures=2).loaded
 
 
@@ -169,9 +182,9 @@ def make_dense(
     """
 
     def run_form(form: str) -> Run:
-        def run(images: Tensor) -> Tensor:
+        def run(images: Tensor) -> Any:
             with as_dense(loaded.module, form):
-                return _forward(loaded, images)
+                return loaded.module(images)
 
         return run
 
@@ -199,9 +212,9 @@ def make_pruned(
     """
     schedule = SparsitySchedule.parse(sparsity, loaded.depths).check_linked()
 
-    def run(images: Tensor) -> Tensor:
+    def run(images: Tensor) -> Any:
         set_sparsity(loaded.module, schedule)
-        return _forward(loaded, images)
+        return loaded.module(images)
 
     return Variant(name, group, run, note, short_side, schedule)
 
@@ -231,13 +244,8 @@ def make_ranked(
     """
     schedule = SparsitySchedule.parse(sparsity, loaded.depths)
 
-    def run(images: Tensor) -> Tensor:
+    def run(images: Tensor) -> Any:
         sparsify(loaded.module, schedule, score=score, rescore=rescore, seed=seed)
-        return _forward(loaded, images)
+        return loaded.module(images)
 
     return Variant(name, group, run, note, short_side, schedule)
-
-
-def _forward(loaded: LoadedModel, images: Tensor) -> Tensor:
-    logits: Tensor = loaded.module(images)
-    return logits

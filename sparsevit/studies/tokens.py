@@ -57,7 +57,7 @@ def compare_tokens(subject: Subject, against: Path | None = None) -> dict[str, A
         for group in (PRUNED, MERGED)
     ]
     words = [
-        _explain_no_gain(measured, group) if gain is None else describe_gain(gain, subject.pictures)
+        _explain_no_gain(measured, group) if gain is None else describe_gain(gain, subject)
         for group, gain in zip((PRUNED, MERGED), gains, strict=True)
     ]
     return {

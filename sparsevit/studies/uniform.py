@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsevit.networks import CHECKPOINT_FOLDER
-from sparsevit.search import FrontierError, name_network, read_frontier
+from sparsevit.search import FrontierError, name_network, name_shipped, read_frontier
 from sparsevit.studies.compare import compare_curves, describe_gain
 from sparsevit.studies.measure import score_variants, time_measured
 from sparsevit.studies.subject import (
@@ -34,17 +34,17 @@ def compare_with_uniform(subject: Subject, frontier: Path | None = None) -> dict
         search was.
 
     Raises:
-        FrontierError: no such file, no frontier, or of another network.
+        FrontierError: no such file, no frontier, or of another network or task.
         StudyError: another size than the search's, or nothing searched in the file.
     """
-    network = name_network(subject.loaded.name)
-    path = frontier or CHECKPOINT_FOLDER / f"{network}.frontier.json"
+    network, task = name_network(subject.loaded.name), subject.loaded.task.name
+    path = frontier or CHECKPOINT_FOLDER / name_shipped(network, task)
     if frontier is None and not path.is_file():
         raise FrontierError(
-            f"No frontier of {network} is shipped; make one by 'sparsevit search' and "
+            f"No frontier of {network} for {task} is shipped; make one by 'sparsevit search' and "
             f"name it: --frontier FILE."
         )
-    found = read_frontier(path, network)
+    found = read_frontier(path, network, task)
     size = subject.find_input_size(subject.short_side)
     if size != found.size:
         raise StudyError(
@@ -71,7 +71,7 @@ def compare_with_uniform(subject: Subject, frontier: Path | None = None) -> dict
     finding = (
         "No searched schedule is as fast or as slow as a uniform one, so they do not compare."
         if gain is None
-        else f"Searched schedules are {describe_gain(gain, subject.pictures)}."
+        else f"Searched schedules are {describe_gain(gain, subject)}."
     )
     return {
         "rows": [one.to_row() for one in measured],

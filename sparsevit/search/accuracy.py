@@ -1,0 +1,69 @@
+"""The one number that says how accurate a network is at its task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sparsevit.data.occurrence import watch_labels
+from sparsevit.data.photos import PhotoFolder
+from sparsevit.data.pictures import DataError
+from sparsevit.evaluation import prefetch
+from sparsevit.evaluation.scorers import HEADLINES, has_labels
+from sparsevit.evaluation.sources import Pictures
+from sparsevit.tasks import Task
+
+_METRICS = {
+    "semantic": "mIoU",
+    "instance": "mask AP",
+    "boxes3d": "3D AP",
+    "panoptic": "PQ",
+    "classification": "top-1",
+}
+
+
+def name_metric(task: Task) -> str:
+    """What the number is called, such as "mIoU" or "mask AP".
+
+    Raises:
+        DataError: there is no truth of such a task.
+    """
+    if task.name not in HEADLINES:
+        raise DataError(f"There is no truth for {task.name}; give photos as --images.")
+    return _METRICS[task.name]
+
+
+def refuse_photos(task: Task, data: Pictures) -> None:
+    """Raise DataError for pictures without any truth, which evaluation takes as well."""
+    if isinstance(data, PhotoFolder):
+        raise DataError(f"The data is pictures without truth, so it tells no {name_metric(task)}.")
+
+
+def read_samples(task: Task, data: Pictures, indices: Sequence[int]) -> Iterator[Any]:
+    """What the data holds of some pictures, in order, while the next ones are decoded.
+
+    Raises:
+        DataError: a file cannot be read, or no pixel has a class where classes are what counts.
+    """
+    samples: Iterator[Any] = prefetch(data, indices)
+    if task.name == "semantic" and has_labels(data):
+        return watch_labels(data, indices, samples)
+    return samples
+
+
+def read_accuracy(task: Task, summary: Mapping[str, Any]) -> float:
+    """The number, 0 to 1.
+
+    Args:
+        task: of the network.
+        summary: of a scorer, over all pictures that it has seen.
+
+    Raises:
+        DataError: there was nothing in these pictures to count.
+    """
+    value: float | None = summary[HEADLINES[task.name]]
+    if value is None:
+        raise DataError(
+            f"The pictures show nothing that is to be found, so there is no {name_metric(task)}."
+        )
+    return value
