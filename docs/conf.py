@@ -40,6 +40,7 @@ docs/install
 docs/library
 docs/page
 docs/commands
+docs/tasks
 docs/hosts
 docs/custom_host
 docs/search

@@ -24,6 +24,8 @@ def clip_lines(lines: np.ndarray, planes: np.ndarray) -> tuple[np.ndarray, np.nd
         (m, 2, d) and (m,) the line that each is of.
     """
     sides = lines @ planes[:, :-1].T + planes[:, -1]  # (n, 2, k)
+    if (sides >= 0).all():
+        return lines, np.arange(len(lines))
     start, end = sides[:, 0], sides[:, 1]
     differs = (start < 0) != (end < 0)
     share = start / np.where(differs, start - end, 1)  # of the way, where it goes through
