@@ -178,4 +178,4 @@ def _read_curve(
 
 def _average_precision(precision: np.ndarray) -> float:
     """The mean precision above 0.1 at the recalls above 0.1, scaled to [0, 1]."""
-    return float((precision[_FIRST:] - _LEAST).clip(0).mean() / (1 - _LEAST))
+    return float(((precision[_FIRST:] - _LEAST).clip(0) / (1 - _LEAST)).mean())

@@ -2,10 +2,10 @@
 
 After the benchmark's ``evaluate_object.cpp``: for each of up to 41 scores that reach recalls 0,
 1/40 ... 1, the boxes found with that score or more are matched with the true ones. Two things
-differ. Where a level has 60 boxes or fewer, a score stands for as many recalls as it is the nearest
-to, while KITTI's code gives it one, so that few boxes could never reach 1. And rectangles of
-"DontCare" excuse nothing, as in KITTI's code, but neither do sitting people, which are told as such
-rectangles here.
+differ. Where a level has fewer than 40 boxes, a score stands for every recall that it reaches,
+while KITTI's code gives it one, so that few boxes could never reach 1. And people who sit, whom
+KITTI neither misses nor finds wrong among pedestrians, are told as rectangles here, and rectangles
+excuse nothing in 3D, as in KITTI's code.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 
 from sparsevit.data.boxes import Box3D, Boxes3D
 from sparsevit.data.things import Thing
+from sparsevit.draw.wireframe import find_extent
 from sparsevit.evaluation.overlaps import measure_overlaps
 
 _STEPS = 40  # recalls that count
-_NEAR_M = 0.1  # corners of a box behind this depth are drawn at it
 
 
 @dataclass(frozen=True)
@@ -234,17 +234,20 @@ def _choose_scores(reached: Sequence[float], wanted: int) -> list[float]:
         reached: scores of the right boxes, falling.
         wanted: boxes to find.
     """
-    if not reached:
-        return []
-    last = len(reached) - 1
-    nearest = np.ceil(np.arange(_STEPS + 1) * wanted / _STEPS - 1.5).clip(0)
-    places = [int(place) for place in nearest if place <= last]
-    return [reached[place] for place in (*places, *([last] if places[-1] < last else []))]
+    chosen: list[float] = []
+    aim = 0.0  # summed up as KITTI does, for the same scores where two are as near
+    for place, score in enumerate(reached, start=1):
+        before, after = place / wanted, (place + 1) / wanted
+        if place == len(reached) or after - aim >= aim - before:
+            chosen.append(score)
+            aim += 1 / _STEPS
+        while wanted < _STEPS and len(chosen) / _STEPS <= before:
+            chosen.append(score)
+            aim += 1 / _STEPS
+    return chosen
 
 
 def _find_height(box: Box3D, of: Boxes3D) -> float:
     """Height of the rectangle around what a box covers of the picture, pixels."""
-    corners = box.corners
-    corners[:, 2] = corners[:, 2].clip(_NEAR_M)
-    rows = of.camera.project(corners)[:, 1].clip(0, of.size[0])
-    return float(rows.max() - rows.min())
+    extent = find_extent(box, of.camera, of.size)
+    return 0.0 if extent is None else extent[3] - extent[1]
