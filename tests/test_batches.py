@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from kitti_support import CAR, write_kitti
 from training_support import PHASES, write_folder
 
 from sparsevit.data.augment import random_crop
@@ -79,6 +80,14 @@ def test_shares_say_how_often_a_data_set_is_drawn_from(data: LabelledFolder) -> 
     maker.close()
     blank = (labels == 3).flatten(1).all(1).float().mean().item()
     assert blank == pytest.approx(0.75, abs=0.1)
+
+
+def test_boxes_alone_weigh_no_class(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    boxes = open_data(f"kitti:{write_kitti(tmp_path / 'kitti', {'a': CAR})}")
+    alone = BatchMaker([boxes], [1.0], [Phase(1.0, 1, (64, 64), (1.0, 1.0))], seed=0)
+    np.testing.assert_allclose(alone.class_weights(), np.ones(11))
+    alone.close()
+    assert not recwarn.list  # of classes that never occur
 
 
 def test_crops_keep_picture_and_labels_together() -> None:

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from eval_support import INSTANCE, PANOPTIC, make_map, make_photo, write_instances, write_panoptic
 from eval_support import write_json as write
+from kitti_support import CAR, write_kitti
 from training_support import MODEL, Recorder, make_config
 from typer.testing import CliRunner
 
 from sparsevit.cli import cli
+from sparsevit.data.classes import STREET_CLASSES
 from sparsevit.data.labelled import DataError, open_data
 from sparsevit.data.pictures import DataWarning
 from sparsevit.evaluation import evaluate
@@ -164,6 +166,14 @@ def test_studies_need_labels_too(tmp_path: Path) -> None:
     subject = make_subject(load_model(str(tmp_path / "two.safetensors")), data, pictures=2)
     with pytest.raises(DataError, match="Nothing is labelled"):
         score_variants(subject, [])
+
+
+def test_classes_cannot_be_measured_where_boxes_are_all_that_is_told(tmp_path: Path) -> None:
+    data = open_data(f"kitti:{write_kitti(tmp_path, {'a': CAR})}")
+    names, palette = STREET_CLASSES.names, STREET_CLASSES.palette
+    network = Segmenter(replace(MODEL, class_names=names, palette=palette))
+    with pytest.raises(DataError, match="Nothing tells the class of a pixel of a, nor"):
+        evaluate(network, data, [0])
 
 
 def test_segments_and_things_need_labels_too(tmp_path: Path) -> None:
