@@ -116,13 +116,13 @@ def test_boxes_alone_keep_the_classes_of_the_start(tmp_path: Path) -> None:
         ({"kinds": (), "kind_classes": (), "kind_sizes": ()}, set(), ["heads for them are left"]),
         ({"kind_sizes": ()}, set(), []),
         ({"kind_classes": (1, 1)}, set(), []),
-        ({"kind_sizes": ((1, 1, 1), (9, 9, 9))}, {"boxes"}, ["those of 3D boxes start anew"]),
-        ({"kinds": ("a", "c")}, {"centres", "boxes"}, ["the heads for them start anew"]),
+        ({"kind_sizes": ((1, 1, 1), (9, 9, 9))}, {"boxes"}, ["no head for 3D boxes of"]),
+        ({"kinds": ("a", "c")}, {"centres", "boxes"}, ["no heads for these things"]),
         ({"class_names": ("x", "y", "z")}, {"classifier"}, ["the classifier starts anew"]),
         (
             {"class_names": ("x", "y", "z"), "kinds": ("a",), "kind_classes": (2,), **NO_SIZES},
             {"classifier", "centres"},
-            ["the classifier starts anew", "the heads for them start anew"],
+            ["the classifier starts anew", "no heads for these things"],
         ),
     ],
 )
@@ -148,7 +148,7 @@ def test_a_start_without_heads_fits_all_but_them(tmp_path: Path) -> None:
     weights = load_segmenter(path).state_dict()
     model = Segmenter(THINGS)
     assert load_start(model, path) == [
-        "The things are not the checkpoint's, so the heads for them start anew."
+        "The checkpoint has no heads for these things, so they start anew."
     ]
     found = model.state_dict()
     assert all(torch.equal(found[name], value) for name, value in weights.items())

@@ -154,9 +154,10 @@ def load_start(model: Segmenter, path: Path) -> list[str]:
     notes = []
     if "classifier" in anew:
         notes.append("The classes are not the checkpoint's, so the classifier starts anew.")
-    if anew & {"centres", "boxes"}:
-        which = "those of 3D boxes" if "centres" not in anew else "the heads for them"
-        notes.append(f"The things are not the checkpoint's, so {which} start anew.")
+    if "centres" in anew:
+        notes.append("The checkpoint has no heads for these things, so they start anew.")
+    elif "boxes" in anew:
+        notes.append("The checkpoint has no head for 3D boxes of these things; it starts anew.")
     if start.config.kinds and not model.config.kinds:
         notes.append(
             "The data tells no things one by one, so the checkpoint's heads for them are left out."

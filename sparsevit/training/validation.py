@@ -53,6 +53,8 @@ def find_validation(config: TrainConfig) -> ValidationSet | None:
             data = open_data(spec, "val", config.holdout, config.model.class_names)
         except EmptySplitError:
             continue
+        if data.classes is None:
+            continue
         if not isinstance(data, StreetScenes):
             count = min(_PICTURES, len(data))
             counts = LabelCounts(data)
