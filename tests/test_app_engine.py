@@ -16,9 +16,10 @@ from app_support import DEPTHS, make_config, make_engine, schedule, write_home, 
 from page_support import FakeEngine, check_interface
 from PIL import Image
 
-from app.config import parse_args
+from app.config import Config, parse_args
 from app.engine import measuring as measuring_module
 from app.engine import runs as runs_module
+from app.engine.examples import read_examples
 from app.engine.local import LocalEngine
 from app.engine.models import Networks
 from app.engine.newest import Superseded
@@ -97,6 +98,20 @@ def test_examples_come_with_their_labels(tmp_path):
     assert (examples["street a"].truth.labels == labels).all()
     assert examples["street a"].truth.class_names[0] == "Sky"
     assert examples["street b"].truth is None
+
+
+def test_an_example_of_ours_tells_its_things_one_by_one():
+    examples = read_examples(Config().assets)
+    assert all(photo.truth.things.things for photo in examples.values())
+    photo = examples["street dusk 512x1024"]
+    labels, things = photo.truth.labels, photo.truth.things
+    assert ((things.ids > 0) == np.isin(labels, (8, 9, 10))).all()  # cars, people, cyclists
+    for thing in things.things:
+        x0, y0, x1, y1 = (int(edge) for edge in thing.rectangle)
+        assert (things.ids[y0:y1, x0:x1] == thing.id).sum() == thing.pixels
+        seen = things.camera.project(thing.box.corners)  # the box holds what shows of the thing
+        assert (seen.min(axis=0) < (x1, y1)).all()
+        assert (seen.max(axis=0) > (x0, y0)).all()
 
 
 def test_falls_back_to_a_smaller_size_when_memory_runs_out(engine, monkeypatch):

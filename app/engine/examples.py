@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import replace
 from hashlib import blake2b
@@ -11,11 +12,16 @@ import numpy as np
 from PIL import Image
 
 from app.engine.records import Photo, Truth
+from sparsevit.data.pictures import read_numbers
 from sparsevit.data.reader import load_image
+from sparsevit.data.scenes import describe_things, make_things
 from sparsevit.data.streets import CLASS_NAMES, draw_scene
+from sparsevit.data.things import Things
 
 _DRAWN_SEED, _DRAWN_SIZE = 7, (512, 1024)
 _LABELS_SUFFIX = "_labels.png"
+_INSTANCES_SUFFIX = "_instances.png"
+_SCENE_SUFFIX = "_scene.json"
 
 
 def read_photo(path: Path) -> Photo:
@@ -37,7 +43,7 @@ def read_examples(folder: Path) -> dict[str, Photo]:
         labels = path.with_name(path.stem + _LABELS_SUFFIX)
         truth = None
         if labels.exists():
-            truth = Truth(np.asarray(Image.open(labels)), CLASS_NAMES[:-1])
+            truth = Truth(np.asarray(Image.open(labels)), CLASS_NAMES[:-1], _read_things(path))
         name = path.stem.replace("_", " ")
         examples[name] = replace(read_photo(path), example=name, truth=truth)
     if examples:
@@ -45,5 +51,13 @@ def read_examples(folder: Path) -> dict[str, Photo]:
     scene = draw_scene(_DRAWN_SEED, *_DRAWN_SIZE)
     path = Path(tempfile.mkdtemp(prefix="sparsevit-")) / "street.png"
     Image.fromarray(scene.image).save(path)
-    truth = Truth(scene.labels, CLASS_NAMES[:-1])
+    truth = Truth(scene.labels, CLASS_NAMES[:-1], describe_things(scene))
     return {"street": replace(read_photo(path), example="street", truth=truth)}
+
+
+def _read_things(picture: Path) -> Things | None:
+    """What is told of the things of an example beside it, if anything is."""
+    scene, ids = (picture.with_name(picture.stem + s) for s in (_SCENE_SUFFIX, _INSTANCES_SUFFIX))
+    if not scene.exists():
+        return None
+    return make_things(json.loads(scene.read_text(encoding="utf-8")), read_numbers(ids))

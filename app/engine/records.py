@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparsevit.core.trace import BlockTrace
+from sparsevit.data.things import Things
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.photo import Analysis
 from sparsevit.schedule import SparsitySchedule, num_pairs
@@ -23,10 +24,12 @@ class Truth:
         labels: (img_h, img_w) uint8 class of every pixel; a number without a class where nothing
             is known.
         class_names: what the numbers mean.
+        things: its vehicles and people one by one, with their boxes; None where not told.
     """
 
     labels: np.ndarray
     class_names: tuple[str, ...]
+    things: Things | None = None
 
 
 @dataclass(frozen=True)
