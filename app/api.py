@@ -36,11 +36,20 @@ class Api:
         """The networks that can be chosen.
 
         Returns:
-            For each: name, task, classes, params_m (millions), size_mb, licence, source.
+            For each: name, task (its first), classes, params_m (millions), size_mb, licence,
+            source, tasks (all of them).
         """
         return [vars(info) for info in self._engine.list_models()]
 
-    def analyze(self, photo: str, model: str, short_side: int, sparsity: str) -> dict[str, Any]:
+    def analyze(
+        self,
+        photo: str,
+        model: str,
+        short_side: int,
+        sparsity: str,
+        task: str = "",
+        focal_mm: float = 0,
+    ) -> dict[str, Any]:
         """Prune the windows of a network on a photo, compare with dense, and time both.
 
         Args:
@@ -48,6 +57,8 @@ class Api:
             model: a name that the endpoint models lists.
             short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
+            task: one of the network's tasks, which the endpoint models lists; empty for its first.
+            focal_mm: of the lens, as of a 35 mm camera, for 3D boxes; 0 for what the photo tells.
 
         Returns:
             Windows kept by every block, agreement with dense, GMACs, latency and speed-up, as
@@ -55,7 +66,7 @@ class Api:
             and is null if it is: "other_load" is what other programs took of the CPUs.
         """
         try:
-            result = self._run(photo, model, short_side, sparsity)
+            result = self._run(photo, model, short_side, sparsity, task, focal_mm)
             for measured in self._engine.measure(result, self._engine.config.first_runs):
                 result = measured
         except Exception as error:
@@ -63,7 +74,14 @@ class Api:
         return result.to_dict()
 
     def draw_windows(
-        self, photo: str, model: str, short_side: int, sparsity: str, block: int, view: str
+        self,
+        photo: str,
+        model: str,
+        short_side: int,
+        sparsity: str,
+        block: int,
+        view: str,
+        task: str = "",
     ) -> np.ndarray:
         """Draw which windows of a photo one block computes and which it skips.
 
@@ -74,12 +92,13 @@ class Api:
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
             block: number of the block, from 0 in network order.
             view: "pruned" (skipped windows dark), "scores" (heat map) or "compute" (all blocks).
+            task: one of the network's tasks, which the endpoint models lists; empty for its first.
 
         Returns:
             The picture.
         """
         try:
-            result = self._run(photo, model, short_side, sparsity)
+            result = self._run(photo, model, short_side, sparsity, task)
             blocks, image = result.analysis.blocks, result.analysis.prepared.image
             if not 0 <= block < len(blocks):
                 raise ScheduleError(f"block must be 0 to {len(blocks) - 1}, got {block}.")
@@ -92,7 +111,15 @@ class Api:
         except Exception as error:
             raise self._refuse(error) from None
 
-    def draw_outputs(self, photo: str, model: str, short_side: int, sparsity: str) -> np.ndarray:
+    def draw_outputs(
+        self,
+        photo: str,
+        model: str,
+        short_side: int,
+        sparsity: str,
+        task: str = "",
+        focal_mm: float = 0,
+    ) -> np.ndarray:
         """Draw what the pruned network answers, over the photo.
 
         Args:
@@ -100,18 +127,27 @@ class Api:
             model: a name that the endpoint models lists.
             short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
+            task: one of the network's tasks, which the endpoint models lists; empty for its first.
+            focal_mm: of the lens, as of a 35 mm camera, for 3D boxes; 0 for what the photo tells.
 
         Returns:
-            The picture: class colours, or bars of the likeliest classes.
+            The picture: class colours, instances, 3D boxes with a view from above, or bars of the
+            likeliest classes.
         """
         try:
-            result = self._run(photo, model, short_side, sparsity)
+            result = self._run(photo, model, short_side, sparsity, task, focal_mm)
             return result.task.draw(result.analysis.prepared.image, result.analysis.sparse)
         except Exception as error:
             raise self._refuse(error) from None
 
     def compare_sizes(
-        self, photo: str, model: str, short_side: int, sparsity: str
+        self,
+        photo: str,
+        model: str,
+        short_side: int,
+        sparsity: str,
+        task: str = "",
+        focal_mm: float = 0,
     ) -> dict[str, Any]:
         """Hold a pruned network at full size against the dense one at lower resolutions.
 
@@ -120,6 +156,8 @@ class Api:
             model: a name that the endpoint models lists.
             short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
+            task: one of the network's tasks, which the endpoint models lists; empty for its first.
+            focal_mm: of the lens, as of a 35 mm camera, for 3D boxes; 0 for what the photo tells.
 
         Returns:
             ``{"sparse": point, "dense": [point, ...], "device", "doubt"}``; a point has size,
@@ -127,7 +165,7 @@ class Api:
             the latencies are not worth quoting, and is null if they are.
         """
         try:
-            result = self._run(photo, model, short_side, sparsity)
+            result = self._run(photo, model, short_side, sparsity, task, focal_mm)
             *_, comparison = self._engine.compare_sizes(result, self._engine.config.compare_rounds)
         except Exception as error:
             raise self._refuse(error) from None
@@ -139,7 +177,14 @@ class Api:
         }
 
     def search(
-        self, photo: str, model: str, short_side: int, budget: str, trials: int, seed: int
+        self,
+        photo: str,
+        model: str,
+        short_side: int,
+        budget: str,
+        trials: int,
+        seed: int,
+        task: str = "",
     ) -> dict[str, Any]:
         """Find the sparsities that keep most of a network's output on a photo in less time.
 
@@ -152,6 +197,7 @@ class Api:
             budget: latency not to exceed, as 0.6x of dense or 120ms; empty for the whole trade-off.
             trials: schedules to try, 1 to 300.
             seed: of everything random in the search, at least 0.
+            task: one of the network's tasks, which the endpoint models lists; empty for its first.
 
         Returns:
             As ``frontier.json`` of the command line: "schedule" is the best within the budget,
@@ -160,7 +206,7 @@ class Api:
             of the endpoint analyze.
         """
         try:
-            settings = self.read_settings(model, short_side, "0")
+            settings = self.read_settings(model, short_side, "0", task)
             asked = read_search(budget, trials, seed)
             picture = self._read_photo(photo)
             with TemporaryDirectory() as folder:
@@ -172,11 +218,13 @@ class Api:
         assert last.result is not None
         return last.result.to_dict()
 
-    def read_settings(self, model: str, short_side: int, sparsity: str) -> Settings:
+    def read_settings(
+        self, model: str, short_side: int, sparsity: str, task: str = "", focal_mm: float = 0
+    ) -> Settings:
         """Settings as a program sends them.
 
         Raises:
-            ModelError: a network that is not offered.
+            ModelError: a network that is not offered, or a task that it cannot do.
             ScheduleError: an impossible schedule.
         """
         known = {info.name for info in self._engine.list_models()} | {self._engine.config.model}
@@ -185,10 +233,27 @@ class Api:
         if Path(sparsity).suffix == ".json":
             raise ScheduleError("Send the schedule itself, not the name of a file.")
         schedule = SparsitySchedule.parse(sparsity, self._engine.get_depths(model))
-        return Settings(model, schedule, short_side=short_side or None)
+        tasks = self._engine.get_tasks(model)
+        if task and task not in tasks:
+            raise ModelError(f"task of {model} must be {' or '.join(tasks)}, got {task[:20]!r}.")
+        return Settings(
+            model,
+            schedule,
+            short_side=short_side or None,
+            task=task or None,
+            focal_mm=focal_mm or None,
+        )
 
-    def _run(self, photo: str, model: str, short_side: int, sparsity: str) -> Result:
-        settings = self.read_settings(model, short_side, sparsity)
+    def _run(
+        self,
+        photo: str,
+        model: str,
+        short_side: int,
+        sparsity: str,
+        task: str,
+        focal_mm: float = 0,
+    ) -> Result:
+        settings = self.read_settings(model, short_side, sparsity, task, focal_mm)
         return self._engine.analyze(self._read_photo(photo), settings)
 
     def _read_photo(self, path: str) -> Photo:

@@ -19,6 +19,7 @@ from app.page.handlers import Handlers
 from app.page.panel import make_panel
 from app.page.session import Session
 from app.page.tab import Tab
+from app.page.task import make_task_switch
 from app.tabs.latency.handlers import LatencyHandlers
 from app.tabs.learn.handlers import LearnHandlers
 from app.tabs.registry import TABS
@@ -108,6 +109,9 @@ class FakeEngine(Engine):
 
     def get_depths(self, name: str) -> tuple[int, ...]:
         return DEPTHS
+
+    def get_tasks(self, name: str) -> tuple[str, ...]:
+        return next(info.tasks for info in INFOS if info.name == name)
 
     def choose_size(self, name: str, pixels: np.ndarray, short_side: int | None) -> Size:
         return self._real.choose_size(name, pixels, short_side)
@@ -208,6 +212,7 @@ class Page:
             "model": "small",
             "short_side": 256,
             "panel": panel or make_panel(engine.first),
+            "task": make_task_switch(engine.first),
         }
 
     def run(self, **changes: Any) -> Changes:

@@ -30,7 +30,7 @@ def test_the_panel_says_grids_windows_and_schedule(engine):
 
 def test_command_page_zip_and_endpoint_say_the_same(engine, home, tmp_path, monkeypatch):
     loaded = replace(engine.networks.get("small"), revision="c0ffee")
-    monkeypatch.setattr(engine.networks, "get", lambda name: loaded)
+    monkeypatch.setattr(engine.networks, "get", lambda name, task=None: loaded)
     monkeypatch.setattr("sparsevit.cli.inspect.load", lambda *_, **__: loaded)
     photo = home / "assets" / "street_a.jpg"
     options = ("--model", "small", "--size", "256", "--sparsity", "0.5", "--repeats", "0")

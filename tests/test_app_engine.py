@@ -36,7 +36,7 @@ from sparsevit.schedule import ScheduleError, SparsitySchedule
 def engine(engine):
     """The engine as it was just after its start."""
     first = engine.first
-    key = (first.photo.key, "small", 256)
+    key = (first.photo.key, "small", "semantic", 256, None)
     engine.runs.prepared = OrderedDict({key: first.analysis.prepared})
     return engine
 

@@ -287,10 +287,10 @@ def test_a_shipped_frontier_gives_presets(engine, shipped, tmp_path, caplog):
     # Measured 29, 56 and 83 of dense 100: the most accurate that is fast enough.
     half, eighty = schedule(0.5).to_list(), schedule(0.8).to_list()
     assert ours == {"ours 0.8×": half, "ours 0.7×": half, "ours 0.6×": half, "ours 0.5×": eighty}
-    assert find_shipped("other") is None
-    assert find_shipped(str(tmp_path / "small")) is None
+    assert find_shipped(Settings("other", schedule(0))) is None
+    assert find_shipped(Settings(str(tmp_path / "small"), schedule(0))) is None
     (tmp_path / "broken.frontier.json").write_text("{}")
-    assert find_shipped("broken") is None
+    assert find_shipped(Settings("broken", schedule(0))) is None
     assert "not a frontier file" in caplog.text
 
 

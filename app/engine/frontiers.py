@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.engine.newest import Superseded
 from app.engine.protocol import Engine
-from app.engine.records import Result, Try, make_try
+from app.engine.records import Result, Settings, Try, make_try
 from app.engine.search import PhotoSearch
 from sparsevit import networks
 from sparsevit.schedule import SparsitySchedule
@@ -49,7 +49,7 @@ def list_curves(search: PhotoSearch | None, placed: list[Try], result: Result) -
     if search is not None and search.found is not None and search.is_of(result):
         words = f"what the search on this photo found after {search.found.trials} trials"
         curves.append(_make_curve("found", words, _list_found(search.found, result)))
-    shipped = find_shipped(result.settings.model)
+    shipped = find_shipped(result.settings)
     here = [entry for entry in placed if entry.is_like(result)]
     if shipped is not None and here:
         height, width = shipped.size
@@ -122,11 +122,13 @@ def place_frontier(
         yield placed
 
 
-def find_shipped(model: str) -> Frontier | None:
-    """The frontier that ships beside a network of ours, if there is one."""
+def find_shipped(settings: Settings) -> Frontier | None:
+    """The frontier that ships beside a network of ours for a task, if there is one."""
+    model, task = settings.model, settings.task
     if Path(model).name != model:
         return None  # a file of the user's, or of others
-    return _read_shipped(networks.CHECKPOINT_FOLDER / f"{model}.frontier.json", model)
+    stem = model if task is None else f"{model}-{task}"
+    return _read_shipped(networks.CHECKPOINT_FOLDER / f"{stem}.frontier.json", model)
 
 
 @lru_cache(maxsize=32)
@@ -140,9 +142,9 @@ def _read_shipped(path: Path, model: str) -> Frontier | None:
         return None
 
 
-def list_ours(model: str) -> list[tuple[float, SparsitySchedule]]:
+def list_ours(settings: Settings) -> list[tuple[float, SparsitySchedule]]:
     """(share of dense latency, schedule) of the presets that a shipped frontier gives."""
-    frontier = find_shipped(model)
+    frontier = find_shipped(settings)
     if frontier is None:
         return []
     best = [(share, frontier.find_best(share * frontier.dense_ms)) for share in PRESET_SHARES]

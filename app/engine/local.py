@@ -68,7 +68,8 @@ class LocalEngine(Engine):
         settings = Settings(config.model, schedule, short_side=config.short_side)
         size = loaded.choose_size(photo.pixels, config.short_side)
         dtype = str(loaded.dtype).removeprefix("torch.")
-        return Opening(photo, settings, size, loaded.task, loaded.depths, self.device, dtype)
+        known = (loaded.task, loaded.depths, self.device, dtype, loaded.tasks)
+        return Opening(photo, settings, size, *known)
 
     @property
     def has_first(self) -> bool:
@@ -110,6 +111,9 @@ class LocalEngine(Engine):
     def get_depths(self, name: str) -> tuple[int, ...]:
         return self.networks.get(name).depths
 
+    def get_tasks(self, name: str) -> tuple[str, ...]:
+        return self.networks.get(name).tasks
+
     def choose_size(self, name: str, pixels: np.ndarray, short_side: int | None) -> Size:
         return self.networks.get(name).choose_size(pixels, short_side)
 
@@ -150,7 +154,7 @@ class LocalEngine(Engine):
         is_current: Callable[[], bool] = always,
         meter: LoadMeter | None = None,
     ) -> FrameResult:
-        loaded = self.networks.get(settings.model)
+        loaded = self.networks.get(settings.model, settings.task)
         settings = replace(settings, schedule=fit_schedule(settings.schedule, loaded.depths))
         if settings.linked:
             settings.schedule.check_linked()
@@ -171,7 +175,7 @@ class LocalEngine(Engine):
         folder: Path,
         is_current: Callable[[], bool] = always,
     ) -> Iterator[SearchProgress]:
-        loaded = self.networks.get(settings.model)
+        loaded = self.networks.get(settings.model, settings.task)
         steps = search_photo(loaded, photo, settings, search, storage, folder)
         for progress in self.turns.take(loaded, True, steps):
             yield progress
@@ -179,7 +183,7 @@ class LocalEngine(Engine):
                 return
 
     def trace_block(self, result: Result, index: int) -> BlockSteps:
-        loaded = self.networks.get(result.settings.model)
+        loaded = self.networks.get(result.settings.model, result.settings.task)
         block = result.analysis.blocks[index]
         with self.turns.hold(loaded, result.settings.linked):
             prepared, schedule = result.analysis.prepared, result.settings.schedule

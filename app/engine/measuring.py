@@ -45,13 +45,13 @@ class Measuring:
         self._device = device
         self._networks = networks
         self._turns = turns
-        self._dense_forms: dict[tuple[str, torch.Size], str] = {}
-        self._dense_ms: dict[tuple[str, torch.Size], float] = {}
+        self._dense_forms: dict[tuple[str, str, torch.Size], str] = {}
+        self._dense_ms: dict[tuple[str, str, torch.Size], float] = {}
 
     def measure(
         self, result: Result, runs: int, is_current: Callable[[], bool] = always, warmup: int = 0
     ) -> Iterator[Result]:
-        loaded = self._networks.get(result.settings.model)
+        loaded = self._find_network(result)
         images, schedule = result.analysis.prepared.images, result.settings.schedule
         form = self._choose_dense_form(loaded, result)
         rounds = refine_latency(loaded.module, images, schedule, runs, form, warmup)
@@ -59,7 +59,7 @@ class Measuring:
         for report in self._turns.take(loaded, linked, rounds, is_current):
             measured = replace(result, analysis=replace(result.analysis, latency=report))
             if measured.doubt is None:
-                self._dense_ms[loaded.name, images.shape] = report.dense.median_ms
+                self._dense_ms[_name_run(loaded, images)] = report.dense.median_ms
             yield measured
 
     def is_quiet(self) -> bool:
@@ -69,7 +69,7 @@ class Measuring:
         return meter.other_load is None or meter.other_load <= MAX_OTHER_LOAD
 
     def measure_memory(self, result: Result) -> Result:
-        loaded = self._networks.get(result.settings.model)
+        loaded = self._find_network(result)
         form = self._choose_dense_form(loaded, result)
         schedules = {"sparse": result.settings.schedule}
         with self._turns.hold(loaded, result.settings.linked), torch.inference_mode():
@@ -80,7 +80,7 @@ class Measuring:
     def compare_sizes(
         self, result: Result, rounds: int, is_current: Callable[[], bool] = always
     ) -> Iterator[SizeComparison]:
-        loaded = self._networks.get(result.settings.model)
+        loaded = self._find_network(result)
         steps = compare_sizes(
             loaded,
             result.photo.pixels,
@@ -92,17 +92,20 @@ class Measuring:
         )
         yield from self._turns.take(loaded, result.settings.linked, steps, is_current)
 
-    def guess_ms(self, analysis: Analysis, other_load: float | None) -> tuple[float, float] | None:
+    def guess_ms(
+        self, loaded: LoadedModel, analysis: Analysis, other_load: float | None
+    ) -> tuple[float, float] | None:
         """The latency that is known before anything is measured.
 
         Args:
+            loaded: the network.
             analysis: of a run just made.
             other_load: share of the CPUs that other programs used meanwhile.
 
         Returns:
             ``guess_ms`` of :class:`app.engine.records.Result`.
         """
-        dense_ms = self._dense_ms.get((analysis.model, analysis.prepared.images.shape))
+        dense_ms = self._dense_ms.get(_name_run(loaded, analysis.prepared.images))
         if dense_ms is None:
             return None
         dense, sparse = (LatencyStats((ms,)) for ms in (dense_ms, analysis.forward_ms))
@@ -117,12 +120,20 @@ class Measuring:
             loaded: the network; this thread's turn must be held.
             images: (1, 3, img_h, img_w).
         """
-        key = (loaded.name, images.shape)
+        key = _name_run(loaded, images)
         if key not in self._dense_forms:
             self._dense_forms[key] = find_dense_form(loaded.module, images)
         return self._dense_forms[key]
+
+    def _find_network(self, result: Result) -> LoadedModel:
+        return self._networks.get(result.settings.model, result.settings.task)
 
     def _choose_dense_form(self, loaded: LoadedModel, result: Result) -> str:
         """The same for a result; takes a turn."""
         with self._turns.lock:
             return self.find_dense_form(loaded, result.analysis.prepared.images)
+
+
+def _name_run(loaded: LoadedModel, images: Tensor) -> tuple[str, str, torch.Size]:
+    """What the time of a dense forward depends on: network, task and size."""
+    return loaded.name, loaded.task.name, images.shape

@@ -31,7 +31,8 @@ class Networks:
     Attributes:
         follow_download: gives for a network's name what is told how far its download is; called
             in the thread of whoever asked for the network.
-        kept: those in memory, the one used last at the end.
+        kept: those in memory, the one used last at the end; each by the tasks that were asked for,
+            None for its first.
     """
 
     def __init__(self, config: Config) -> None:
@@ -39,7 +40,7 @@ class Networks:
         self._config = config
         self._load_lock = threading.Lock()
         self._download_lock = threading.Lock()
-        self.kept: OrderedDict[str, LoadedModel] = OrderedDict()
+        self.kept: OrderedDict[str, dict[str | None, LoadedModel]] = OrderedDict()
         self._infos: list[ModelInfo] | None = None
 
     def list_infos(self) -> list[ModelInfo]:
@@ -49,24 +50,32 @@ class Networks:
                 self._infos = list_models()
             return self._infos
 
-    def get(self, name: str) -> LoadedModel:
+    def get(self, name: str, task: str | None = None) -> LoadedModel:
         """A network, sparsified.
 
+        Args:
+            name: of the network.
+            task: what it is run for; the first that it can do if None.
+
         Raises:
-            ModelError: it cannot be had.
+            ModelError: it cannot be had, or cannot do the task.
         """
         own = self._config.checkpoint if name == self._config.model else None
         if name not in self.kept and own is None and needs_download(name):
             self._download(name)
         with self._load_lock:
             if name not in self.kept:
-                loaded = self.kept[name] = load_model(name, self._config.device, own)
+                loaded = load_model(name, self._config.device, own)
+                self.kept[name] = {None: loaded}
                 if loaded.note:
                     _log.warning("%s", loaded.note)
                 while len(self.kept) > self._config.kept_models:
                     self.kept.popitem(last=False)
             self.kept.move_to_end(name)
-            return self.kept[name]
+            for_tasks = self.kept[name]
+            if task not in for_tasks:
+                for_tasks[task] = for_tasks[None].for_task(task)
+            return for_tasks[task]
 
     def _download(self, name: str) -> None:
         """Fetch weights, which may take minutes: nobody waits for it but who asked for them."""

@@ -86,6 +86,13 @@ class Engine(Protocol):
             ModelError: the network cannot be had.
         """
 
+    def get_tasks(self, name: str) -> tuple[str, ...]:
+        """Names of the tasks that a network can do, the one that it does unasked first.
+
+        Raises:
+            ModelError: the network cannot be had.
+        """
+
     def choose_size(self, name: str, pixels: np.ndarray, short_side: int | None) -> Size:
         """The size (img_h, img_w) that a network is fed a picture at.
 
@@ -114,14 +121,15 @@ class Engine(Protocol):
 
         Args:
             photo: the picture.
-            settings: network, schedule, resolution.
+            settings: network, schedule, resolution, task. Where the network cannot do the task, it
+                does its first, and the result says so in its note.
             is_current: asked once it is this request's turn; False abandons it.
 
         Raises:
             Superseded: the request is not current any more.
             ModelError: the network cannot be had.
             ScheduleError: linked, and a sparsity falls inside a stage.
-            ImageError: memory runs out even at a small size.
+            ImageError: memory runs out even at a small size, or an impossible focal length.
         """
 
     def measure(
@@ -166,7 +174,7 @@ class Engine(Protocol):
 
         Args:
             pixels: (h, w, 3) uint8 RGB.
-            settings: network, schedule, resolution.
+            settings: network, schedule, resolution, task.
             order: "sparse" and perhaps "dense", in the order they run.
             warmup: untimed runs of each before.
             is_current: asked once it is this frame's turn; False abandons it.
@@ -174,7 +182,7 @@ class Engine(Protocol):
 
         Raises:
             Superseded: the frame is not wanted any more.
-            ModelError: the network cannot be had.
+            ModelError: the network cannot be had, or cannot do the task.
             ScheduleError: linked, and a sparsity falls inside a stage.
         """
 
@@ -191,7 +199,7 @@ class Engine(Protocol):
 
         Args:
             photo: the picture.
-            settings: network and resolution.
+            settings: network, task and resolution.
             search: what to search.
             storage: optuna's; what it knows of an earlier search is used.
             folder: where the latency predictor is kept.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparsevit.core.trace import BlockTrace
+from sparsevit.data.boxes import Intrinsics
 from sparsevit.data.things import Things
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.photo import Analysis
@@ -42,6 +43,8 @@ class Photo:
         path: the file it came from.
         example: name of the example it is, if it is one.
         truth: its labels, of examples that have some.
+        camera: that took it, of ``pixels``; None where nothing tells it.
+        camera_words: where that is known from.
     """
 
     pixels: np.ndarray
@@ -49,6 +52,8 @@ class Photo:
     path: Path
     example: str | None = None
     truth: Truth | None = None
+    camera: Intrinsics | None = None
+    camera_words: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,17 @@ class Settings:
         linked: sparsities never fall inside a stage and share its scores (the paper's way).
             Otherwise every block is scored anew.
         short_side: pixels of the shorter side fed to the network; None is the photo's own.
+        task: name of what the network is run for; None is the first that it can do.
+        focal_mm: focal length of the lens that took the photo, mm as of a 35 mm camera; None is
+            what the photo tells. It matters to 3D boxes alone.
     """
 
     model: str
     schedule: SparsitySchedule
     linked: bool = True
     short_side: int | None = 512
+    task: str | None = None
+    focal_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,7 @@ class Opening:
         task: what the network's output means.
         depths: blocks per stage.
         device, dtype: what it runs on.
+        tasks: names of all that the network can do.
     """
 
     photo: Photo
@@ -89,6 +100,7 @@ class Opening:
     depths: tuple[int, ...]
     device: str
     dtype: str
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,10 +109,11 @@ class Result:
 
     Attributes:
         photo: the picture.
-        settings: with the schedule and the short side that really ran.
+        settings: with the schedule, the short side and the task that really ran.
         analysis: the outcome; its latency is None until measured.
         task: what the network's output means.
         depths: blocks per stage.
+        tasks: names of all that the network can do.
         note: what was done otherwise than asked, in one sentence; empty if nothing was.
         peak_mb: memory of the tensors of one forward at its worst moment, dense and sparse, in
             units of 1e6 bytes; None until measured.
@@ -114,6 +127,7 @@ class Result:
     analysis: Analysis
     task: Task
     depths: tuple[int, ...]
+    tasks: tuple[str, ...] = ()
     note: str = ""
     peak_mb: tuple[float, float] | None = None
     guess_ms: tuple[float, float] | None = None
@@ -123,6 +137,14 @@ class Result:
         """Why the measured speed-up is not worth quoting; None if it is, or nothing is measured."""
         latency = self.analysis.latency
         return None if latency is None else latency.explain_doubt(self.analysis.cost.least_ratio)
+
+    def is_of(self, photo: Photo, settings: Settings, size: Size) -> bool:
+        """Whether photo, camera, network, task and size (img_h, img_w) are its own."""
+        mine = self.settings
+        return (photo.key, settings.focal_mm) == (self.photo.key, mine.focal_mm) and (
+            (settings.model, settings.task, size)
+            == (mine.model, mine.task, self.analysis.prepared.input_size)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """What ``result.json`` holds."""
@@ -201,12 +223,8 @@ class Try:
     doubt: str | None = None
 
     def is_like(self, result: Result) -> bool:
-        """True for the same photo, network and size, so that both belong on one plot."""
-        return (
-            self.photo.key == result.photo.key
-            and self.settings.model == result.settings.model
-            and self.size == result.analysis.prepared.input_size
-        )
+        """True for the same photo, network, task and size, so that both belong on one plot."""
+        return result.is_of(self.photo, self.settings, self.size)
 
 
 def make_try(result: Result) -> Try:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from app.config import Config
+from app.engine.camera import choose_camera
 from app.engine.measuring import Measuring
 from app.engine.models import Networks
 from app.engine.newest import always
 from app.engine.records import Photo, Result, Settings, fit_schedule
+from app.engine.tasks import fit_task
 from app.engine.turns import Turns
+from sparsevit.data.boxes import Intrinsics
 from sparsevit.data.reader import ImageError
 from sparsevit.inspect.photo import PreparedImage, analyze, prepare_image
 from sparsevit.measure.latency import describe_device
@@ -34,14 +38,14 @@ class Runs:
         measuring: knows latencies of before.
 
     Attributes:
-        prepared: pictures with their dense results, by photo, network and short side; the one used
-            last at the end.
+        prepared: pictures with their dense results, by photo, network, task, short side and, for
+            3D boxes, camera; the one used last at the end.
     """
 
     def __init__(
         self, config: Config, networks: Networks, turns: Turns, measuring: Measuring
     ) -> None:
-        self.prepared: OrderedDict[tuple[str, str, int | None], PreparedImage] = OrderedDict()
+        self.prepared: OrderedDict[tuple[Any, ...], PreparedImage] = OrderedDict()
         self._config = config
         self._networks = networks
         self._turns = turns
@@ -51,24 +55,26 @@ class Runs:
         self, photo: Photo, settings: Settings, is_current: Callable[[], bool] = always
     ) -> Result:
         """Run a network on a photo: see :meth:`app.engine.protocol.Engine.analyze`."""
-        loaded = self._networks.get(settings.model)
+        task, note = fit_task(settings, self._networks.get(settings.model))
+        loaded = self._networks.get(settings.model, task)
         schedule = fit_schedule(settings.schedule, loaded.depths)
         if settings.linked:
             schedule.check_linked()
-        settings = replace(settings, schedule=schedule)
+        settings = replace(settings, schedule=schedule, task=task)
+        camera = choose_camera(photo, settings)[0] if loaded.task.name == "boxes3d" else None
         asked = settings.short_side or min(photo.pixels.shape[:2])
-        note = ""
+        notes = [note]
         while True:
             try:
                 with self._turns.hold(loaded, settings.linked, is_current):
-                    prepared = self._prepare(loaded, photo, settings.short_side)
+                    prepared = self._prepare(loaded, photo, settings.short_side, camera)
                     meter = LoadMeter(loaded.device)
                     with meter:
                         analysis = analyze(loaded, prepared, schedule)
                 return Result(
-                    *(photo, settings, analysis, loaded.task, loaded.depths),
-                    note=note,
-                    guess_ms=self._measuring.guess_ms(analysis, meter.other_load),
+                    *(photo, settings, analysis, loaded.task, loaded.depths, loaded.tasks),
+                    note=" ".join(filter(None, notes)),
+                    guess_ms=self._measuring.guess_ms(loaded, analysis, meter.other_load),
                 )
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -82,13 +88,19 @@ class Runs:
                     f"close other programs or choose a smaller network."
                 )
             settings = replace(settings, short_side=smaller)
-            note = (
+            notes[1:] = [
                 f"A short side of {asked} pixels is too large for the memory of {device}, "
                 f"so {smaller} was used."
-            )
+            ]
 
-    def _prepare(self, loaded: LoadedModel, photo: Photo, short_side: int | None) -> PreparedImage:
-        key = (photo.key, loaded.name, short_side)
+    def _prepare(
+        self,
+        loaded: LoadedModel,
+        photo: Photo,
+        short_side: int | None,
+        camera: Intrinsics | None,
+    ) -> PreparedImage:
+        key = (photo.key, loaded.name, loaded.task.name, short_side, camera)
         if key not in self.prepared:
             self.prepared[key] = prepare_image(loaded, photo.pixels, short_side)
             while len(self.prepared) > self._config.kept_images:

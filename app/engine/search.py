@@ -37,7 +37,7 @@ class PhotoSearch:
 
     Attributes:
         photo: the picture.
-        settings: network and resolution.
+        settings: network, task and resolution.
         size: (img_h, img_w) pixels fed to the network.
         asked: what is searched.
         storage: optuna's storage of the study, in memory; None before it has begun.
@@ -88,12 +88,8 @@ class PhotoSearch:
         return self.progress.best if self.progress is not None else None
 
     def is_of(self, result: Result) -> bool:
-        """True if it is of this result's photo, network and size."""
-        return (
-            self.photo.key == result.photo.key
-            and self.settings.model == result.settings.model
-            and self.size == result.analysis.prepared.input_size
-        )
+        """True if it is of this result's photo, network, task and size."""
+        return result.is_of(self.photo, self.settings, self.size)
 
     def find_share(self, point: FrontierPoint) -> float | None:
         """Latency as a share of dense, both measured or both predicted; None before it is known."""
@@ -143,7 +139,7 @@ def read_search(budget: float | str | None, trials: int, seed: int) -> SearchSet
 def begin_search(
     result: Result, settings: SearchSettings, earlier: PhotoSearch | None
 ) -> PhotoSearch:
-    """A search on the photo, network and size of a result.
+    """A search on the photo, network, task and size of a result.
 
     Args:
         result: what is on the screen.
@@ -154,7 +150,7 @@ def begin_search(
     note = ""
     if earlier is not None and earlier.progress is not None and earlier.tried:
         if not earlier.is_of(result):
-            note = "Starts anew: the last search was on another photo, network or size."
+            note = "Starts anew: the last search was on another photo, network, task or size."
         elif earlier.found is None or settings.trials > earlier.asked.trials:
             return replace(
                 earlier,

@@ -23,6 +23,10 @@ def make_address(result: Result) -> str:
         "sparsity": json.dumps(settings.schedule.to_list(), separators=(",", ":")),
         "linked": int(settings.linked),
     }
+    if settings.task is not None:
+        values["task"] = settings.task
+    if settings.focal_mm is not None:
+        values["focal"] = f"{settings.focal_mm:g}"
     note = "Your own photo is not part of the link; it opens with an example."
     if result.photo.example is not None:
         values["photo"], note = result.photo.example, ""
@@ -31,19 +35,21 @@ def make_address(result: Result) -> str:
 
 def names_state(query: Mapping[str, str]) -> bool:
     """Whether an address says what to show."""
-    return not query.keys().isdisjoint(("model", "size", "sparsity", "photo"))
+    return not query.keys().isdisjoint(("model", "size", "sparsity", "task", "photo"))
 
 
 def read_query(query: Mapping[str, str], before: Settings) -> Settings:
-    """The settings of an address; what it leaves out is as before.
+    """The settings of an address; what it leaves out is as before, but for the task and the lens.
 
     Raises:
         ScheduleError: sparsities or a size that cannot be read.
     """
-    schedule, side = before.schedule, before.short_side
+    schedule, side, focal = before.schedule, before.short_side, None
     try:
         if "size" in query:
             side = None if query["size"] == "native" else int(query["size"])
+        if "focal" in query:
+            focal = float(query["focal"])
         if "sparsity" in query:
             stages = json.loads(query["sparsity"])
             schedule = SparsitySchedule(tuple(tuple(float(s) for s in stage) for stage in stages))
@@ -52,4 +58,5 @@ def read_query(query: Mapping[str, str], before: Settings) -> Settings:
             raise
         raise ScheduleError("The address names settings that cannot be read.") from error
     linked = query.get("linked", "1" if before.linked else "0") != "0"
-    return Settings(query.get("model", before.model), schedule, linked, side)
+    model, task = query.get("model", before.model), query.get("task")
+    return Settings(model, schedule, linked, side, task, focal)

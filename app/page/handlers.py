@@ -24,6 +24,7 @@ from app.page.panel import is_waiting, read_panel
 from app.page.screen import Screen
 from app.page.session import MOST_RETRIES, Session, Visitors
 from app.page.tab import Tab
+from app.page.task import read_task_switch
 from app.page.templates import render
 from sparsevit.networks import ModelError
 from sparsevit.schedule import SparsitySchedule
@@ -99,7 +100,13 @@ class Handlers:
         self._warn(explain(error, self.engine.device))
 
     def run(
-        self, session: Session, photo_path: str | None, model: str, short_side: int, panel: str
+        self,
+        session: Session,
+        photo_path: str | None,
+        model: str,
+        short_side: int,
+        panel: str,
+        task: str,
     ) -> Changes:
         """Analyse with what the controls say. The newest request of a session wins.
 
@@ -109,6 +116,7 @@ class Handlers:
             model: name or path of the network.
             short_side: pixels, 0 for the photo's own.
             panel: see :func:`app.page.panel.read_panel`.
+            task: see :func:`app.page.task.read_task_switch`.
         """
         ticket = next(_tickets)  # before the photo is read: a small one would overtake a large one
         if photo_path is None and session.photo_path is not None:
@@ -123,7 +131,11 @@ class Handlers:
             session.moves = moves
             photo = self._read_photo(session, photo_path)
             name = self._check_model(session, model)
-            settings = Settings(name, schedule, linked, short_side or None)
+            aim, focal_mm = read_task_switch(task)
+            before = self.get_result(session)
+            if focal_mm == before.settings.focal_mm and photo.key != before.photo.key:
+                focal_mm = None  # it was typed for another photo
+            settings = Settings(name, schedule, linked, short_side or None, aim, focal_mm)
             result, before = self._analyze(session, photo, settings, ticket)
         except Superseded:
             return {}

@@ -52,7 +52,7 @@ def _write_panel(
                 {**stage, "sparsities": list(sparsities)}
                 for stage, sparsities in zip(stages, schedule, strict=True)
             ],
-            "presets": list_presets(depths, list_ours(settings.model)),
+            "presets": list_presets(depths, list_ours(settings)),
             **rest,
         }
     )

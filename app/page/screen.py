@@ -19,8 +19,12 @@ from app.page.panel import announce_panel, make_panel
 from app.page.photo import describe_photo, make_photo
 from app.page.session import MOST_RETRIES, Session
 from app.page.tab import Tab
+from app.page.task import make_task_switch
 
-_OF_NO_TAB = ("photo", "model", "short_side", "panel", "fed", "headline", "picture", "place")
+_OF_NO_TAB = (
+    *("photo", "model", "short_side", "panel", "task"),
+    *("fed", "headline", "picture", "place"),
+)
 
 
 class Screen:
@@ -58,6 +62,7 @@ class Screen:
             "headline": announce_headline(opening),
             "picture": describe_photo(opening.photo, opening.size),
             "panel": announce_panel(opening),
+            "task": make_task_switch(opening),
             **self.tabs[0].announce(opening),
         }
 
@@ -73,6 +78,7 @@ class Screen:
             "headline": show_headline(first, self._engine.config.start_runs),
             "picture": make_photo(first),
             "panel": make_panel(first, moves),
+            "task": make_task_switch(first),
             "short_side": self._draw_side(first),  # memory may have run out
             **self.tabs[0].draw(self._engine, Session(), first),
         }
@@ -97,17 +103,19 @@ class Screen:
         changes["place"] = make_address(result)
         if before is None or _find_photo_key(result) != _find_photo_key(before):
             changes["picture"] = make_photo(result)
-        panel = make_panel(result, moves)
+        panel, now = make_panel(result, moves), result.settings
         if (
             before is None
-            or before.depths != result.depths
-            or panel != make_panel(replace(before, settings=result.settings), moves)
+            or (before.settings.model, before.settings.task) != (now.model, now.task)
+            or panel != make_panel(replace(before, settings=now), moves)
         ):
-            changes["panel"] = panel  # another network or size: other windows
-        if before is None or result.settings.model != before.settings.model:
-            name = result.settings.model
-            choices = list_choices(self._engine.list_models(), name)  # it may have been downloaded
-            changes["model"] = gr.update(value=name, choices=choices)
+            changes["panel"] = panel  # another network or size: other windows, other presets
+        task = make_task_switch(result)
+        if before is None or task != make_task_switch(before):
+            changes["task"] = task
+        if before is None or now.model != before.settings.model:
+            choices = list_choices(self._engine.list_models(), now.model)  # it may be here now
+            changes["model"] = gr.update(value=now.model, choices=choices)
         if result.note:
             changes["short_side"] = self._draw_side(result)
         return changes
@@ -123,6 +131,7 @@ class Screen:
             "model": gr.update(value=result.settings.model),
             "short_side": self._draw_side(result),
             "panel": make_panel(result, moves),
+            "task": make_task_switch(result),
             "place": make_address(result),
         }
 

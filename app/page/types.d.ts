@@ -93,6 +93,14 @@ export interface PanelValue {
   waiting: boolean;
 }
 
+/** Of app/page/task.py. */
+export interface TaskValue {
+  tasks: { name: string; label: string }[];
+  task: string;
+  focal: string;
+  camera: { mm: string; words: string } | null;
+}
+
 /** Of app/tabs/takeaway/view.py. */
 export interface AddressValue {
   query: string;

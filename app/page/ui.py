@@ -153,6 +153,7 @@ def _add_results(engine: Engine, tabs: Sequence[Tab], shown: Changes, parts: Par
         parts: the components by name; updated.
     """
     parts["headline"] = add_figure(shown["headline"], "sv-headline")
+    parts["task"] = add_view("task", shown["task"])
     parts["picture"] = add_view("photo", shown["picture"], visible="hidden")
     parts["place"] = add_view("place", None, visible="hidden")
     parts["retry"] = gr.Timer(_RETRY_S, active=False)

@@ -55,7 +55,7 @@ def wire_page(demo: gr.Blocks, handlers: Handlers, events: Events) -> None:
 def _wire_controls(handlers: Handlers, events: Events) -> None:
     """The photo, the network, the sliders: each runs the network with what all of them say."""
     parts, session = events.parts, events.session
-    controls = ("photo", "model", "short_side", "panel")
+    controls = ("photo", "model", "short_side", "panel", "task")
 
     def run(trigger: Callable[..., Any], end: str = "") -> None:
         names = (f"run{end}", f"measure{end}", controls)
@@ -90,14 +90,16 @@ def wire_api(engine: Engine) -> None:
         sparsity = gr.Textbox("0.6", label="sparsity")
         block = gr.Number(0, precision=0, label="block")
         view = gr.Textbox("pruned", label="view")
+        task = gr.Textbox("", label="task")
+        focal_mm = gr.Number(0, label="focal_mm")
         answer, picture = gr.JSON(label="result"), PictureOutput(label="picture", format="png")
         setting = [photo, model, short_side, sparsity]
         gr.Button().click(api.models, None, answer, api_name="models", queue=False)
         for function, inputs, output in (
-            (api.analyze, setting, answer),
-            (api.compare_sizes, setting, answer),
-            (api.draw_windows, [*setting, block, view], picture),
-            (api.draw_outputs, setting, picture),
+            (api.analyze, [*setting, task, focal_mm], answer),
+            (api.compare_sizes, [*setting, task, focal_mm], answer),
+            (api.draw_windows, [*setting, block, view, task], picture),
+            (api.draw_outputs, [*setting, task, focal_mm], picture),
         ):
             gr.Button().click(function, inputs, output, api_name=function.__name__, **RUNS)
         asked = [
@@ -105,5 +107,5 @@ def wire_api(engine: Engine) -> None:
             gr.Number(60, precision=0, label="trials"),
             gr.Number(0, precision=0, label="seed"),
         ]
-        inputs = [photo, model, short_side, *asked]
+        inputs = [photo, model, short_side, *asked, task]
         gr.Button().click(api.search, inputs, answer, api_name="search", **SEARCHES)

@@ -37,6 +37,7 @@ class RayEngine:
         model: Annotated[str, Form()] = DEFAULT_MODEL,
         short_side: Annotated[int, Form()] = 512,
         sparsity: Annotated[str, Form()] = "0.6",
+        task: Annotated[str, Form()] = "",
     ) -> dict[str, Any]:
         """Prune the windows of a network on a photo, compare with dense, and time both.
 
@@ -46,6 +47,7 @@ class RayEngine:
             short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: a number below 1, JSON of one number per stage or per pair of blocks, or a
                 preset such as paper-35ms.
+            task: one of the network's tasks; empty for its first.
         """
         engine = self._engine
         try:
@@ -56,8 +58,9 @@ class RayEngine:
             data = photo.file.read()
             name = Path(photo.filename or "upload")
             picture = Photo(load_image(data), blake2b(data).hexdigest(), name)
-            schedule = SparsitySchedule.parse(sparsity, engine.get_depths(model))
-            settings = Settings(model, schedule, short_side=short_side or None)
+            loaded = engine.networks.get(model, task or None)
+            schedule = SparsitySchedule.parse(sparsity, loaded.depths)
+            settings = Settings(model, schedule, short_side=short_side or None, task=task or None)
             result = engine.analyze(picture, settings)
             for measured in engine.measure(result, engine.config.first_runs):
                 result = measured

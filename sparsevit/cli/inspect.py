@@ -42,10 +42,14 @@ def models(as_json: JsonFlag = False) -> None:
         typer.echo(json.dumps([vars(info) for info in infos], indent=2))
         return
     width = max(len(info.name) for info in infos)
-    typer.echo(f"{'name':{width}}  {'task':14}  classes  params  {'size':>8}  source    licence")
-    for info in infos:
+    tasks = [", ".join(info.tasks) for info in infos]
+    room = max(map(len, tasks))
+    typer.echo(
+        f"{'name':{width}}  {'tasks':{room}}  classes  params  {'size':>8}  source    licence"
+    )
+    for info, does in zip(infos, tasks, strict=True):
         typer.echo(
-            f"{info.name:{width}}  {info.task:14}  {info.classes:7}  {info.params_m:5.1f}M  "
+            f"{info.name:{width}}  {does:{room}}  {info.classes:7}  {info.params_m:5.1f}M  "
             f"{info.size_mb:5.1f} MB  {info.source:8}  {info.licence}"
         )
 

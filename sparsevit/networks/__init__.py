@@ -217,12 +217,13 @@ def _describe_own(path: Path) -> ModelInfo | None:
     size = path.stat().st_size
     return ModelInfo(
         name=path.stem,
-        task="semantic",
+        task=config.tasks[0],
         classes=config.num_classes,
         params_m=round(size / 2e6, 1),  # stored in half precision
         size_mb=round(size / 1e6, 1),
         licence=info.get("licence", "not stated"),
         source="offline",
+        tasks=config.tasks,
     )
 
 

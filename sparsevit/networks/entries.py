@@ -19,12 +19,14 @@ class ModelInfo:
 
     Attributes:
         name: what ``--model`` takes.
-        task: "semantic", "instance", "panoptic", "classification" or "features".
+        task: "semantic", "instance", "panoptic", "classification" or "features"; the first of
+            ``tasks``.
         classes: number of classes; 0 where there are none.
         params_m: parameters in millions.
         size_mb: file size in units of 1e6 bytes.
         licence: terms of the weights.
         source: "offline" (ships with the project), "cached", or "download".
+        tasks: all that it can do.
     """
 
     name: str
@@ -34,3 +36,7 @@ class ModelInfo:
     size_mb: float
     licence: str
     source: str
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", self.tasks or (self.task,))

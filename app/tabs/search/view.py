@@ -73,7 +73,7 @@ def _describe_state(search: PhotoSearch, result: Result) -> dict[str, Any]:
     notes = ["" if search.found is not None else search.note]
     notes.append(progress.note if progress is not None else "")
     if not search.is_of(result):
-        notes.append("This is of another photo, network or size than the one shown now.")
+        notes.append("This is of another photo, network, task or size than the one shown now.")
     best, dense_ms = search.best, _find_dense_ms(search)
     share = None if best is None else search.find_share(best)
     return {

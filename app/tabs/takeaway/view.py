@@ -7,7 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from app.engine.records import Result
+from app.engine.records import Result, Settings
 from sparsevit.inspect.files import write_analysis
 
 
@@ -26,7 +26,7 @@ def make_snippet(result: Result) -> str:
         "from sparsevit.data.reader import load_image",
         "from sparsevit.networks import load_model",
         "",
-        f"loaded = load_model({settings.model!r})",
+        f"loaded = load_model({settings.model!r}{_name_task(settings)})",
         "sparsify(loaded.module, rescore=True)  # unlinked: every block scores its windows anew"
         if not settings.linked
         else "",
@@ -38,6 +38,11 @@ def make_snippet(result: Result) -> str:
     head = [line for line in lines[:4] if line]
     body = [line for line in lines[5:] if line]
     return "\n".join([*head, "", *body]) + "\n"
+
+
+def _name_task(settings: Settings) -> str:
+    """The argument that names the task, where it is not the network's first."""
+    return "" if settings.task is None else f", task={settings.task!r}"
 
 
 def write_zip(result: Result, folder: Path) -> Path:

@@ -51,7 +51,7 @@ class TradeoffHandlers:
     def place_frontier(self, session: Session) -> Iterator[Changes]:
         """Run the frontier that ships with the network on the photo, to be drawn behind it."""
         moment, result = session.moment, self._page.get_result(session)
-        shipped = find_shipped(result.settings.model)
+        shipped = find_shipped(result.settings)
         if shipped is None or session.tab != "tradeoff" or result.analysis.latency is None:
             return
         if result.doubt is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from app.engine.frontiers import Curve
 from app.engine.records import Result, Try
 from app.page.chart import Mark, make_points
+from app.page.task import LABELS
 from app.page.templates import render
 from sparsevit.inspect.sizes import SizeComparison, SizePoint, find_equal_latency
 from sparsevit.schedule import SparsitySchedule
@@ -18,7 +19,7 @@ _VERBS = {"sparse": "return to", "found": "use", "shipped": "use"}
 
 
 def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve] = ()) -> str:
-    """The settings a user tried: a plot of those of this photo, network and size, and a table.
+    """The settings a user tried: a plot of those of this photo, network, task and size, a table.
 
     Args:
         result: the current one.
@@ -140,6 +141,7 @@ def _list_tries(result: Result, history: Sequence[Try]) -> list[dict[str, Any]]:
             "index": index,
             "is_shown": entry.is_like(result) and entry.settings == result.settings,
             "schedule": describe_schedule(entry.settings.schedule),
+            "task": LABELS.get(entry.settings.task or ""),
             "photo": entry.photo.path.stem,
             "size": entry.size,
             "sparse_ms": entry.sparse_ms,

@@ -107,7 +107,7 @@ class FrameRunner:
 
         Args:
             pixels: (h, w, 3) uint8 RGB.
-            settings: network, schedule, resolution; may differ from frame to frame.
+            settings: network, schedule, resolution, task; may differ from frame to frame.
             is_current: asked once it is this frame's turn; False abandons it.
 
         Raises:
@@ -119,9 +119,10 @@ class FrameRunner:
         if self._latest != (settings, size):
             self._frames = 0  # so that the first frame compares
             self._meter = LoadMeter(self._engine.config.device)
-        is_cold = self._latest is None or (settings.model, size) != (
-            self._latest[0].model,
-            self._latest[1],
+        known, known_size = self._latest or (None, None)
+        is_cold = known is None or (settings.model, settings.task, size) != (
+            *(known.model, known.task),
+            known_size,
         )
         order: tuple[str, ...] = ("sparse",)
         if self._frames % DENSE_EVERY == 0:
@@ -148,7 +149,7 @@ def run_clip(
     Args:
         engine: has the networks; other runs may come between two frames.
         path: of the clip.
-        settings: network, schedule, resolution.
+        settings: network, schedule, resolution, task.
         max_frames, rate: see :func:`sparsevit.data.video.read_frames`.
         is_current: asked before every frame; False ends the run.
 

@@ -100,7 +100,7 @@ class VideoHandlers:
         return make_begun(number, clip or Clip(iter(()), CLIP_RATE, None))
 
     def run_frame(self, page: Session, video: VideoSession, event: gr.EventData) -> Any:
-        """Run the next frame with the network and sparsities the page shows now.
+        """Run the next frame with the network, task and sparsities the page shows now.
 
         Args:
             page: has the current settings.
@@ -151,6 +151,8 @@ class VideoHandlers:
         sparsity: str,
         frame_rate: float,
         max_frames: int,
+        task: str = "",
+        focal_mm: float = 0,
     ) -> dict[str, Any]:
         """Run a video clip through a network frame by frame, pruned and, in turn, dense.
 
@@ -161,6 +163,8 @@ class VideoHandlers:
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
             frame_rate: frames used of each second of the clip; 0 for all.
             max_frames: most frames used, 1 to 300.
+            task: one of the network's tasks, which the endpoint models lists; empty for its first.
+            focal_mm: of the lens, as of a 35 mm camera, for 3D boxes; 0 for a view of 60 degrees.
 
         Returns:
             Number of frames, median milliseconds and frames a second of the network alone dense and
@@ -173,7 +177,7 @@ class VideoHandlers:
                     f"max_frames must be 1 to {MAX_FRAMES} and frame_rate 0 to 1000, "
                     f"got {max_frames} and {frame_rate}."
                 )
-            settings = Api(self._engine).read_settings(model, short_side, sparsity)
+            settings = Api(self._engine).read_settings(model, short_side, sparsity, task, focal_mm)
             path, tally = _check_upload(clip), Tally()
             for frame in run_clip(self._engine, path, settings, max_frames, frame_rate or None):
                 tally.add(frame)

@@ -50,6 +50,8 @@ def _add_endpoint(handlers: VideoHandlers, engine: Engine) -> None:
             gr.Textbox("0.6", label="sparsity"),
             gr.Number(CLIP_RATE, label="frame_rate"),
             gr.Number(30, precision=0, label="max_frames"),
+            gr.Textbox("", label="task"),
+            gr.Number(0, label="focal_mm"),
         ]
         limits: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "clips"}
         answer = gr.JSON(label="result")

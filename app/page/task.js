@@ -1,0 +1,53 @@
+// The switch between the tasks of a network, which is there where it can do several, and the focal
+// length that 3D boxes need. props.value is the JSON of app/page/task.py; what the user chooses or
+// types fires "input".
+
+import { make, onValue } from "./common.js";
+import { makeSwitch } from "./switch.js";
+
+/** @import { TaskValue, View } from "./types.d.ts" */
+
+/** @param {View} view */
+export function mount({ element, trigger, props, watch }) {
+  const root = element.querySelector(".sv-task");
+  /** @type {TaskValue} */
+  let state = null;
+  let listed = ""; // the tasks in the switch
+
+  /** @param {Partial<TaskValue>} change */
+  function send(change) {
+    state = { ...state, ...change };
+    props.value = JSON.stringify(state);
+    trigger("input");
+  }
+
+  const place = make("div");
+  const focal = make("input", {
+    type: "text",
+    inputmode: "decimal",
+    "aria-describedby": "sv-camera",
+  });
+  focal.addEventListener("change", () => send({ focal: focal.value }));
+  const label = make("label", {}, "Focal length", focal, "mm, as of a 35 mm camera");
+  const words = make("p", { class: "sv-note", id: "sv-camera" });
+  const camera = make("div", { class: "sv-camera" }, label, words);
+  root.append(place, camera);
+
+  onValue({ props, watch }, (/** @type {TaskValue} */ value) => {
+    state = value;
+    const names = JSON.stringify(value?.tasks ?? []);
+    if (names !== listed) {
+      listed = names;
+      const choices = Object.fromEntries(value.tasks.map((task) => [task.name, task.label]));
+      const choose = (/** @type {string} */ task) => send({ task });
+      place.replaceChildren(makeSwitch("What the network finds", choices, value.task, choose));
+    }
+    for (const input of place.querySelectorAll("input")) input.checked = input.value === value.task;
+    place.hidden = !value || value.tasks.length < 2;
+    camera.hidden = !value?.camera;
+    if (!value?.camera) return;
+    focal.value = value.focal;
+    focal.placeholder = value.camera.mm;
+    words.textContent = `Camera: ${value.camera.mm} mm, ${value.camera.words}.`;
+  });
+}

@@ -1,0 +1,55 @@
+"""The switch between the tasks of a network, and the camera that 3D boxes need, as plain data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from app.engine.camera import choose_camera, find_focal_mm, read_focal
+from app.engine.records import Opening, Result
+from sparsevit.networks import ModelError
+
+#: Words on the page, by task.
+LABELS = {"semantic": "Classes", "instance": "Instances", "boxes3d": "3D boxes"}
+_LARGEST_TEXT = 1000  # letters
+
+
+def make_task_switch(shown: Result | Opening) -> str:
+    """JSON for ``task.js``.
+
+    Returns:
+        ``{"tasks": [{"name", "label"}], "task": name, "focal": text, "camera": null or {"mm",
+        "words"}}``: the tasks that the network can do, the one that is shown, the focal length
+        that the user typed, and of 3D boxes the camera in force.
+    """
+    settings, task = shown.settings, shown.task.name
+    camera: dict[str, Any] | None = None
+    if task == "boxes3d":
+        found, words = choose_camera(shown.photo, settings)
+        height, width = shown.photo.pixels.shape[:2]
+        camera = {"mm": f"{find_focal_mm(found, (height, width)):.0f}", "words": words}
+    return json.dumps(
+        {
+            "tasks": [{"name": name, "label": LABELS.get(name, name)} for name in shown.tasks],
+            "task": task,
+            "focal": "" if settings.focal_mm is None else f"{settings.focal_mm:g}",
+            "camera": camera,
+        }
+    )
+
+
+def read_task_switch(text: str) -> tuple[str | None, float | None]:
+    """(task, focal length in mm) of what the switch sent; None for the first task, for no length.
+
+    Raises:
+        ModelError: not what the switch sends.
+        ImageError: a focal length that is no number.
+    """
+    try:
+        if len(text) > _LARGEST_TEXT:
+            raise ValueError("too long")
+        value = json.loads(text)
+        task, focal, first = str(value["task"]), str(value["focal"]), value["tasks"][0]["name"]
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise ModelError("The task switch sent something unreadable; reload the page.") from error
+    return None if task == first else task, read_focal(focal)
