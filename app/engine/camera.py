@@ -32,7 +32,7 @@ def choose_camera(photo: Photo, settings: Settings) -> tuple[Intrinsics, str]:
         return photo.camera, photo.camera_words
     return (
         Intrinsics.from_field_of_view(size),
-        f"assumed: {FIELD_OF_VIEW_DEG:g}° over the longer side, as nothing tells the lens",
+        f"assumed ({FIELD_OF_VIEW_DEG:g}° across)",
     )
 
 
@@ -57,6 +57,6 @@ def read_focal(text: str) -> float | None:
 def _say_allowed(got: str) -> str:
     least, most = FOCAL_MM
     return (
-        f"A focal length is {least:g} to {most:g} mm, as of a 35 mm camera; got {got}. "
+        f"A focal length is {least:g} to {most:g} mm (35 mm equivalent), got {got}. "
         f"Leave it empty to take what the photo tells."
     )

@@ -45,14 +45,21 @@ def read_examples(folder: Path) -> dict[str, Photo]:
         if labels.exists():
             truth = Truth(np.asarray(Image.open(labels)), CLASS_NAMES[:-1], _read_things(path))
         name = path.stem.replace("_", " ")
-        examples[name] = replace(read_photo(path), example=name, truth=truth)
+        examples[name] = _make_example(path, name, truth)
     if examples:
         return examples
     scene = draw_scene(_DRAWN_SEED, *_DRAWN_SIZE)
     path = Path(tempfile.mkdtemp(prefix="sparsevit-")) / "street.png"
     Image.fromarray(scene.image).save(path)
     truth = Truth(scene.labels, CLASS_NAMES[:-1], describe_things(scene))
-    return {"street": replace(read_photo(path), example="street", truth=truth)}
+    return {"street": _make_example(path, "street", truth)}
+
+
+def _make_example(path: Path, name: str, truth: Truth | None) -> Photo:
+    photo = replace(read_photo(path), example=name, truth=truth)
+    if truth is None or truth.things is None or truth.things.camera is None:
+        return photo
+    return replace(photo, camera=truth.things.camera, camera_words="that of the drawn scene")
 
 
 def _read_things(picture: Path) -> Things | None:

@@ -28,7 +28,7 @@ export function mount({ element, trigger, props, watch }) {
     "aria-describedby": "sv-camera",
   });
   focal.addEventListener("change", () => send({ focal: focal.value }));
-  const label = make("label", {}, "Focal length", focal, "mm, as of a 35 mm camera");
+  const label = make("label", {}, "Focal length", focal, "mm (35 mm equivalent)");
   const words = make("p", { class: "sv-note", id: "sv-camera" });
   const camera = make("div", { class: "sv-camera" }, label, words);
   root.append(place, camera);
