@@ -58,7 +58,7 @@ class Api:
             short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
             task: one of the network's tasks, which the endpoint models lists; empty for its first.
-            focal_mm: of the lens, as of a 35 mm camera, for 3D boxes; 0 for what the photo tells.
+            focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
 
         Returns:
             Windows kept by every block, agreement with dense, GMACs, latency and speed-up, as
@@ -128,7 +128,7 @@ class Api:
             short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
             task: one of the network's tasks, which the endpoint models lists; empty for its first.
-            focal_mm: of the lens, as of a 35 mm camera, for 3D boxes; 0 for what the photo tells.
+            focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
 
         Returns:
             The picture: class colours, instances, 3D boxes with a view from above, or bars of the
@@ -157,7 +157,7 @@ class Api:
             short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
             task: one of the network's tasks, which the endpoint models lists; empty for its first.
-            focal_mm: of the lens, as of a 35 mm camera, for 3D boxes; 0 for what the photo tells.
+            focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
 
         Returns:
             ``{"sparse": point, "dense": [point, ...], "device", "doubt"}``; a point has size,

@@ -15,6 +15,7 @@ from app.config import Config
 from app.engine.local import LocalEngine
 from sparsevit import networks
 from sparsevit.data.streets import CLASS_NAMES, PALETTE
+from sparsevit.data.things import STREET_KINDS
 from sparsevit.networks import ModelInfo
 from sparsevit.networks.segmenter import Segmenter, SegmenterConfig, save_segmenter
 from sparsevit.schedule import SparsitySchedule
@@ -55,6 +56,27 @@ def write_home(folder: Path) -> Path:
     assets.mkdir()
     for seed, name in enumerate(("street_a", "street_b")):
         write_photo(assets / f"{name}.jpg", seed, size=(256 - 32 * seed, 512))
+    return folder
+
+
+def write_many(folder: Path) -> Path:
+    """Add the network "many", as large as "small", which finds classes, instances and 3D boxes."""
+    config = SegmenterConfig(
+        class_names=CLASS_NAMES[:-1],
+        palette=tuple((int(r), int(g), int(b)) for r, g, b in PALETTE[:-1]),
+        embed_dim=12,
+        depths=DEPTHS,
+        num_heads=(1, 2, 4, 8),
+        head_dim=16,
+        kinds=STREET_KINDS.names,
+        kind_classes=STREET_KINDS.classes,
+        kind_sizes=STREET_KINDS.sizes,
+    )
+    torch.manual_seed(2)
+    network = Segmenter(config)
+    with torch.no_grad():
+        network.centres[-1].bias[:-2] = 0.0  # so that it finds things everywhere
+    save_segmenter(network, folder / "many.safetensors")
     return folder
 
 

@@ -111,7 +111,7 @@ class FakeEngine(Engine):
         return DEPTHS
 
     def get_tasks(self, name: str) -> tuple[str, ...]:
-        return next(info.tasks for info in INFOS if info.name == name)
+        return self.first.tasks
 
     def choose_size(self, name: str, pixels: np.ndarray, short_side: int | None) -> Size:
         return self._real.choose_size(name, pixels, short_side)

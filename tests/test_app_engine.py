@@ -36,7 +36,7 @@ from sparsevit.schedule import ScheduleError, SparsitySchedule
 def engine(engine):
     """The engine as it was just after its start."""
     first = engine.first
-    key = (first.photo.key, "small", "semantic", 256, None)
+    key = (first.photo.key, "small", "semantic", 256, first.photo.camera)
     engine.runs.prepared = OrderedDict({key: first.analysis.prepared})
     return engine
 
@@ -105,6 +105,7 @@ def test_an_example_of_ours_tells_its_things_one_by_one():
     assert all(photo.truth.things.things for photo in examples.values())
     photo = examples["street dusk 512x1024"]
     labels, things = photo.truth.labels, photo.truth.things
+    assert photo.camera == (things.camera, "of the drawn scene")
     assert ((things.ids > 0) == np.isin(labels, (8, 9, 10))).all()  # cars, people, cyclists
     for thing in things.things:
         x0, y0, x1, y1 = (int(edge) for edge in thing.rectangle)

@@ -3,55 +3,70 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
-from app.engine.records import Photo, Settings
-from sparsevit.data.boxes import FIELD_OF_VIEW_DEG, Intrinsics
-from sparsevit.data.reader import ImageError
+from app.engine.records import Settings
+from sparsevit.data.boxes import Boxes3D, Intrinsics
+from sparsevit.data.focal import FILM_DIAGONAL_MM, CameraError, PhotoCamera, assume_camera
 from sparsevit.data.transforms import Size
+from sparsevit.tasks import Task
+from sparsevit.tasks.boxes3d import Boxes3DTask
 
-#: Focal lengths that can be typed, from fisheye to telescope, mm as of a 35 mm camera.
-FOCAL_MM = (5.0, 3000.0)
-
-_DIAGONAL_MM = math.hypot(36, 24)  # of its picture
+#: Focal lengths that can be typed, from fisheye to telescope, mm in terms of 35 mm film.
+FOCAL_MM = (5.0, 2000.0)
 
 
-def choose_camera(photo: Photo, settings: Settings) -> tuple[Intrinsics, str]:
-    """The camera of a photo at its own size, and where it is known from, in words.
+def choose_camera(size: Size, settings: Settings, known: PhotoCamera | None = None) -> PhotoCamera:
+    """The camera of a picture (img_h, img_w): what the user typed, else what is known, else usual.
 
     Raises:
-        ImageError: an impossible focal length.
+        CameraError: an impossible focal length.
     """
-    size = (photo.pixels.shape[0], photo.pixels.shape[1])
-    if settings.focal_mm is not None:
-        least, most = FOCAL_MM
-        if not least <= settings.focal_mm <= most:
-            raise ImageError(_say_allowed(f"{settings.focal_mm:g}"))
-        focal = settings.focal_mm * math.hypot(*size) / _DIAGONAL_MM
-        return Intrinsics.from_focal(size, focal), "typed by you"
-    if photo.camera is not None:
-        return photo.camera, photo.camera_words
-    return (
-        Intrinsics.from_field_of_view(size),
-        f"assumed ({FIELD_OF_VIEW_DEG:g}° across)",
-    )
+    focal_mm = settings.focal_mm
+    if focal_mm is None:
+        return known or assume_camera(size)
+    least, most = FOCAL_MM
+    if not least <= focal_mm <= most:
+        raise CameraError(_say_allowed(f"{focal_mm:g}"))
+    intrinsics = Intrinsics.from_focal(size, focal_mm * math.hypot(*size) / FILM_DIAGONAL_MM)
+    return PhotoCamera(intrinsics, f"as given: {focal_mm:g} mm in terms of 35 mm film")
+
+
+def aim_task(task: Task, camera: PhotoCamera, photo_size: Size) -> Task:
+    """The task with boxes in the metres of a camera, where it finds boxes.
+
+    Args:
+        task: of a network.
+        camera: of the photo at its own size.
+        photo_size: (img_h, img_w) of that.
+    """
+    if not isinstance(task, Boxes3DTask):
+        return task
+    read = task.read
+
+    def read_seen(output: Any, size: Size) -> Boxes3D:
+        return read(output, size).see_with(camera.intrinsics.resize(photo_size, size))
+
+    return replace(task, read=read_seen)
 
 
 def find_focal_mm(camera: Intrinsics, size: Size) -> float:
-    """The focal length of a camera of a picture (img_h, img_w), mm as of a 35 mm camera."""
-    return camera.focal / math.hypot(*size) * _DIAGONAL_MM
+    """The focal length of a camera of a picture (img_h, img_w), mm in terms of 35 mm film."""
+    return camera.focal / math.hypot(*size) * FILM_DIAGONAL_MM
 
 
 def read_focal(text: str) -> float | None:
-    """A focal length as somebody types it, mm as of a 35 mm camera; None where the text is empty.
+    """A focal length as somebody types it, mm in terms of 35 mm film; None for empty text.
 
     Raises:
-        ImageError: it is no number.
+        CameraError: it is no number.
     """
     number = text.strip().lower().removesuffix("mm").strip().replace(",", ".")
     try:
         return float(number) if number else None
     except ValueError:
-        raise ImageError(_say_allowed(f'"{text[:20]}"')) from None
+        raise CameraError(_say_allowed(f'"{text[:20]}"')) from None
 
 
 def _say_allowed(got: str) -> str:

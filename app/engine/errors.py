@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from sparsevit.data.focal import CameraError
 from sparsevit.data.reader import ImageError
 from sparsevit.hosts.registry import UnsupportedModelError
 from sparsevit.measure.memory import is_out_of_memory
@@ -15,6 +16,7 @@ from sparsevit.search import SearchError
 _log = logging.getLogger(__name__)
 
 _EXPECTED = (
+    CameraError,
     ImageError,
     ModelError,
     ScheduleError,

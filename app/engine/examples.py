@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from app.engine.records import Photo, Truth
+from sparsevit.data.focal import PhotoCamera, find_camera
 from sparsevit.data.pictures import read_numbers
 from sparsevit.data.reader import load_image
 from sparsevit.data.scenes import describe_things, make_things
@@ -33,7 +34,8 @@ def read_photo(path: Path) -> Photo:
     pixels = load_image(path)
     digest = blake2b(pixels.tobytes(), digest_size=16)
     digest.update(str(pixels.shape).encode())
-    return Photo(pixels, digest.hexdigest(), path)
+    camera = find_camera(path, (pixels.shape[0], pixels.shape[1]))
+    return Photo(pixels, digest.hexdigest(), path, camera=camera)
 
 
 def read_examples(folder: Path) -> dict[str, Photo]:
@@ -59,7 +61,7 @@ def _make_example(path: Path, name: str, truth: Truth | None) -> Photo:
     photo = replace(read_photo(path), example=name, truth=truth)
     if truth is None or truth.things is None or truth.things.camera is None:
         return photo
-    return replace(photo, camera=truth.things.camera, camera_words="that of the drawn scene")
+    return replace(photo, camera=PhotoCamera(truth.things.camera, "of the drawn scene"))
 
 
 def _read_things(picture: Path) -> Things | None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.engine.camera import aim_task, choose_camera
 from app.engine.records import FrameResult, Settings
 from sparsevit.core.trace import capture
 from sparsevit.measure.dense import as_dense
@@ -41,6 +42,9 @@ def time_frame(
         meter: of this and the frames before it.
     """
     size = (images.shape[-2], images.shape[-1])
+    frame_size = (pixels.shape[0], pixels.shape[1])
+    camera = choose_camera(frame_size, settings)
+    task = aim_task(loaded.task, camera, frame_size)
     outputs: dict[str, Any] = {}
 
     def run_dense() -> None:
@@ -56,11 +60,11 @@ def time_frame(
     with torch.inference_mode():
         with meter:
             stats = time_interleaved({name: runs[name] for name in order}, 1, loaded.device, warmup)
-        predictions = {name: loaded.task.interpret(outputs[name], size) for name in order}
+        predictions = {name: task.interpret(outputs[name], size) for name in order}
     dense_ms = agreement = None
     if "dense" in order:
         dense_ms = stats["dense"].median_ms
-        compared = loaded.task.compare(predictions["dense"], predictions["sparse"])
+        compared = task.compare(predictions["dense"], predictions["sparse"])
         agreement = compared["agreement"]
     blocks = tuple(outputs["trace"].blocks)
     return FrameResult(
@@ -70,7 +74,7 @@ def time_frame(
         blocks=blocks,
         windows=(sum(b.kept for b in blocks), sum(b.total for b in blocks)),
         prediction=predictions["sparse"],
-        task=loaded.task,
+        task=task,
         sparse_ms=stats["sparse"].median_ms,
         dense_ms=dense_ms,
         agreement=agreement,
@@ -78,4 +82,5 @@ def time_frame(
         least_ratio=loaded.find_least_ratio(size, settings.schedule),
         device=describe_device(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
+        camera=camera.words if task.name == "boxes3d" else None,
     )

@@ -129,7 +129,8 @@ class Engine(Protocol):
             Superseded: the request is not current any more.
             ModelError: the network cannot be had.
             ScheduleError: linked, and a sparsity falls inside a stage.
-            ImageError: memory runs out even at a small size, or an impossible focal length.
+            ImageError: memory runs out even at a small size.
+            CameraError: an impossible focal length.
         """
 
     def measure(
@@ -184,6 +185,7 @@ class Engine(Protocol):
             Superseded: the frame is not wanted any more.
             ModelError: the network cannot be had, or cannot do the task.
             ScheduleError: linked, and a sparsity falls inside a stage.
+            CameraError: an impossible focal length.
         """
 
     def search(

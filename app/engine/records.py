@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparsevit.core.trace import BlockTrace
-from sparsevit.data.boxes import Intrinsics
+from sparsevit.data.focal import PhotoCamera
 from sparsevit.data.things import Things
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.photo import Analysis
@@ -43,8 +43,7 @@ class Photo:
         path: the file it came from.
         example: name of the example it is, if it is one.
         truth: its labels, of examples that have some.
-        camera: that took it, of ``pixels``; None where nothing tells it.
-        camera_words: where that is known from.
+        camera: that took it, of ``pixels``; None where nobody looked for it.
     """
 
     pixels: np.ndarray
@@ -52,8 +51,12 @@ class Photo:
     path: Path
     example: str | None = None
     truth: Truth | None = None
-    camera: Intrinsics | None = None
-    camera_words: str = ""
+    camera: PhotoCamera | None = None
+
+    @property
+    def size(self) -> Size:
+        """(img_h, img_w) of the pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Settings:
             Otherwise every block is scored anew.
         short_side: pixels of the shorter side fed to the network; None is the photo's own.
         task: name of what the network is run for; None is the first that it can do.
-        focal_mm: focal length of the lens that took the photo, mm as of a 35 mm camera; None is
+        focal_mm: focal length of the lens that took the photo, mm in terms of 35 mm film; None is
             what the photo tells. It matters to 3D boxes alone.
     """
 
@@ -171,6 +174,7 @@ class FrameResult:
             :class:`sparsevit.measure.load.LoadMeter`.
         least_ratio: of the multiply-accumulates, see :class:`sparsevit.measure.cost.CostReport`.
         device, dtype: what it ran on.
+        camera: where the camera of 3D boxes is known from; None where nothing asks for one.
     """
 
     pixels: np.ndarray
@@ -187,6 +191,7 @@ class FrameResult:
     least_ratio: float
     device: str
     dtype: str
+    camera: str | None = None
 
 
 def fit_schedule(schedule: SparsitySchedule, depths: tuple[int, ...]) -> SparsitySchedule:

@@ -17,7 +17,7 @@ from app.engine.newest import always
 from app.engine.records import Photo, Result, Settings, fit_schedule
 from app.engine.tasks import fit_task
 from app.engine.turns import Turns
-from sparsevit.data.boxes import Intrinsics
+from sparsevit.data.focal import PhotoCamera
 from sparsevit.data.reader import ImageError
 from sparsevit.inspect.photo import PreparedImage, analyze, prepare_image
 from sparsevit.measure.latency import describe_device
@@ -38,8 +38,8 @@ class Runs:
         measuring: knows latencies of before.
 
     Attributes:
-        prepared: pictures with their dense results, by photo, network, task, short side and, for
-            3D boxes, camera; the one used last at the end.
+        prepared: pictures with their dense results, by photo, network, task, short side and
+            camera; the one used last at the end.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Runs:
         if settings.linked:
             schedule.check_linked()
         settings = replace(settings, schedule=schedule, task=task)
-        camera = choose_camera(photo, settings)[0] if loaded.task.name == "boxes3d" else None
+        camera = choose_camera(photo.size, settings, photo.camera)
         asked = settings.short_side or min(photo.pixels.shape[:2])
         notes = [note]
         while True:
@@ -98,11 +98,11 @@ class Runs:
         loaded: LoadedModel,
         photo: Photo,
         short_side: int | None,
-        camera: Intrinsics | None,
+        camera: PhotoCamera,
     ) -> PreparedImage:
         key = (photo.key, loaded.name, loaded.task.name, short_side, camera)
         if key not in self.prepared:
-            self.prepared[key] = prepare_image(loaded, photo.pixels, short_side)
+            self.prepared[key] = prepare_image(loaded, photo.pixels, short_side, camera)
             while len(self.prepared) > self._config.kept_images:
                 self.prepared.popitem(last=False)
         self.prepared.move_to_end(key)

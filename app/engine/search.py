@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from app.engine.camera import aim_task, choose_camera
 from app.engine.records import Photo, Result, Settings
 from sparsevit.data.transforms import Size
 from sparsevit.networks import LoadedModel
@@ -196,6 +197,8 @@ def search_photo(
         SearchError: a budget that cannot be met.
     """
     data = f"the photo {photo.path.name}"
+    camera = choose_camera(photo.size, settings, photo.camera)
+    loaded = replace(loaded, task=aim_task(loaded.task, camera, photo.size))
     judge = AgreementJudge(loaded, [photo.pixels], settings.short_side, data_name=data)
     yield from search_steps(
         loaded, judge, search, storage=storage, study_name=_STUDY, folder=folder

@@ -48,6 +48,6 @@ export function mount({ element, trigger, props, watch }) {
     if (!value?.camera) return;
     focal.value = value.focal;
     focal.placeholder = value.camera.mm;
-    words.textContent = `Camera: ${value.camera.mm} mm, ${value.camera.words}.`;
+    words.textContent = `Camera ${value.camera.words}.`;
   });
 }

@@ -25,9 +25,9 @@ def make_task_switch(shown: Result | Opening) -> str:
     settings, task = shown.settings, shown.task.name
     camera: dict[str, Any] | None = None
     if task == "boxes3d":
-        found, words = choose_camera(shown.photo, settings)
-        height, width = shown.photo.pixels.shape[:2]
-        camera = {"mm": f"{find_focal_mm(found, (height, width)):.0f}", "words": words}
+        size = shown.photo.size
+        found, words = choose_camera(size, settings, shown.photo.camera)
+        camera = {"mm": f"{find_focal_mm(found, size):.0f}", "words": words}
     return json.dumps(
         {
             "tasks": [{"name": name, "label": LABELS.get(name, name)} for name in shown.tasks],
@@ -43,7 +43,7 @@ def read_task_switch(text: str) -> tuple[str | None, float | None]:
 
     Raises:
         ModelError: not what the switch sends.
-        ImageError: a focal length that is no number.
+        CameraError: a focal length that is no number.
     """
     try:
         if len(text) > _LARGEST_TEXT:

@@ -7,7 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from app.engine.records import Result, Settings
+from app.engine.records import Result
 from sparsevit.inspect.files import write_analysis
 
 
@@ -19,30 +19,30 @@ def make_json(result: Result) -> str:
 
 def make_snippet(result: Result) -> str:
     """Python that computes this result again."""
-    settings = result.settings
-    lines = [
+    settings, camera = result.settings, result.analysis.prepared.camera
+    has_boxes = result.task.name == "boxes3d"
+    task = "" if settings.task is None else f", task={settings.task!r}"
+    head = [
         "from sparsevit import sparsify" if not settings.linked else "",
-        "from sparsevit.inspect.photo import analyze, measure, prepare_image",
+        "from sparsevit.data.boxes import Intrinsics" if has_boxes else "",
+        "from sparsevit.data.focal import PhotoCamera" if has_boxes else "",
         "from sparsevit.data.reader import load_image",
+        "from sparsevit.inspect.photo import analyze, measure, prepare_image",
         "from sparsevit.networks import load_model",
-        "",
-        f"loaded = load_model({settings.model!r}{_name_task(settings)})",
+    ]
+    body = [
+        f"loaded = load_model({settings.model!r}{task})",
         "sparsify(loaded.module, rescore=True)  # unlinked: every block scores its windows anew"
         if not settings.linked
         else "",
         f"photo = load_image({result.photo.path.name!r})",
-        f"prepared = prepare_image(loaded, photo, short_side={settings.short_side})",
+        f"camera = {camera}" if has_boxes else "",
+        f"prepared = prepare_image(loaded, photo, short_side={settings.short_side}"
+        f"{', camera=camera' if has_boxes else ''})",
         f"analysis = analyze(loaded, prepared, {settings.schedule})",
         "print(analysis.agreement, measure(loaded, analysis).latency.speedup)",
     ]
-    head = [line for line in lines[:4] if line]
-    body = [line for line in lines[5:] if line]
-    return "\n".join([*head, "", *body]) + "\n"
-
-
-def _name_task(settings: Settings) -> str:
-    """The argument that names the task, where it is not the network's first."""
-    return "" if settings.task is None else f", task={settings.task!r}"
+    return "\n".join([*filter(None, head), "", *filter(None, body)]) + "\n"
 
 
 def write_zip(result: Result, folder: Path) -> Path:

@@ -192,7 +192,8 @@ class Tally:
             worth quoting; None if they are), ``windows`` ("kept" of the median frame,
             "total"), ``sparse_ms`` and ``agreement`` of every frame (None where dense did not
             run), ``mean_agreement``, ``model``, ``schedule``, ``input_size``, ``device``,
-            ``dtype``; only ``frames`` when there is none.
+            ``dtype``, ``camera`` (where that of 3D boxes is known from, else None); only ``frames``
+            when there is none.
         """
         if not self._frames:
             return {"frames": 0}
@@ -220,4 +221,5 @@ class Tally:
             "input_size": list(last.size),
             "device": last.device,
             "dtype": last.dtype,
+            "camera": last.camera,
         }

@@ -96,11 +96,12 @@ export function describeMeasuring(stats) {
       "Move the sparsity sliders while it runs: the next frames use them."
     );
   }
+  const camera = stats.camera ? ` · camera ${stats.camera}` : "";
   const doubt = stats.doubt ? `${stats.doubt[0].toUpperCase()}${stats.doubt.slice(1)}. ` : "";
   return (
     `${doubt}Frames a second of the network alone: 1000 / median latency of ${plural(stats.compared, "frame")} on which ` +
     `dense and sparse ran in turn, batch 1; reading and drawing are not included. ${stats.model} · ` +
-    `${stats.input_size.join(" × ")} px · ${stats.dtype} · ${stats.device}`
+    `${stats.input_size.join(" × ")} px · ${stats.dtype} · ${stats.device}${camera}`
   );
 }
 

@@ -164,7 +164,7 @@ class VideoHandlers:
             frame_rate: frames used of each second of the clip; 0 for all.
             max_frames: most frames used, 1 to 300.
             task: one of the network's tasks, which the endpoint models lists; empty for its first.
-            focal_mm: of the lens, as of a 35 mm camera, for 3D boxes; 0 for a view of 60 degrees.
+            focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for a view of 60 degrees.
 
         Returns:
             Number of frames, median milliseconds and frames a second of the network alone dense and

@@ -14,6 +14,7 @@ export interface Stats {
   input_size: Size;
   device: string;
   dtype: string;
+  camera: string | null;
 }
 
 export interface Opening {

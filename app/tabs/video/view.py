@@ -17,7 +17,7 @@ _LONG_SIDE = 960  # pixels a frame is sent to the page at
 _QUALITY = 80
 _STATS = (
     *("frames", "compared", "median_ms", "fps", "speedup", "windows", "mean_agreement"),
-    *("doubt", "model", "input_size", "device", "dtype"),
+    *("doubt", "model", "input_size", "device", "dtype", "camera"),
 )
 
 
