@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UNKNOWN, findPixel, nameSegments, scaleMap } from "../../app/tabs/outputs/draw.js";
-import { VIEWS, describeMatch, share } from "../../app/tabs/outputs/words.js";
+import { UNKNOWN, findPixel, nameSegments, scaleMap } from "../../app/tabs/outputs/maps.js";
+import { describeMatch } from "../../app/tabs/outputs/segments.js";
+import { SEMANTIC } from "../../app/tabs/outputs/semantic.js";
+import { share } from "../../app/tabs/outputs/words.js";
 
 const MAP = { width: 2, height: 2, values: Uint8Array.of(1, 2, 3, 4) };
 
@@ -26,7 +28,7 @@ test("a share too small to show is said to be small", () => {
 });
 
 test("the truth has columns only where there is one", () => {
-  const keys = (truth) => VIEWS.semantic.listColumns({ truth }).map(({ key }) => key);
+  const keys = (truth) => SEMANTIC.listColumns({ truth }).map(({ key }) => key);
   assert.deepEqual(keys(null), ["dense", "sparse", "iou"]);
   assert.deepEqual(keys("data:"), ["dense", "sparse", "iou", "true_dense", "true_sparse"]);
 });

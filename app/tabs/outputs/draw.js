@@ -1,105 +1,24 @@
-// Class maps and drawings as layers over the photo. A map is { uri, width, height, numbers, values
-// }, values a Uint8Array of class indices, row by row; numbers are those of segments where a map
-// has segments. `chosen` is the index of the one class to see alone, or null.
+// Layers over the photo, and names on it. `chosen` is the index of the one class to see alone, or
+// null.
 import { make } from "../../page/common.js";
-import { DIFFERENCE_COLOUR } from "../../page/looks.js";
 
-/** @import { ClassMap, Kind, Marks, Name, OutputsValue, Segment, Side } from "./types.d.ts" */
+/** @import { ClassMap, Name, OutputsValue } from "./types.d.ts" */
 
 const FADED = [22, 22, 22]; // a grey that what is not meant sinks into, so that the rest stands out
 const FADING = 0.6;
-export const UNKNOWN = 255; // in a map: nobody knows, or nothing is there
-const DIFFERENCE = [{ words: "the class differs", colour: DIFFERENCE_COLOUR }];
-const SEGMENT_DIFFERENCE = [
-  ...DIFFERENCE,
-  { words: "only the segment differs", colour: [86, 180, 233] },
-];
-const ERRORS = [
-  { words: "only dense wrong", colour: [240, 160, 0] },
-  { words: "only sparse wrong", colour: [86, 180, 233] },
-  { words: "both wrong", colour: [204, 121, 167] },
-];
-
-/** @param {string} uri */
-async function decodePicture(uri) {
-  const image = new Image();
-  image.src = uri;
-  await image.decode();
-  return image;
-}
-
-/**
- * The drawings of both sides, { dense, sparse }.
- * @param {Record<Side, string>} uris
- */
-export async function decodePair(uris) {
-  const [dense, sparse] = await Promise.all([uris.dense, uris.sparse].map(decodePicture));
-  return { dense, sparse };
-}
-
-/**
- * A grey PNG as a map.
- * @param {string} uri
- */
-export async function decodeMap(uri) {
-  const image = await decodePicture(uri);
-  const { width, height } = image;
-  const context = make("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
-  context.drawImage(image, 0, 0);
-  const pixels = context.getImageData(0, 0, width, height).data;
-  const numbers = new Uint8Array(width * height);
-  for (let i = 0; i < numbers.length; i++) numbers[i] = pixels[4 * i];
-  return { uri, width, height, numbers, values: numbers };
-}
-
-/**
- * A map of segments with the classes of these, [{ class, match, iou }], as its values.
- * @param {ClassMap} map
- * @param {Segment[]} segments
- */
-export function nameSegments(map, segments) {
-  return { ...map, values: map.numbers.map((number) => segments[number]?.class ?? UNKNOWN) };
-}
-
-/**
- * Index of the pixel at a place of the picture, fractions 0 <= u, v < 1.
- * @param {ClassMap} map
- * @param {number} u
- * @param {number} v
- */
-export function findPixel({ width, height }, u, v) {
-  return Math.floor(v * height) * width + Math.floor(u * width);
-}
-
-/**
- * The values of a map at another size, each from the nearest pixel.
- * @param {ClassMap} map
- * @param {{ width: number, height: number }} size
- */
-export function scaleMap(map, { width, height }) {
-  const columns = Array.from({ length: width }, (_, x) =>
-    Math.floor(((x + 0.5) * map.width) / width),
-  );
-  const values = new Uint8Array(width * height);
-  for (let y = 0, i = 0; y < height; y++) {
-    const start = Math.floor(((y + 0.5) * map.height) / height) * map.width;
-    for (let x = 0; x < width; x++, i++) values[i] = map.values[start + columns[x]];
-  }
-  return values;
-}
 
 /**
  * [red, green, blue] as a pixel of a Uint32Array over ImageData.
  * @param {number[]} options
  */
-const pack = ([red, green, blue]) => (0xff000000 | (blue << 16) | (green << 8) | red) >>> 0;
+export const pack = ([red, green, blue]) => (0xff000000 | (blue << 16) | (green << 8) | red) >>> 0;
 
 /**
  * A canvas of a map's size whose pixel i has the packed colour paint(i), 0 for none.
  * @param {{ width: number, height: number }} options
  * @param {(index: number) => number} paint
  */
-function makeLayer({ width, height }, paint) {
+export function makeLayer({ width, height }, paint) {
   const canvas = make("canvas", { width, height });
   const image = new ImageData(width, height);
   const colours = new Uint32Array(image.data.buffer);
@@ -145,84 +64,6 @@ export function cutOut(drawing, cover) {
 export function makeCover(map, chosen) {
   const colour = pack(FADED);
   return makeLayer(map, (i) => (map.values[i] === chosen ? 0 : colour));
-}
-
-/**
- * Whether two classes differ, and one of them is the chosen class if there is one.
- * @param {number} one
- * @param {number} other
- * @param {number | null} chosen
- */
-function differ(one, other, chosen) {
-  return one !== other && (chosen === null || one === chosen || other === chosen);
-}
-
-/**
- * Marks pixel i in the colour of its kind: kindOf(i) is an index into kinds, -1 for no mark, null
- * where nothing is known. Gives { kinds, layer, shares }: the share of each kind in the known
- * pixels.
- * @param {ClassMap} map
- * @param {Kind[]} kinds
- * @param {(index: number) => number | null} kindOf
- */
-function makeMarks(map, kinds, kindOf) {
-  const counts = kinds.map(() => 0);
-  const colours = kinds.map(({ colour }) => pack(colour));
-  let known = 0;
-  const layer = makeLayer(map, (i) => {
-    const kind = kindOf(i);
-    if (kind === null) return 0;
-    known++;
-    if (kind < 0) return 0;
-    counts[kind]++;
-    return colours[kind];
-  });
-  return { kinds, layer, shares: counts.map((count) => count / known) };
-}
-
-/**
- * @param {ClassMap} dense
- * @param {ClassMap} sparse
- * @param {number | null} chosen
- */
-export function markDifference(dense, sparse, chosen) {
-  return makeMarks(dense, DIFFERENCE, (i) =>
-    differ(dense.values[i], sparse.values[i], chosen) ? 0 : -1,
-  );
-}
-
-/**
- * The same for segments: `segments` are those of the dense map. Where the class is the same, the
- * segments must match.
- * @param {ClassMap} dense
- * @param {ClassMap} sparse
- * @param {Segment[]} segments
- * @param {number | null} chosen
- */
-export function markSegments(dense, sparse, segments, chosen) {
-  return makeMarks(dense, SEGMENT_DIFFERENCE, (i) => {
-    const [one, other] = [dense.values[i], sparse.values[i]];
-    if (one !== other) return differ(one, other, chosen) ? 0 : -1;
-    if (one === UNKNOWN || (chosen !== null && one !== chosen)) return -1;
-    return segments[dense.numbers[i]].match === sparse.numbers[i] ? -1 : 1;
-  });
-}
-
-/**
- * Compared at the resolution of the truth, as the accuracy is.
- * @param {ClassMap} dense
- * @param {ClassMap} sparse
- * @param {ClassMap} truth
- * @param {number | null} chosen
- */
-export function markErrors(dense, sparse, truth, chosen) {
-  const [first, second] = [scaleMap(dense, truth), scaleMap(sparse, truth)];
-  return makeMarks(truth, ERRORS, (i) => {
-    const right = truth.values[i];
-    return right === UNKNOWN
-      ? null
-      : Number(differ(first[i], right, chosen)) + 2 * Number(differ(second[i], right, chosen)) - 1;
-  });
 }
 
 /**

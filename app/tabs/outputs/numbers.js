@@ -1,9 +1,9 @@
 // The numbers beside the picture: two lines, and a table of classes that is the legend too.
 import { drawChart } from "../../page/chart.js";
 import { make } from "../../page/common.js";
-import { VIEWS, describeAccuracy, makeTableHead, swatch } from "./words.js";
+import { swatch } from "./words.js";
 
-/** @import { Column, OutputsValue } from "./types.d.ts" */
+/** @import { Column, OutputsValue, TaskView } from "./types.d.ts" */
 
 /**
  * @param {OutputsValue} data
@@ -29,6 +29,33 @@ function drawShare(element, share) {
 }
 
 /**
+ * Head of a table: what its rows are, then the columns, neighbours of one group under common words.
+ * @param {string} thing
+ * @param {Column[]} columns
+ */
+function makeTableHead(thing, columns) {
+  const isGrouped = columns.some(({ group }) => group);
+  /**
+   * @param {string} text
+   * @param {Record<string, string | number>} [attributes]
+   */
+  const head = (text, attributes = {}) => make("th", { scope: "col", ...attributes }, text);
+  const tall = isGrouped ? { rowspan: 2 } : {};
+  const first = columns.flatMap(({ head: words, group }, index) => {
+    if (!group) return [head(words, tall)];
+    const colspan = columns.filter((column) => column.group === group).length;
+    return columns[index - 1]?.group === group ? [] : [head(group, { scope: "colgroup", colspan })];
+  });
+  const second = columns.filter(({ group }) => group).map(({ head: words }) => head(words));
+  return make(
+    "thead",
+    {},
+    make("tr", {}, head(thing, tall), ...first),
+    ...(isGrouped ? [make("tr", {}, ...second)] : []),
+  );
+}
+
+/**
  * The table and, for where it has no room, the classes as chips; both are buttons with a data-
  * index.
  */
@@ -44,17 +71,21 @@ export function makeNumbers() {
     table,
   );
   /** @type {Column[]} */
-  let columns = []; // of the table, see VIEWS
+  let columns = []; // of the table
   let signature = ""; // of its rows and columns; while it stays, only the cells' texts change
 
-  /** @param {OutputsValue} data */
-  function fill(data) {
-    const { task, accuracy, rows, classes, truth } = data;
-    agreementLine.replaceChildren(...VIEWS[task].describeAgreement(data));
-    truthLine.hidden = !accuracy;
-    if (accuracy) truthLine.replaceChildren(...describeAccuracy(accuracy));
+  /**
+   * @param {OutputsValue} data
+   * @param {TaskView} view of its task
+   */
+  function fill(data, view) {
+    const { task, rows, classes, truth } = data;
+    agreementLine.replaceChildren(...view.describeAgreement(data));
+    const truthWords = view.describeTruth?.(data);
+    truthLine.hidden = !truthWords;
+    truthLine.replaceChildren(...(truthWords ?? []));
     const now = JSON.stringify([task, classes, rows.map((row) => row.index), !truth]);
-    if (now !== signature) makeRows(data);
+    if (now !== signature) makeRows(data, view);
     signature = now;
     rows.forEach((row, index) =>
       columns.forEach(({ key, write, hasBar }, column) => {
@@ -65,10 +96,12 @@ export function makeNumbers() {
     );
   }
 
-  /** @param {OutputsValue} data */
-  function makeRows(data) {
+  /**
+   * @param {OutputsValue} data
+   * @param {TaskView} view
+   */
+  function makeRows(data, { things, note, listColumns }) {
     const { rows } = data;
-    const { things, note, listColumns } = VIEWS[data.task];
     columns = listColumns(data);
     table.replaceChildren(
       make("caption", {}, note),

@@ -44,7 +44,7 @@ export interface OutputsValue {
   mean_iou?: number;
   accuracy?: Record<Side, Accuracy> | null;
   rows: Row[];
-  drawings?: Record<Side, string>[];
+  drawings?: Partial<Record<MapName, string>>[];
   names?: Partial<Record<MapName, { class: number; u: number; v: number }[]>>;
   segments?: Partial<Record<MapName, Segment[]>>;
   matched?: number;
@@ -62,21 +62,34 @@ export interface ClassMap {
   values: Uint8Array;
 }
 
-export interface Ready {
-  data: OutputsValue;
-  dense: ClassMap;
-  sparse: ClassMap;
-  truth: ClassMap | null;
-  drawings: Record<Side, HTMLImageElement>[];
-}
-
-export type Shown = Ready & { photo: Photo };
-
-/** The place whose classes are read; pinned where no mouse pointer shows it. */
-export interface Probe {
+/** A place of the picture, fractions of its width and height. */
+export interface Place {
   u: number;
   v: number;
-  pinned: boolean;
+}
+
+/** The place that is read; pinned where no mouse pointer shows it. */
+export type Probe = Place & { pinned: boolean };
+
+/** What the user chose. */
+export interface State {
+  mode: Mode;
+  /** Where the handle is, and how strong colours of classes are, of 1. */
+  split: number;
+  opacity: number;
+  /** Name of the class or stage to see alone. */
+  chosen: string | null;
+  probe: Probe | null;
+}
+
+/** A value with its pictures; which of them there are depends on the task. */
+export interface Shown {
+  data: OutputsValue;
+  photo: Photo;
+  dense?: ClassMap;
+  sparse?: ClassMap;
+  truth?: ClassMap | null;
+  drawings?: Partial<Record<MapName, HTMLImageElement>>[];
 }
 
 /** A kind of mark: what it says and its colour [red, green, blue]. */
@@ -91,19 +104,11 @@ export interface Marks {
   shares: number[];
 }
 
-/** A name to write at a place, fractions of the picture. */
-export interface Name {
-  text: string;
-  u: number;
-  v: number;
-}
+/** A name to write at a place. */
+export type Name = Place & { text: string };
 
-export interface Layer {
-  cover: HTMLCanvasElement | null;
-  marks: HTMLCanvasElement;
-  opacity: () => number;
-  names?: Name[];
-}
+/** Draws over the photo between two columns of the canvas, [left, right]. */
+export type Layer = (context: CanvasRenderingContext2D, columns: number[], state: State) => void;
 
 /** A column of the table: of the row's value, words above it, words above it and its neighbour. */
 export interface Column {
@@ -114,16 +119,39 @@ export interface Column {
   hasBar?: boolean;
 }
 
-/** What the view says of a task. */
+export type Words = (Node | string)[];
+
+/** What a task shows. */
 export interface TaskView {
   modes: Mode[];
+  /** What a picture with a handle is. */
   picture: string;
+  /** What a row of the table is, one and many. */
   things: [string, string];
-  nothing?: string;
-  tags?: Record<string, string>;
+  /** Above the table. */
   note: string;
+  /** How a place is read, by pointing and by keys; none where nothing can be read. */
+  hint?: string;
+  keys?: string;
+  /** Words for a side of the handle. */
+  tags?: Partial<Record<MapName, string>>;
+  hasOpacity?: boolean;
   listColumns(data: OutputsValue): Column[];
-  describe(sides: string[], name: string | null): (Node | string)[];
-  describeAgreement(data: OutputsValue): (Node | string)[];
-  markDifference?(shown: Shown, chosen: number | null): Marks;
+  describeAgreement(data: OutputsValue): Words;
+  describeTruth?(data: OutputsValue): Words | null;
+  /** Its pictures; getMap decodes a map that is not on screen yet. */
+  decode(
+    data: OutputsValue,
+    getMap: (uri?: string | null) => Promise<ClassMap | null>,
+  ): Promise<Partial<Shown>>;
+  /** Layers from left to right of the handle, or one over the other, and what they show. */
+  show(shown: Shown, mode: Mode, chosen: number | null): { caption: Words; layers: Layer[] };
+  read?(shown: Shown, probe: Probe): Words;
+  /** Where an arrow key leads from a probe or none. */
+  step?(
+    shown: Shown,
+    probe: Probe | null,
+    direction: [number, number],
+    isFine: boolean,
+  ): Place | null;
 }

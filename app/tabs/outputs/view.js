@@ -1,58 +1,41 @@
 // What the dense and the sparse network say about the photo, from the JSON of
-// app/tabs/outputs/view.py: maps or drawings over the photo, compared with each other and with the
-// truth, or the likeliest classes.
+// app/tabs/outputs/view.py: pictures over the photo, compared with each other and with the truth,
+// or the likeliest classes. What a task shows is in the module of its name.
 import { make, onValue, percent } from "../../page/common.js";
 import { getPhoto, onPhoto } from "../../page/photo.js";
 import { makeSwitch } from "../../page/switch.js";
-import {
-  cutOut,
-  decodeMap,
-  decodePair,
-  drawLayer,
-  drawPhoto,
-  fade,
-  findPixel,
-  makeClassLayer,
-  makeCover,
-  markErrors,
-  nameSegments,
-  writeNames,
-} from "./draw.js";
+import { fillTop } from "./classification.js";
+import { drawPhoto } from "./draw.js";
+import { FEATURES } from "./features.js";
+import { makeFrame, makeIcon } from "./frame.js";
+import { decodeMap } from "./maps.js";
 import { makeNumbers } from "./numbers.js";
-import { VIEWS, bold, describeMatch, fillTop, keep, share, swatch } from "./words.js";
+import { SEGMENTS } from "./segments.js";
+import { SEMANTIC } from "./semantic.js";
+import { SIDES } from "./words.js";
 
 /** @import { View } from "../../page/types.d.ts" */
-/** @import { Layer, MapName, Mode, OutputsValue, Probe, Ready, Shown, Side } from "./types.d.ts" */
+/** @import { Layer, Mode, OutputsValue, Place, Shown, State, TaskView } from "./types.d.ts" */
 
+/** @type {Record<string, TaskView>} */
+const VIEWS = { semantic: SEMANTIC, instance: SEGMENTS, panoptic: SEGMENTS, features: FEATURES };
 /** @type {Record<Mode, string>} */
 const MODES = { compare: "Compare", difference: "Difference", truth: "Truth", errors: "Errors" };
 const NEED_TRUTH = ["truth", "errors"];
-/** @type {Partial<Record<Mode, MapName[]>>} */
-// left and right of the handle
-const SIDES = { compare: ["dense", "sparse"], truth: ["truth", "sparse"] };
-const TAG_ROOM = 0.12; // of the picture; a side narrower than this has no tag
-const KEY_STEP = 0.025; // of the picture, for the arrow keys
 // CSS pixels of width from which on the numbers fit beside a picture
 const ROOM = { tall: 720, wide: 1300 };
 const TIGHT = 456; // CSS pixels: a table narrower than this has no bars
-
-/** @param {string} path */
-function makeIcon(path) {
-  return make("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, make("path", { d: path }));
-}
 
 /** @param {View} view */
 export function mount({ element, props, watch }) {
   /** @type {HTMLElement} */
   const root = element.querySelector(".sv-outputs");
-  // What the user chose; it outlives every new value. The probe is the place whose classes are
-  // read: { u, v, pinned }, fractions of the picture, pinned where no mouse pointer shows the
-  // place.
-  /** @type {{ mode: Mode, split: number, opacity: number, chosen: string, probe: Probe }} */
+  // What the user chose; it outlives every new value.
+  /** @type {State} */
   const state = { mode: "compare", split: 0.5, opacity: 0.6, chosen: null, probe: null };
   /** @type {OutputsValue} */
   let newest = null; // the last JSON that came
-  /** @type {Ready} */
+  /** @type {Omit<Shown, "photo">} */
   let ready = null; // the last one whose pictures are decoded
   /** @type {Shown} */
   let shown = null; // the one on screen, with its photo
@@ -81,20 +64,21 @@ export function mount({ element, props, watch }) {
   );
   const caption = make("p", { class: "sv-out-caption" });
   const readout = make("p", { class: "sv-out-readout", "aria-live": "polite" });
-  const hint = make(
-    "p",
-    { id: "sv-outputs-hint", hidden: "" },
-    "Arrow keys read the classes at a place, with Shift in steps of a pixel.",
-  );
-  const canvas = make("canvas", { role: "img", tabindex: 0, "aria-describedby": hint.id });
-  const context = canvas.getContext("2d");
-  const range = make("input", { type: "range", min: 0, max: 100 });
-  const handle = make("div", { class: "sv-out-handle" }, makeIcon("M9 6 3 12l6 6M15 6l6 6-6 6"));
-  const tags = ["left", "right"].map((side) =>
-    make("span", { class: `sv-out-tag sv-out-${side}` }),
-  );
-  const ring = make("span", { class: "sv-out-ring" });
-  const frame = make("div", { class: "sv-out-frame" }, canvas, range, handle, ...tags, ring);
+  const frame = makeFrame({
+    hasHandle: () => getMode() in SIDES,
+    onSplit: setSplit,
+    onPlace: setProbe,
+    onLeave: () => {
+      if (!state.probe?.pinned) clearProbe();
+    },
+    onStep: (direction, isFine) => {
+      const place = getView().step?.(shown, state.probe, direction, isFine);
+      if (place) setProbe(place, true);
+      return Boolean(place);
+    },
+    onEscape: clearProbe,
+    onResize: draw,
+  });
   const numbers = makeNumbers();
   const view = make(
     "div",
@@ -104,7 +88,7 @@ export function mount({ element, props, watch }) {
     make(
       "div",
       { class: "sv-out-body" },
-      make("div", { class: "sv-out-picture" }, frame, readout, hint, numbers.chips),
+      make("div", { class: "sv-out-picture" }, frame.box, readout, numbers.chips),
       numbers.box,
     ),
   );
@@ -123,16 +107,9 @@ export function mount({ element, props, watch }) {
       view.hidden = true;
       return;
     }
-    const [maps, drawings] = await Promise.all([
-      Promise.all([data.dense, data.sparse, data.truth].map(getMap)),
-      Promise.all((data.drawings ?? []).map(decodePair)),
-    ]);
+    const pictures = await VIEWS[data.task].decode(data, getMap);
     if (newest !== data) return;
-    const [dense, sparse, truth] = maps;
-    ready = { data, dense, sparse, truth, drawings };
-    for (const side of /** @type {Side[]} */ (Object.keys(data.segments ?? {}))) {
-      ready[side] = nameSegments(ready[side], data.segments[side]);
-    }
+    ready = { data, ...pictures };
     show();
   }
 
@@ -140,9 +117,9 @@ export function mount({ element, props, watch }) {
    * The map of a data URI, or null for none; what is on screen already is not decoded again.
    * @param {string | null | undefined} uri
    */
-  function getMap(uri) {
+  async function getMap(uri) {
     const same = shown && [shown.dense, shown.sparse, shown.truth].find((map) => map?.uri === uri);
-    return same ?? (uri && decodeMap(uri));
+    return uri ? (same ?? decodeMap(uri)) : null;
   }
 
   // Puts the newest value on screen once its maps and its photo are there; the old one stays till
@@ -154,7 +131,7 @@ export function mount({ element, props, watch }) {
     view.hidden = false;
     view.style.setProperty("--ratio", String(photo.width / photo.height));
     arrange();
-    numbers.fill(shown.data);
+    numbers.fill(shown.data, getView());
     refresh();
   }
 
@@ -170,7 +147,7 @@ export function mount({ element, props, watch }) {
   const getView = () => VIEWS[shown.data.task];
 
   function listModes() {
-    return getView().modes.filter((mode) => shown.truth || !NEED_TRUTH.includes(mode));
+    return getView().modes.filter((mode) => shown.data.truth || !NEED_TRUTH.includes(mode));
   }
 
   /** @returns {Mode} */
@@ -196,9 +173,9 @@ export function mount({ element, props, watch }) {
       input.parentElement.hidden = !listModes().includes(value);
     }
     switches.hidden = listModes().length < 2;
-    readout.hidden = !shown.dense;
+    readout.hidden = !getView().read;
     view.classList.toggle("sv-out-marks", !(mode in SIDES));
-    view.classList.toggle("sv-out-drawn", shown.drawings.length > 0);
+    view.classList.toggle("sv-out-drawn", !getView().hasOpacity);
     /** @type {NodeListOf<HTMLElement>} */
     const nodes = view.querySelectorAll("[data-index]");
     for (const node of nodes) {
@@ -212,128 +189,54 @@ export function mount({ element, props, watch }) {
     showProbe();
   }
 
+  function draw() {
+    const context = shown && frame.fit();
+    if (!context) return;
+    if (!layers) makeLayers();
+    drawPhoto(context, shown.photo.image);
+    const { width } = context.canvas;
+    const middle = Math.round(state.split * width);
+    const hasHandle = getMode() in SIDES;
+    layers.forEach((layer, index) => {
+      layer(
+        context,
+        hasHandle
+          ? [
+              [0, middle],
+              [middle, width],
+            ][index]
+          : [0, width],
+        state,
+      );
+    });
+  }
+
   // The layers of the mode; the caption says what they show.
   function makeLayers() {
-    const { dense, sparse, truth } = shown;
-    const mode = getMode();
-    const chosen = getChosen();
-    const name = chosen === null ? null : state.chosen;
-    if (mode in SIDES) {
-      caption.replaceChildren(...getView().describe(SIDES[mode], name));
-      return SIDES[mode].map((side) => makeSide(side, chosen));
-    }
-    const marks =
-      mode === "difference"
-        ? getView().markDifference(shown, chosen)
-        : markErrors(dense, sparse, truth, chosen);
-    const pixels = mode === "difference" ? "of the pixels" : "of the labelled pixels";
-    caption.replaceChildren(
-      ...marks.kinds.map(({ words, colour }, kind) =>
-        keep(swatch(`rgb(${colour})`), `${words}: `, bold(share(marks.shares[kind])), " "),
-      ),
-      name === null ? `${pixels}.` : `${pixels}; ${name} alone.`,
-    );
-    return [{ cover: makeCover(dense, null), marks: marks.layer, opacity: () => 1 }];
-  }
-
-  /**
-   * One side of the handle, "dense", "sparse" or "truth": its map in the colours of the classes, or
-   * its drawing.
-   * @param {MapName} side
-   * @param {number | null} chosen
-   */
-  function makeSide(side, chosen) {
-    const { data, drawings } = shown;
-    const map = shown[side];
-    const cover = chosen === null || !map ? null : makeCover(map, chosen);
-    if (!drawings.length) {
-      return {
-        cover,
-        marks: makeClassLayer(map, data.classes, chosen),
-        opacity: () => state.opacity,
-      };
-    }
-    // without maps one for each stage
-    const drawing = map || chosen === null ? drawings[0] : drawings[chosen + 1];
-    const names = (data.names?.[side] ?? [])
-      .filter((name) => chosen === null || name.class === chosen)
-      .map(({ class: index, u, v }) => ({ text: data.classes[index].name, u, v }));
-    return {
-      cover,
-      marks: cutOut(drawing[/** @type {Side} */ (side)], cover),
-      opacity: () => 1,
-      names,
-    };
-  }
-
-  function draw() {
-    if (!shown || !canvas.clientWidth) return;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) =>
-      Math.round(side * devicePixelRatio),
-    );
-    if (canvas.width !== width || canvas.height !== height)
-      Object.assign(canvas, { width, height });
-    layers ??= makeLayers();
-    drawPhoto(context, shown.photo.image);
-    const pair = layers.length === 2;
-    const edges = pair ? [0, Math.round(state.split * width), width] : [0, width];
-    layers.forEach(({ cover, marks, opacity: getOpacity, names = [] }, index) => {
-      const columns = edges.slice(index, index + 2);
-      if (cover) fade(context, cover, columns);
-      drawLayer(
-        context,
-        marks,
-        columns,
-        getOpacity(),
-        "source-over",
-        pair && shown.drawings.length > 0,
-      );
-      writeNames(context, names, columns);
-    });
-    canvas.setAttribute(
-      "aria-label",
-      `${pair ? getView().picture : "Photo with marked pixels."} ` +
+    const made = getView().show(shown, getMode(), getChosen());
+    layers = made.layers;
+    caption.replaceChildren(...made.caption);
+    frame.describe(
+      `${getMode() in SIDES ? getView().picture : "Photo with marked pixels."} ` +
         `${caption.textContent} Agreement with dense: ${percent(shown.data.agreement, 1)}.`,
+      getView().keys ?? "",
     );
   }
 
   function showSplit() {
-    const sides = (SIDES[getMode()] ?? ["", ""]).map((side) => getView().tags?.[side] ?? side);
-    range.value = String(100 * state.split);
-    range.setAttribute(
-      "aria-label",
-      `Share of the picture that shows ${sides[0]}, beside ${sides[1]}`,
+    const sides = SIDES[getMode()];
+    if (!sides) return;
+    frame.showSplit(
+      state.split,
+      sides.map((side) => getView().tags?.[side] ?? side),
     );
-    handle.style.left = `${100 * state.split}%`;
-    tags.forEach((tag, index) => {
-      tag.textContent = sides[index];
-      tag.hidden = (index === 0 ? state.split : 1 - state.split) < TAG_ROOM;
-    });
   }
 
   function showProbe() {
+    const { read, hint } = getView();
     const { probe } = state;
-    ring.hidden = !probe?.pinned || readout.hidden;
-    if (!probe) {
-      readout.textContent = "Point at the picture to read the classes there.";
-      return;
-    }
-    ring.style.left = `${100 * probe.u}%`;
-    ring.style.top = `${100 * probe.v}%`;
-    const names = /** @type {const} */ (["dense", "sparse", "truth"]).filter((name) => shown[name]);
-    readout.replaceChildren(
-      ...names.map((name) => {
-        const index = findPixel(shown[name], probe.u, probe.v);
-        const known = shown.data.classes[shown[name].values[index]];
-        const segment = shown.data.segments?.[name][shown[name].numbers[index]];
-        return keep(
-          `${name} `,
-          swatch(known?.colour ?? "none"),
-          bold(known?.name ?? getView().nothing),
-          segment ? describeMatch(segment) : "",
-        );
-      }),
-    );
+    if (read) readout.replaceChildren(...(probe ? read(shown, probe) : [hint]));
+    frame.showRing(read && probe?.pinned ? probe : null);
   }
 
   // ---- What the user does ----
@@ -346,11 +249,10 @@ export function mount({ element, props, watch }) {
   }
 
   /**
-   * @param {number} u
-   * @param {number} v
+   * @param {Place} place
    * @param {boolean} pinned
    */
-  function setProbe(u, v, pinned) {
+  function setProbe({ u, v }, pinned) {
     /** @param {number} value */
     const clip = (value) => Math.min(1 - 1e-6, Math.max(0, value));
     state.probe = { u: clip(u), v: clip(v), pinned };
@@ -362,52 +264,6 @@ export function mount({ element, props, watch }) {
     showProbe();
   }
 
-  let dragging = false;
-
-  /**
-   * A mouse reads the classes under it and pulls the handle while pressed; a tap reads, a finger's
-   * drag pulls.
-   * @param {PointerEvent} event
-   */
-  function point(event) {
-    const box = frame.getBoundingClientRect();
-    const u = (event.clientX - box.left) / box.width;
-    const touch = event.pointerType === "touch";
-    if (dragging && !(touch && event.type === "pointerdown")) setSplit(u);
-    setProbe(u, (event.clientY - box.top) / box.height, touch);
-  }
-
-  frame.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
-    dragging = getMode() in SIDES;
-    frame.setPointerCapture(event.pointerId);
-    point(event);
-  });
-  frame.addEventListener("pointermove", point);
-  frame.addEventListener("lostpointercapture", () => {
-    dragging = false;
-  });
-  frame.addEventListener("pointerleave", () => {
-    if (!state.probe?.pinned) clearProbe();
-  });
-  range.addEventListener("input", () => setSplit(Number(range.value) / 100));
-  canvas.addEventListener("keydown", (event) => {
-    /** @type {Record<string, [number, number]>} */
-    const directions = {
-      ArrowLeft: [-1, 0],
-      ArrowRight: [1, 0],
-      ArrowUp: [0, -1],
-      ArrowDown: [0, 1],
-    };
-    if (event.key === "Escape") clearProbe();
-    if (!(event.key in directions) || !shown.dense) return;
-    event.preventDefault();
-    const { u, v } = state.probe ?? { u: 0.5, v: 0.5 };
-    const [right, down] = directions[event.key];
-    const { width, height } = shown.dense;
-    const [across, along] = event.shiftKey ? [1 / width, 1 / height] : [KEY_STEP, KEY_STEP];
-    setProbe(u + right * across, v + down * along, true);
-  });
   opacity.addEventListener("input", () => {
     state.opacity = Number(opacity.value) / 100;
     opacityText.value = percent(state.opacity);
@@ -434,7 +290,6 @@ export function mount({ element, props, watch }) {
   document.addEventListener("fullscreenchange", nameZoom);
   nameZoom();
   new ResizeObserver(arrange).observe(root);
-  new ResizeObserver(draw).observe(canvas);
   onValue({ props, watch }, take);
   onPhoto(show);
 }

@@ -1,0 +1,50 @@
+// The likeliest classes of a classifier, as bars.
+import { drawChart } from "../../page/chart.js";
+import { make, percent } from "../../page/common.js";
+import { bold, share } from "./words.js";
+
+/** @import { OutputsValue, Row, Side } from "./types.d.ts" */
+
+/**
+ * The likeliest classes of a classifier into a list: for each, a bar of both networks.
+ * @param {HTMLElement} list
+ * @param {OutputsValue} value
+ */
+export function fillTop(list, { rows, agreement, same_top: sameTop }) {
+  /** @param {Side} key */
+  const first = (key) => bold(rows.reduce((best, row) => (row[key] > best[key] ? row : best)).name);
+  /** @param {Row} row */
+  const makePair = (row) => {
+    const host = make("div");
+    drawChart(host, {
+      kind: "bars",
+      most: 1,
+      rows: /** @type {Side[]} */ (["dense", "sparse"]).map((kind) => ({
+        name: kind,
+        value: share(row[kind]),
+        bars: [{ kind, to: row[kind] }],
+        track: 1,
+      })),
+    });
+    return host;
+  };
+  const verdict = sameTop
+    ? ["Both say ", first("dense"), ": the likeliest class is the same. "]
+    : [
+        "Dense says ",
+        first("dense"),
+        ", sparse says ",
+        first("sparse"),
+        ": the likeliest class changed. ",
+      ];
+  list.replaceChildren(
+    make(
+      "p",
+      {},
+      ...verdict,
+      `Agreement with dense: ${percent(agreement, 1)}, the probability that both share.`,
+    ),
+    make("h4", {}, "Probability of the five likeliest classes of each network"),
+    make("ul", {}, ...rows.map((row) => make("li", {}, make("span", {}, row.name), makePair(row)))),
+  );
+}
