@@ -14,7 +14,8 @@ import torch
 
 from app.engine.records import Photo, Result, Settings, Truth
 from app.tabs.outputs.drawings import UNKNOWN
-from app.tabs.outputs.view import _dense_sides, make_outputs
+from app.tabs.outputs.semantic import _dense_sides
+from app.tabs.outputs.view import make_outputs
 from sparsevit.data.segment_map import Segment, SegmentMap
 from sparsevit.evaluation import make_iou_metric, read_score
 from sparsevit.inspect.photo import PreparedImage
