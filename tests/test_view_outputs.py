@@ -17,6 +17,7 @@ from app.tabs.outputs.drawings import UNKNOWN
 from app.tabs.outputs.semantic import _dense_sides
 from app.tabs.outputs.view import make_outputs
 from sparsevit.data.segment_map import Segment, SegmentMap
+from sparsevit.data.things import STREET_KINDS, Thing, Things
 from sparsevit.evaluation import make_iou_metric, read_score
 from sparsevit.inspect.photo import PreparedImage
 from sparsevit.schedule import SparsitySchedule
@@ -31,10 +32,10 @@ INSTANCES = SegmentsTask(NAMES, SEMANTIC.palette, "instance", lambda output, siz
 SETTINGS = Settings("net", SparsitySchedule.parse(0.5, (2,)))
 
 
-def make_result(task, dense, sparse, truth=None, class_names=NAMES):
-    """A result with these predictions; labels (img_h, img_w) as its truth."""
+def make_result(task, dense, sparse, truth=None, class_names=NAMES, things=None):
+    """A result with these predictions; labels (img_h, img_w) and things as its truth."""
     pixels = np.zeros((4, 8, 3), np.uint8)
-    labels = truth if truth is None else Truth(np.array(truth, np.uint8), class_names)
+    labels = truth if truth is None else Truth(np.array(truth, np.uint8), class_names, things)
     size = dense.shape if getattr(dense, "ndim", 1) == 2 else (4, 8)
     prepared = PreparedImage(np.zeros((*size, 3), np.uint8), torch.empty(0), dense, 0, "net")
     analysis = SimpleNamespace(
@@ -209,6 +210,61 @@ def test_a_match_has_one_colour_in_both_drawings():
     assert np.abs(other["dense"] - other["sparse"]).max() < 12
     assert np.abs(corner["dense"] - corner["sparse"]).max() > 40
     assert np.abs(corner["sparse"] - other["sparse"]).max() > 20
+
+
+STREETS = SegmentsTask(
+    ("Bicyclist", "Road", "Car"), np.full((3, 3), 90), "instance", lambda output, size: output
+)
+
+
+def make_things(ids, things):
+    """Things by their kind's name and number in the map."""
+    listed = (
+        Thing(STREET_KINDS.names.index(kind), number, (0, 0, 1, 1), 1) for kind, number in things
+    )
+    return Things(STREET_KINDS.names, tuple(listed), np.array(ids, np.int32))
+
+
+def test_segments_against_the_truth_by_hand():
+    # At half the size of the labels: a car, a road; a car that reaches less far, a cyclist.
+    dense = make_segments([[1, 1, 1, 1, 2, 2, 2, 2]] * 4, {1: 2, 2: 1})
+    sparse = make_segments([[7, 7, 0, 0, 0, 0, 5, 5]] * 4, {7: 2, 5: 0})
+    # True: a van of the same pixels and one more column, a cyclist and, of no class, a pedestrian.
+    row = [40] * 9 + [3] * 2 + [20] * 5
+    things = make_things([row] * 8, [("Cyclist", 20), ("Van", 40), ("Pedestrian", 3)])
+    result = make_result(STREETS, dense, sparse, np.zeros((8, 16)), things=things)
+    shown = json.loads(make_outputs(result))
+    assert decode(shown["truth"]).tolist() == [[1] * 9 + [UNKNOWN] * 2 + [0] * 5] * 8
+    assert shown["segments"]["truth"] == [
+        {"class": 0, "dense": None, "sparse": 0.8},  # 4 columns of 5
+        {"class": 2, "dense": round(8 / 9, 5), "sparse": None},  # sparse: 4 of 9
+    ]
+    keys = ("index", "dense", "sparse", "true", "true_dense", "true_sparse", "quality")
+    rows = [tuple(row[key] for key in keys) for row in shown["rows"]]
+    assert sorted(rows) == [(0, 0, 1, 1, 0, 1, 0), (1, 1, 0, 0, 0, 0, 0), (2, 1, 1, 1, 1, 0, 0.5)]
+    assert shown["accuracy"] == {
+        "dense": {"found": 1, "miou": round(8 / 9, 5)},
+        "sparse": {"found": 1, "miou": 0.8},
+    }
+    assert shown["counts"]["truth"] == 2
+    assert [name["class"] for name in shown["names"]["truth"]] == [2, 0]
+    drawn = {side: read_picture(uri) for side, uri in shown["drawings"][0].items()}
+    car = drawn["dense"][180, 100]
+    assert np.abs(drawn["truth"][180, 100] - car).max() < 12  # what dense finds has its colour
+    assert drawn["truth"][180, 405].max() < 12  # the pedestrian: the photo
+
+
+def test_things_that_tell_no_pixels_or_no_known_class_are_no_truth():
+    nothing = make_segments([[0] * 8] * 4, {})
+    for task, ids, kind in ((STREETS, None, "Car"), (INSTANCES, [[1] * 8] * 4, "Pedestrian")):
+        things = replace(make_things([[1] * 8] * 4, [(kind, 1)]), ids=ids and np.array(ids))
+        result = make_result(task, nothing, nothing, np.zeros((4, 8)), things=things)
+        shown = json.loads(make_outputs(result))
+        assert (shown["truth"], shown["accuracy"], shown["rows"]) == (None, None, [])
+    none = make_things([[0] * 8] * 4, [])
+    result = make_result(STREETS, nothing, nothing, np.zeros((4, 8)), things=none)
+    shown = json.loads(make_outputs(result))
+    assert (shown["counts"]["truth"], shown["accuracy"]["dense"]["miou"]) == (0, None)
 
 
 def test_no_segments_at_all():

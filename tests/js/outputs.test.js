@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UNKNOWN, findPixel, nameSegments, scaleMap } from "../../app/tabs/outputs/maps.js";
-import { describeMatch } from "../../app/tabs/outputs/segments.js";
+import { SEGMENTS, describeFound, describeMatch } from "../../app/tabs/outputs/segments.js";
 import { SEMANTIC } from "../../app/tabs/outputs/semantic.js";
 import { share } from "../../app/tabs/outputs/words.js";
 
@@ -36,4 +36,21 @@ test("the truth has columns only where there is one", () => {
 test("a segment says whether it has a match", () => {
   assert.equal(describeMatch({ match: null }), ", no match");
   assert.equal(describeMatch({ match: 3, iou: 0.756 }), ", matched, IoU 0.76");
+});
+
+test("a true segment says who finds it", () => {
+  assert.equal(describeFound({ dense: 0.8, sparse: null }), ", found by dense (IoU 0.80)");
+  assert.equal(
+    describeFound({ dense: 0.8, sparse: 0.5 }),
+    ", found by dense (IoU 0.80) and sparse (IoU 0.50)",
+  );
+  assert.equal(describeFound({ dense: null, sparse: null }), ", found by neither");
+});
+
+test("segments are compared with the truth only where there is one", () => {
+  assert.deepEqual(SEGMENTS.listModes({ truth: null }), ["compare", "difference"]);
+  assert.equal(SEGMENTS.listColumns({ truth: null }).length, 4);
+  assert.deepEqual(SEGMENTS.listModes({ truth: "data:" }), ["compare", "difference", "truth"]);
+  assert.equal(SEGMENTS.listColumns({ truth: "data:" }).length, 7);
+  assert.equal(SEGMENTS.describeTruth({ accuracy: null }), null);
 });

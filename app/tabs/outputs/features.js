@@ -8,7 +8,7 @@ import { bold, nameChosen } from "./words.js";
 
 /** @type {TaskView} */
 export const FEATURES = {
-  modes: ["compare"],
+  listModes: () => ["compare"],
   picture: "Photo coloured by its features.",
   things: ["stage", "Stages"],
   tags: { dense: "dense: strength", sparse: "sparse: cosine" },

@@ -5,13 +5,24 @@ import { UNKNOWN, decodePictures, findPixel, nameSegments, stepPlace } from "./m
 import { CLASS_DIFFERS, differ, makeMarks, showMarks } from "./marks.js";
 import { SIDES, bold, keep, nameChosen, pairUp, swatch, writeIou } from "./words.js";
 
-/** @import { Layer, MapName, Segment, Shown, TaskView } from "./types.d.ts" */
+/** @import { Accuracy, Column, Layer, MapName, Mode, OutputsValue, Segment, Shown, TaskView } from "./types.d.ts" */
 
 const DIFFERENCE = [CLASS_DIFFERS, { words: "only the segment differs", colour: [86, 180, 233] }];
 
+/** @type {Mode[]} */
+const TRUTH_MODES = ["truth"];
+/** @type {Column[]} */
+const TRUE_COLUMNS = [
+  { key: "true", group: "true ones", head: "all", write: String },
+  { key: "true_dense", group: "true ones", head: "dense finds", write: String },
+  { key: "true_sparse", group: "true ones", head: "sparse finds", write: String },
+];
+/** @type {MapName[]} */
+const ALL = ["dense", "sparse", "truth"];
+
 /** @type {TaskView} */
 export const SEGMENTS = {
-  modes: ["compare", "difference"],
+  listModes: ({ truth }) => ["compare", "difference", ...(truth ? TRUTH_MODES : [])],
   picture: "Photo with every segment in a colour.",
   things: ["class", "Classes"],
   note:
@@ -20,10 +31,11 @@ export const SEGMENTS = {
   hint: "Point at the picture to read the classes there.",
   keys: "Arrow keys read the classes at a place, with Shift in steps of a pixel.",
 
-  listColumns: () => [
+  listColumns: ({ truth }) => [
     ...pairUp("found by", String, false),
     { key: "matched", head: "matched", write: String },
     { key: "quality", head: "PQ", write: writeIou, hasBar: true },
+    ...(truth ? TRUE_COLUMNS : []),
   ],
 
   describeAgreement: ({ agreement, matched, matched_iou: iou, counts }) => [
@@ -34,16 +46,29 @@ export const SEGMENTS = {
     `; sparse has ${counts.sparse}.`,
   ],
 
+  describeTruth({ accuracy, counts }) {
+    if (!accuracy) return null;
+    if (!counts.truth) return ["Truth: there is nothing to find."];
+    const { dense, sparse } = accuracy;
+    return [
+      "Truth: ",
+      bold(`of ${counts.truth} things dense finds ${dense.found}, sparse ${sparse.found}`),
+      ` by an IoU of 0.5 or more; mean IoU of those: dense ${writeMean(dense)}, `,
+      `sparse ${writeMean(sparse)}.`,
+    ];
+  },
+
   async decode(data, getMap) {
-    const [maps, [drawing]] = await Promise.all([
-      Promise.all([data.dense, data.sparse].map(getMap)),
+    const sides = listSides(data);
+    const [maps, drawings] = await Promise.all([
+      Promise.all(sides.map((side) => getMap(data[side]))),
       Promise.all(data.drawings.map(decodePictures)),
     ]);
-    return {
-      drawings: [drawing],
-      dense: nameSegments(maps[0], data.segments.dense),
-      sparse: nameSegments(maps[1], data.segments.sparse),
-    };
+    const named = sides.map((side, index) => [
+      side,
+      nameSegments(maps[index], data.segments[side]),
+    ]);
+    return { drawings, ...Object.fromEntries(named) };
   },
 
   show(shown, mode, chosen) {
@@ -57,7 +82,9 @@ export const SEGMENTS = {
       bold(left),
       " left of the handle, ",
       bold(right),
-      " right. What both have is in the same colour.",
+      left === "truth"
+        ? " right. What dense finds too has its colour."
+        : " right. What both have is in the same colour.",
     ];
     return { caption, layers: [left, right].map((side) => makeSide(shown, side, chosen)) };
   },
@@ -65,17 +92,33 @@ export const SEGMENTS = {
   step: (shown, probe, direction, isFine) => stepPlace(shown.dense, probe, direction, isFine),
 
   read: (shown, { u, v }) =>
-    /** @type {MapName[]} */ (["dense", "sparse"]).map((side) => {
+    listSides(shown.data).map((side) => {
       const segment = shown.data.segments[side][shown[side].numbers[findPixel(shown[side], u, v)]];
       if (!segment) return keep(`${side} `, swatch("none"), bold("no segment"));
       const { name, colour } = shown.data.classes[segment.class];
-      return keep(`${side} `, swatch(colour), bold(name), describeMatch(segment));
+      const describe = side === "truth" ? describeFound : describeMatch;
+      return keep(`${side} `, swatch(colour), bold(name), describe(segment));
     }),
 };
 
-/** @param {Segment} segment */
+/** @param {OutputsValue} data */
+const listSides = ({ truth }) => ALL.filter((side) => truth || side !== "truth");
+
+/** @param {Accuracy} accuracy of one side */
+const writeMean = ({ miou }) => (miou === null ? "–" : writeIou(miou));
+
+/** @param {Segment} segment of the dense or the sparse side */
 export const describeMatch = ({ match, iou }) =>
-  match === null ? ", no match" : `, matched, IoU ${iou.toFixed(2)}`;
+  match === null ? ", no match" : `, matched, IoU ${writeIou(iou)}`;
+
+/** @param {Segment} segment a true one */
+export function describeFound({ dense, sparse }) {
+  const finders = [
+    ...(dense === null ? [] : [`dense (IoU ${writeIou(dense)})`]),
+    ...(sparse === null ? [] : [`sparse (IoU ${writeIou(sparse)})`]),
+  ];
+  return finders.length ? `, found by ${finders.join(" and ")}` : ", found by neither";
+}
 
 /**
  * @param {Shown} shown

@@ -5,7 +5,7 @@ import { UNKNOWN, findPixel, scaleMap, stepPlace } from "./maps.js";
 import { CLASS_DIFFERS, differ, makeMarks, showMarks } from "./marks.js";
 import { SIDES, bold, keep, nameChosen, pairUp, share, swatch, writeIou } from "./words.js";
 
-/** @import { ClassMap, Layer, MapName, Shown, TaskView } from "./types.d.ts" */
+/** @import { ClassMap, Layer, MapName, Mode, Shown, TaskView } from "./types.d.ts" */
 
 const ERRORS = [
   { words: "only dense wrong", colour: [240, 160, 0] },
@@ -13,9 +13,12 @@ const ERRORS = [
   { words: "both wrong", colour: [204, 121, 167] },
 ];
 
+/** @type {Mode[]} */
+const TRUTH_MODES = ["truth", "errors"];
+
 /** @type {TaskView} */
 export const SEMANTIC = {
-  modes: ["compare", "difference", "truth", "errors"],
+  listModes: ({ truth }) => ["compare", "difference", ...(truth ? TRUTH_MODES : [])],
   picture: "Photo coloured by class.",
   things: ["class", "Classes"],
   note: "IoU: pixels that both give the class, over those that either gives it. Choose a class to see it alone.",

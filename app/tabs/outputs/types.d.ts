@@ -12,6 +12,7 @@ export interface Row {
   dense?: number;
   sparse?: number;
   iou?: number | null;
+  true?: number;
   true_dense?: number | null;
   true_sparse?: number | null;
   matched?: number;
@@ -21,15 +22,19 @@ export interface Row {
   cosine?: number;
 }
 
+/** A true one has the IoU of what each network finds of it, the others their match. */
 export interface Segment {
   class: number;
-  match: number | null;
-  iou: number;
+  match?: number | null;
+  iou?: number;
+  dense?: number | null;
+  sparse?: number | null;
 }
 
 export interface Accuracy {
-  miou: number;
-  pixel_accuracy: number;
+  miou: number | null;
+  pixel_accuracy?: number;
+  found?: number;
 }
 
 export interface OutputsValue {
@@ -49,7 +54,7 @@ export interface OutputsValue {
   segments?: Partial<Record<MapName, Segment[]>>;
   matched?: number;
   matched_iou?: number;
-  counts?: Record<Side, number>;
+  counts?: Partial<Record<MapName, number>>;
   same_top?: boolean;
 }
 
@@ -123,7 +128,7 @@ export type Words = (Node | string)[];
 
 /** What a task shows. */
 export interface TaskView {
-  modes: Mode[];
+  listModes(data: OutputsValue): Mode[];
   /** What a picture with a handle is. */
   picture: string;
   /** What a row of the table is, one and many. */

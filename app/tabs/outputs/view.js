@@ -21,7 +21,6 @@ import { SIDES } from "./words.js";
 const VIEWS = { semantic: SEMANTIC, instance: SEGMENTS, panoptic: SEGMENTS, features: FEATURES };
 /** @type {Record<Mode, string>} */
 const MODES = { compare: "Compare", difference: "Difference", truth: "Truth", errors: "Errors" };
-const NEED_TRUTH = ["truth", "errors"];
 // CSS pixels of width from which on the numbers fit beside a picture
 const ROOM = { tall: 720, wide: 1300 };
 const TIGHT = 456; // CSS pixels: a table narrower than this has no bars
@@ -146,14 +145,10 @@ export function mount({ element, props, watch }) {
 
   const getView = () => VIEWS[shown.data.task];
 
-  function listModes() {
-    return getView().modes.filter((mode) => shown.data.truth || !NEED_TRUTH.includes(mode));
-  }
+  const listModes = () => getView().listModes(shown.data);
 
   /** @returns {Mode} */
-  function getMode() {
-    return listModes().includes(state.mode) ? state.mode : "compare";
-  }
+  const getMode = () => (listModes().includes(state.mode) ? state.mode : "compare");
 
   // Index of the class or stage to see alone, or null.
   function getChosen() {
