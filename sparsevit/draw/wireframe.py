@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -29,6 +30,39 @@ _JOINED = np.array(
 )
 
 
+@dataclass(frozen=True)
+class Wireframe:
+    """What shows of a box in a picture, pixels.
+
+    Attributes:
+        lines: (n, 2, 2) both ends of each edge.
+        is_ahead: (n,) whether the edge is not behind the box itself.
+        front: (k, 2) corners of the front; k is 0 where it does not show.
+    """
+
+    lines: np.ndarray
+    is_ahead: np.ndarray
+    front: np.ndarray
+
+
+def project_box(box: Box3D, camera: Intrinsics, size: Size, margin: float = 16) -> Wireframe | None:
+    """A box as a camera sees it in a picture (h, w) and a margin around; None if nothing shows."""
+    corners = box.corners
+    if np.abs(corners).max() > MOST_M or corners[:, 2].max() < NEAR_M:
+        return None
+    planes = _find_planes(camera, size, margin)
+    ends, owners = clip_lines(corners[_EDGES], planes)
+    if not len(ends):
+        return None
+    centres = corners[_FACES].mean(1)  # (6, 3)
+    is_seen = ((centres - corners.mean(0)) * -centres).sum(1) > 0  # (6,)
+    return Wireframe(
+        camera.project(ends),
+        is_seen[_JOINED].any(1)[owners],
+        camera.project(clip_polygon(corners[_FACES[0]], planes)),
+    )
+
+
 def draw_wireframes(
     image: np.ndarray,
     boxes: Sequence[Box3D],
@@ -51,41 +85,30 @@ def draw_wireframes(
         (h, w, 3) uint8 RGB.
     """
     picture = image.copy()
-    size = (image.shape[0], image.shape[1])
-    planes = _find_planes(camera, size)
     order = sorted(range(len(boxes)), key=lambda index: -boxes[index].centre[2])
     for index in order:
-        box = boxes[index]
-        corners = box.corners
-        if np.abs(corners).max() > MOST_M or corners[:, 2].max() < NEAR_M:
+        shown = project_box(boxes[index], camera, (image.shape[0], image.shape[1]))
+        if shown is None:
             continue
-        colour = palette[box.label]
-        is_alone = alone is not None and alone[index]
-        if is_alone:
-            ends, _ = clip_lines(corners[_EDGES], planes)
-            seen = camera.project(ends.reshape(-1, 3)).astype(np.float32)
-            if len(seen):
-                hull = cv2.convexHull(seen)[:, 0]
-                fill_polygon(picture, hull, DIFFERENCE_COLOUR, _ALONE_OPACITY)
-        front = camera.project(clip_polygon(corners[_FACES[0]], planes))
-        fill_polygon(picture, front, colour, _FRONT_OPACITY)
-        _draw_edges(picture, corners, planes, camera, colour)
+        colour = palette[boxes[index].label]
+        if alone is not None and alone[index]:
+            hull = cv2.convexHull(shown.lines.reshape(-1, 2).astype(np.float32))[:, 0]
+            fill_polygon(picture, hull, DIFFERENCE_COLOUR, _ALONE_OPACITY)
+        fill_polygon(picture, shown.front, colour, _FRONT_OPACITY)
+        _draw_edges(picture, shown, colour)
     return picture
 
 
 def find_extent(box: Box3D, camera: Intrinsics, size: Size) -> tuple[float, ...] | None:
     """(x0, y0, x1, y1) pixels around what shows of a box in a picture (h, w); None if nothing."""
-    corners = box.corners
-    if np.abs(corners).max() > MOST_M:
+    shown = project_box(box, camera, size, 0)
+    if shown is None:
         return None
-    ends, _ = clip_lines(corners[_EDGES], _find_planes(camera, size, 0))
-    if not len(ends):
-        return None
-    seen = camera.project(ends.reshape(-1, 3))
-    return (*seen.min(0).tolist(), *seen.max(0).tolist())
+    ends = shown.lines.reshape(-1, 2)
+    return (*ends.min(0).tolist(), *ends.max(0).tolist())
 
 
-def _find_planes(camera: Intrinsics, size: Size, margin: float = 16) -> np.ndarray:
+def _find_planes(camera: Intrinsics, size: Size, margin: float) -> np.ndarray:
     """(5, 4): where a camera sees, and a margin in pixels around it, for :func:`clip_lines`."""
     height, width = size
     return np.array(
@@ -99,20 +122,9 @@ def _find_planes(camera: Intrinsics, size: Size, margin: float = 16) -> np.ndarr
     )
 
 
-def _draw_edges(
-    picture: np.ndarray,
-    corners: np.ndarray,
-    planes: np.ndarray,
-    camera: Intrinsics,
-    colour: np.ndarray,
-) -> None:
+def _draw_edges(picture: np.ndarray, shown: Wireframe, colour: np.ndarray) -> None:
     """The edges; those behind the box itself are thin."""
-    centres = corners[_FACES].mean(1)  # (6, 3)
-    is_seen = ((centres - corners.mean(0)) * -centres).sum(1) > 0  # (6,)
-    ends, owners = clip_lines(corners[_EDGES], planes)
-    lines = camera.project(ends)
-    is_ahead = is_seen[_JOINED].any(1)[owners]
     thickness = max(1, round(min(picture.shape[:2]) / 400))
-    draw_lines(picture, lines, _OUTLINE, thickness + 2)
-    draw_lines(picture, lines[~is_ahead], colour, 1)
-    draw_lines(picture, lines[is_ahead], colour, thickness)
+    draw_lines(picture, shown.lines, _OUTLINE, thickness + 2)
+    draw_lines(picture, shown.lines[~shown.is_ahead], colour, 1)
+    draw_lines(picture, shown.lines[shown.is_ahead], colour, thickness)
