@@ -254,7 +254,7 @@ def score_slowly(
 def test_many_boxes_equal_a_slow_reading_of_the_rules() -> None:
     random = np.random.default_rng(1)
     pictures = []
-    for _ in range(40):
+    for _ in range(30):
         truth, found = [], []
         for x, z in random.uniform((-4, 5), (4, 12), (10, 2)):
             label = int(random.choice([CAR, CAR, CAR, VAN, PEDESTRIAN, PEDESTRIAN]))
@@ -282,11 +282,10 @@ def test_many_boxes_equal_a_slow_reading_of_the_rules() -> None:
         boxes = make_boxes(found)
         _, ious = measure_overlaps(boxes.boxes, [thing.box for thing in truth if thing.box])
         cases.append((boxes, truth, ious))
-    for kind in ("Car", "Pedestrian"):
-        for level in LEVELS:
-            slow = score_slowly(cases, kind, level)
-            assert 0.05 < slow < 0.9
-            assert result["3d"][f"{kind} {level}"] == pytest.approx(slow)
+    for kind, level in (("Car", "easy"), ("Car", "hard"), ("Pedestrian", "moderate")):
+        slow = score_slowly(cases, kind, level)
+        assert 0.05 < slow < 0.9
+        assert result["3d"][f"{kind} {level}"] == pytest.approx(slow)
 
 
 def test_boxes_behind_the_camera_and_none_at_all() -> None:

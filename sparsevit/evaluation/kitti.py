@@ -10,9 +10,12 @@ excuse nothing in 3D, as in KITTI's code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import nan
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,7 +50,7 @@ _KINDS: dict[str, tuple[float, tuple[str, ...]]] = {
 }
 _LEAST_IOU = min(least for least, _ in _KINDS.values())
 
-_COUNTS, _IGNORED, _OTHER = 0, 1, -1  # what a box is at a level
+_COUNTS, _IGNORED, _OTHER = range(3)  # what a true box is at a level
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,104 +119,89 @@ class KittiMeter:
         least, neighbours = _KINDS[kind]
         label = self._kinds.index(kind)
         near = [self._kinds.index(name) for name in neighbours if name in self._kinds]
-        cases = [
-            _Case(
-                picture.scores,
-                np.where(
-                    picture.heights < level.height,
-                    _IGNORED,
-                    np.where(picture.labels == label, _COUNTS, _OTHER),
-                ),
-                [_judge(thing, label, near, level) for thing in picture.truth],
-                [pair for pair in picture.overlaps[view] if pair[2] > least],
-            )
-            for picture in self._pictures
-        ]
-        wanted = sum(case.truth.count(_COUNTS) for case in cases)
+        wanted = 0
+        sure: list[float] = []  # scores of all found boxes that count
+        pictures: list[list[_Place]] = []
+        for picture in self._pictures:
+            truth = [_judge(thing, label, near, level) for thing in picture.truth]
+            wanted += truth.count(_COUNTS)
+            counts = (picture.labels == label) & (picture.heights >= level.height)
+            sure += picture.scores[counts].tolist()
+            can_match = counts | (picture.heights < level.height)
+            places = [_Place(judged == _COUNTS, []) for judged in truth]
+            for found, true, iou in picture.overlaps[view]:
+                if iou > least and can_match[found] and truth[true] != _OTHER:
+                    score = float(picture.scores[found])
+                    places[true].near.append(_Near(found, score, bool(counts[found]), iou))
+            pictures.append([place for place in places if place.near])
         if not wanted:
             return nan
-        reached = sorted((score for case in cases for score in case.find_scores()), reverse=True)
-        sure = np.sort(np.concatenate([case.scores[case.found == _COUNTS] for case in cases]))
+        reached = sorted(chain(*map(_find_scores, pictures)), reverse=True)
+        sure.sort()
         precisions = np.zeros(_STEPS + 1)
-        known: dict[float, float] = {}
         for step, score in enumerate(_choose_scores(reached, wanted)):
-            if score not in known:
-                known[score] = _measure_precision(cases, sure, score)
-            precisions[step] = known[score]
+            right, taken = np.sum([_count(places, score) for places in pictures], axis=0)
+            wrong = len(sure) - bisect_left(sure, score) - taken
+            precisions[step] = right / max(1, right + wrong)
         best_beyond = np.maximum.accumulate(precisions[::-1])[::-1]
         return float(best_beyond[1:].mean())
 
 
-@dataclass(frozen=True, eq=False)
-class _Case:
-    """A picture at one level of one kind.
+class _Near(NamedTuple):
+    """A found box that overlaps a true one enough.
 
     Attributes:
-        scores: (n,) of the found boxes.
-        found, truth: what each box is there.
-        pairs: (found, true, IoU) of those that overlap enough.
+        found: its number in the picture.
+        score: how sure it is.
+        counts: it is of the kind, and large enough.
+        iou: of both.
     """
 
-    scores: np.ndarray
-    found: np.ndarray
-    truth: list[int]
-    pairs: list[tuple[int, int, float]]
-
-    def find_scores(self) -> list[float]:
-        """Scores of the boxes that are right, each true box taking the surest that is near."""
-        taken: set[int] = set()
-        right = []
-        for true, near in self._group():
-            free = [found for found, _ in near if found not in taken]
-            if free:
-                best = max(free, key=lambda found: self.scores[found])
-                taken.add(best)
-                if self.truth[true] == self.found[best] == _COUNTS:
-                    right.append(float(self.scores[best]))
-        return right
-
-    def count(self, score: float) -> tuple[int, int]:
-        """Found boxes of a score or more that are right, and those that no true one excuses not.
-
-        Each true box takes the found one with the largest overlap.
-
-        Returns:
-            How many are right, and how many that would count are taken, right ones among them.
-        """
-        taken: set[int] = set()
-        right = excused = 0
-        for true, near in self._group():
-            free = [
-                (self.found[found] == _COUNTS, iou if self.found[found] == _COUNTS else 0, -found)
-                for found, iou in near
-                if found not in taken and self.scores[found] >= score
-            ]
-            if free:
-                counts, _, best = max(free)
-                taken.add(-best)
-                excused += int(counts)
-                right += int(counts and self.truth[true] == _COUNTS)
-        return right, excused
-
-    def _group(self) -> Iterator[tuple[int, list[tuple[int, float]]]]:
-        """The true boxes in order, each with the found ones that overlap it."""
-        for true, kind in enumerate(self.truth):
-            if kind != _OTHER:
-                near = [
-                    (found, iou)
-                    for found, other, iou in self.pairs
-                    if other == true and self.found[found] != _OTHER
-                ]
-                if near:
-                    yield true, near
+    found: int
+    score: float
+    counts: bool
+    iou: float
 
 
-def _measure_precision(cases: Sequence[_Case], sure: np.ndarray, score: float) -> float:
-    """Precision of what is found with a score or more; ``sure`` are all scores, rising."""
-    counts = [case.count(score) for case in cases if case.pairs]
-    right, taken = (sum(column) for column in zip(*counts, strict=True))
-    wrong = len(sure) - int(np.searchsorted(sure, score)) - taken
-    return right / (right + wrong) if right else 0.0
+class _Place(NamedTuple):
+    """A true box that counts or is ignored, and the found ones that overlap it enough."""
+
+    counts: bool
+    near: list[_Near]
+
+
+def _find_scores(places: Sequence[_Place]) -> list[float]:
+    """Scores of a picture's right boxes, where each true box takes the surest that is left."""
+    taken: set[int] = set()
+    scores = []
+    for place in places:
+        left = [near for near in place.near if near.found not in taken]
+        if left:
+            best = max(left, key=lambda near: near.score)
+            taken.add(best.found)
+            if place.counts and best.counts:
+                scores.append(best.score)
+    return scores
+
+
+def _count(places: Sequence[_Place], score: float) -> tuple[int, int]:
+    """What is right of a picture's found boxes with a score or more.
+
+    Each true box takes the one that overlaps it the most, of those that count if any does.
+
+    Returns:
+        How many are right, and how many of those that count are taken, the right ones among them.
+    """
+    taken: set[int] = set()
+    right = counting = 0
+    for place in places:
+        left = [near for near in place.near if near.score >= score and near.found not in taken]
+        if left:
+            best = max(left, key=lambda near: (near.counts, near.counts and near.iou))
+            taken.add(best.found)
+            right += place.counts and best.counts
+            counting += best.counts
+    return right, counting
 
 
 def _judge(thing: Thing, label: int, near: Sequence[int], level: _Level) -> int:
