@@ -137,7 +137,7 @@ class InstanceScorer:
             self._truth.append(_list_masks(sample))
         else:
             self._truth.append(_list_things(sample, self._classes))
-        runs = _encode_ids(sparse.ids, [segment.id for segment in sparse.segments])
+        runs = encode_ids(sparse.ids, [segment.id for segment in sparse.segments])
         found = zip(runs, sparse.segments, strict=True)
         self._sizes.append(sparse.ids.shape)
         self._found.append([_Mask(mask, one.label, one.score) for mask, one in found])
@@ -180,14 +180,14 @@ def _list_things(sample: Sample, classes: Sequence[int]) -> list[_Mask]:
     if sample.things is None or sample.things.ids is None:
         raise DataError(f"Nothing tells which pixels of {sample.name} are of which thing.")
     things = [thing for thing in sample.things.things if thing.pixels]
-    runs = _encode_ids(sample.things.ids, [thing.id for thing in things])
+    runs = encode_ids(sample.things.ids, [thing.id for thing in things])
     return [
         _Mask(mask, classes[thing.label], is_crowd=thing.pixels < MIN_PIXELS)
         for mask, thing in zip(runs, things, strict=True)
     ]
 
 
-def _encode_ids(ids: np.ndarray, wanted: Sequence[int]) -> list[Any]:
+def encode_ids(ids: np.ndarray, wanted: Sequence[int]) -> list[Any]:
     """Runs of the pixels of each id, without a mask of all pixels for each.
 
     Args:
@@ -205,6 +205,7 @@ def _encode_ids(ids: np.ndarray, wanted: Sequence[int]) -> list[Any]:
         own = np.flatnonzero(values == number)
         edges = np.stack([starts[own], ends[own]], axis=1).ravel()
         counts = np.diff(edges, prepend=0, append=flat.size)
+        counts = counts[:-1] if len(counts) > 1 and not counts[-1] else counts
         runs.append({"size": list(ids.shape), "counts": counts})
     return list(coder.frPyObjects(runs, *ids.shape)) if runs else []
 
