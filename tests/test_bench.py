@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from app_support import write_photo
+from three_tasks_support import load_three_tasks
 from typer.testing import CliRunner
 
 from sparsevit.cli import cli
@@ -15,8 +16,10 @@ from sparsevit.inspect.end_to_end import STEPS, time_photo
 from sparsevit.measure import bench
 from sparsevit.measure.bench import BenchSettings, find_ops_ms, run_bench
 from sparsevit.measure.bench_report import compare_reports
+from sparsevit.measure.cost import count_macs
 from sparsevit.measure.latency import WARMUP_RUNS
 from sparsevit.networks import load_model
+from sparsevit.networks.segmenter import save_segmenter
 from sparsevit.patch import get_depths, get_sparsity, is_sparse, sparsify
 from sparsevit.schedule import SparsitySchedule
 
@@ -126,24 +129,42 @@ def test_an_earlier_report_is_compared_row_by_row(report):
             compare_reports(report, nonsense)
 
 
-def test_the_command_writes_compares_and_draws(home, tmp_path):
+def test_the_command_writes_compares_and_draws(tmp_path):
+    network = load_three_tasks("three")
+    save_segmenter(network.module, tmp_path / "three.safetensors")
     out, picture = tmp_path / "a" / "bench.json", tmp_path / "b" / "bench.png"
-    common = ["bench", "--model", home / "small.safetensors", "--size", "64", "-s", "0,0.5"]
-    result = _run(*common, "--repeats", 1, "--out", out, "--plot", picture, "--json")
+    common = ["bench", "--model", tmp_path / "three.safetensors", "--size", "64", "-s", "0,0.5"]
+    args = ["--repeats", 1, "--task", "boxes3d", "--out", out, "--plot", picture, "--json"]
+    result = _run(*common, *args)
     assert result.exit_code == 0, result.output
     data = json.loads(out.read_text())
     assert json.loads(result.stdout) == data
+    assert data["task"] == "boxes3d"
+    ratio = next(row["mac_ratio"] for row in data["rows"] if row["name"] == "sparsevit 0.5")
+    shares = {task: _share_macs(network.for_task(task)) for task in network.tasks}
+    assert ratio == pytest.approx(shares["boxes3d"], abs=1e-4)
+    assert len({round(share, 4) for share in shares.values()}) == 3  # each has its own heads
     assert (data["dtype"], data["threads"]) == ("fp32", torch.get_num_threads())
     assert load_image(picture).shape == (840, 1280, 3)
     result = _run(*common, "--repeats", 1, "--profile", "--compare", out)
+    assert "for semantic, " in result.stdout
+    assert "Not the same: task was boxes3d, is semantic." in result.stderr
     assert "change since the earlier run" in result.stdout
     assert "stage 4" in result.stdout
     assert "aten::addmm" in result.stdout
 
 
+def _share_macs(loaded):
+    """Multiply-accumulates at half the windows over all."""
+    schedule = SparsitySchedule.parse(0.5, loaded.depths)
+    fixed_macs = loaded.count_fixed_macs((64, 64))
+    return count_macs(loaded.module, (64, 64), schedule, fixed_macs).mac_ratio
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["--task", "instance"], "does semantic, not instance."),
         (["--dtype", "int3"], "Unknown dtype"),
         (["--size", "64,big"], "--size takes whole numbers"),
         (["--batch", "0"], "batch at least 1"),

@@ -14,6 +14,7 @@ from sparsevit.cli.common import (
     JsonFlag,
     ModelName,
     Seed,
+    TaskName,
     Threads,
     load,
     report_errors,
@@ -30,6 +31,7 @@ class BenchOptions:
     """What ``sparsevit bench`` is asked."""
 
     model: ModelName = "swin_tiny_patch4_window7_224"
+    task: TaskName = None
     size: Annotated[str, typer.Option(help="Sides of the square input in pixels, with commas.")] = (
         "672"
     )
@@ -77,6 +79,7 @@ def bench(options: BenchOptions) -> None:
         before = None if options.compare is None else _read_json(options.compare)
         name = options.model
         loaded = load(name, options.device, random_weights=True, seed=options.seed)
+        loaded = loaded.for_task(options.task)
         settings = BenchSettings(
             sizes=_read_numbers("size", options.size),
             batches=_read_numbers("batch", options.batch),
@@ -95,6 +98,7 @@ def bench(options: BenchOptions) -> None:
                 loaded.module,
                 settings,
                 on_round=lambda done: bar.show(done, settings.rounds),
+                task=loaded.task.name,
             )
         write_json(report.to_dict(), options.out, options.as_json)
         if options.plot is not None:

@@ -42,7 +42,7 @@ def print_bench(report: BenchReport, with_profile: bool = False) -> None:
     """
     load = "unknown" if report.other_load is None else f"{report.other_load:.1%}"
     typer.echo(
-        f"{report.model}, {report.device}, {report.dtype}, torch {report.torch}, "
+        f"{report.model} for {report.task}, {report.device}, {report.dtype}, torch {report.torch}, "
         f"{report.repeats} rounds, other processes used {load} of the CPUs, "
         f"allocator {report.allocator or 'default'}"
     )

@@ -111,6 +111,7 @@ def run_bench(
     model: nn.Module,
     settings: BenchSettings | None = None,
     on_round: Callable[[int], None] | None = None,
+    task: str = "",
 ) -> BenchReport:
     """Time the host's forms, our dense form and our sparse forms, interleaved in one process.
 
@@ -119,6 +120,7 @@ def run_bench(
         model: of a supported kind, sparsified or not; it comes back sparsified.
         settings: what to time; all defaults if None.
         on_round: called with the number of finished rounds, warm-up included.
+        task: what its forward is for, for the report.
 
     Raises:
         ScheduleError: an impossible schedule.
@@ -186,6 +188,7 @@ def run_bench(
         other_load=max(known) if len(known) == len(loads) else None,
         doubt=next(filter(None, doubts), None),
         rows=tuple(rows),
+        task=task,
     )
 
 

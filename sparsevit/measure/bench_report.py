@@ -56,6 +56,7 @@ class BenchReport:
             and batches; None if unknown.
         doubt: why these latencies are not worth quoting; None if they are.
         rows: for every size and batch, dense forms first.
+        task: what the forwards were for, of a network that does several things; "" if not told.
     """
 
     model: str
@@ -68,6 +69,7 @@ class BenchReport:
     other_load: float | None
     doubt: str | None
     rows: tuple[BenchRow, ...]
+    task: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -113,6 +115,8 @@ def compare_reports(now: BenchReport, before: Any) -> tuple[list[BenchChange], l
             for field in fields
             if before[field] != getattr(now, field)
         ]
+        if before.get("task", now.task) != now.task:  # earlier versions knew of none
+            differing.append(f"task was {before['task']}, is {now.task}")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError("The file to compare with is no JSON of 'sparsevit bench'.") from error
     changes = [
