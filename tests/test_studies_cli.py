@@ -64,11 +64,12 @@ def test_tokens_against_windows_and_another_network(
 
 def test_json_on_standard_output(weights: Path, tmp_path: Path):
     result = run(
-        "adaptation", "--model", weights, "--against", weights, "--data", DATA, "--pictures", 2,
-        "--out", tmp_path, "--json",
+        "adaptation", "--model", weights, "--task", "semantic", "--against", weights,
+        "--data", DATA, "--pictures", 2, "--out", tmp_path, "--json",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
+    assert "--model toy.safetensors --task semantic --data" in document["command"]
     assert document == json.loads((tmp_path / "study-adaptation.json").read_text())
     assert "rounds" not in document
     assert "other_load" not in document
@@ -77,6 +78,7 @@ def test_json_on_standard_output(weights: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["scores", "--task", "boxes3d"], "streets-nano does semantic, not boxes3d."),
         (["adaptation"], "Name the network before it was adapted: --against FILE.safetensors."),
         (["sensitivity", "--rounds", "3"], "The study sensitivity has no --rounds."),
         (["tokens", "--trials", "9", "--frontier", "x"], "has no --trials, --frontier."),
