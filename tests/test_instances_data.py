@@ -144,6 +144,11 @@ def test_what_cannot_be_learnt_is_one_sentence(tmp_path: Path) -> None:
         write_json(path, {**content, "categories": categories})
         with pytest.raises(DataError, match=message):
             open_data(spec)
+    for counts in ([9], "abc", 5):
+        content["annotations"][0]["segmentation"] = {"size": [64, 96], "counts": counts}
+        write_json(path, content)
+        with pytest.raises(DataError, match=r"A mask of .*a\.png in .*json cannot be read"):
+            open_data(spec)[0]
     path.unlink()
     with pytest.raises(DataError, match=r"There is no .*instances\.json; the labels of segments"):
         open_data(spec)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,23 @@ class InstancePhoto(Photo):
     masks: np.ndarray
     labels: np.ndarray
     are_crowds: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class PackedMask:
+    """The mask of one thing, as small as its file has it.
+
+    Attributes:
+        label: class, in the order of the network's output.
+        is_crowd: it stands for many things.
+        area: number of its pixels.
+        unpack: gives the mask (img_h, img_w) bool; raises DataError if it cannot be read.
+    """
+
+    label: int
+    is_crowd: bool
+    area: int
+    unpack: Callable[[], np.ndarray]
 
 
 class PanopticFolder:
@@ -178,38 +196,63 @@ class InstanceFolder:
         Raises:
             DataError: the picture or a mask cannot be read, or sizes differ.
         """
+        photo, found = self.read_masks(index)
+        return InstancePhoto(
+            photo.image,
+            photo.name,
+            np.array([m.unpack() for m in found], dtype=bool).reshape(-1, *photo.image.shape[:2]),
+            np.array([m.label for m in found], dtype=np.int64),
+            np.array([m.is_crowd for m in found], dtype=bool),
+        )
+
+    def read_masks(self, index: int) -> tuple[Photo, list[PackedMask]]:
+        """Decode the picture at ``index`` alone: hundreds of masks may not fit into memory at once.
+
+        Raises:
+            DataError: the picture or a mask cannot be read, or sizes differ.
+        """
         entry = self._images[index]
         path = self._root / "images" / entry["file_name"]
         image = read_image(path)
         size = (image.shape[0], image.shape[1])
         with _naming(self._path):
             check_sizes(path, size, self._path, (entry["height"], entry["width"]))
-            annotations = self._annotations.get(entry["id"], [])
-            masks = [self._decode(a["segmentation"], size, path) for a in annotations]
-            labels = [self._labels[a["category_id"]] for a in annotations]
-            are_crowds = [bool(a.get("iscrowd")) for a in annotations]
-        return InstancePhoto(
-            image,
-            self.names[index],
-            np.array(masks, dtype=bool).reshape(-1, *size),
-            np.array(labels, dtype=np.int64),
-            np.array(are_crowds, dtype=bool),
-        )
+            masks = [
+                self._pack(annotation, size, path)
+                for annotation in self._annotations.get(entry["id"], [])
+            ]
+        return Photo(image, self.names[index]), masks
 
-    def _decode(self, segmentation: Any, size: tuple[int, int], path: Path) -> np.ndarray:
-        """(img_h, img_w) bool of polygons or run lengths."""
+    def _pack(self, annotation: dict[str, Any], size: tuple[int, int], path: Path) -> PackedMask:
+        segmentation = annotation["segmentation"]
         if isinstance(segmentation, dict):
             check_sizes(path, size, self._path, tuple(segmentation["size"]))
-        try:
+        with self._naming_mask(path):
             runs = segmentation
             if isinstance(segmentation, list):
                 runs = self._coder.merge(self._coder.frPyObjects(segmentation, *size))
             elif isinstance(segmentation["counts"], list):
+                if sum(segmentation["counts"]) != size[0] * size[1]:
+                    raise ValueError("The run lengths do not fill the picture.")
                 runs = self._coder.frPyObjects(segmentation, *size)
-            mask: np.ndarray = self._coder.decode(runs).astype(bool)
+            area = int(self._coder.area(runs))
+        label, is_crowd = self._labels[annotation["category_id"]], bool(annotation.get("iscrowd"))
+        return PackedMask(label, is_crowd, area, partial(self._unpack, runs, area, path))
+
+    def _unpack(self, runs: Any, area: int, path: Path) -> np.ndarray:
+        with self._naming_mask(path):
+            mask: np.ndarray = self._coder.decode(runs)
+            # Beyond run lengths that are too short, it leaves whatever the memory held.
+            if np.count_nonzero(mask) != area or mask.max() > 1:
+                raise ValueError("The run lengths do not fill the picture.")
+        return mask.astype(bool)
+
+    @contextmanager
+    def _naming_mask(self, path: Path) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:  # pycocotools raises bare Exceptions too
             raise DataError(f"A mask of {path} in {self._path} cannot be read.") from error
-        return mask
 
 
 def _read_lists(path: Path) -> dict[str, Any]:

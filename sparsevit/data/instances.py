@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sparsevit.data.classes import ClassList, Colour, make_palette
-from sparsevit.data.coco import INSTANCES_FILE, InstanceFolder, InstancePhoto
+from sparsevit.data.coco import INSTANCES_FILE, InstanceFolder
 from sparsevit.data.pictures import DataError, EmptySplitError
 from sparsevit.data.samples import Sample, SampleCache
 from sparsevit.data.things import KindList, Rectangle, Thing, Things
@@ -89,28 +89,26 @@ class LabelledInstances:
         return self._cache.get(index, self._load)
 
     def _load(self, index: int) -> Sample:
+        """The masks on top of each other: crowds lowest, then the largest."""
         source, number = self._pictures[index]
-        return self._lay_masks(source[number])
-
-    def _lay_masks(self, photo: InstancePhoto) -> Sample:
-        """The masks on top of each other, crowds lowest, then the largest."""
-        areas = photo.masks.sum((1, 2))
+        photo, masks = source.read_masks(number)
         labels = np.zeros(photo.image.shape[:2], np.uint8)
         ids = np.zeros(photo.image.shape[:2], np.int32)
         ignored: list[Rectangle] = []
-        for place in np.lexsort((-areas, ~photo.are_crowds)).tolist():
-            mask = photo.masks[place]
-            if not photo.are_crowds[place]:
-                labels[mask] = self.kinds.classes[photo.labels[place]]
-                ids[mask] = place + 1
-            elif areas[place]:
-                labels[mask] = len(self.class_names) - 1
-                ignored.append(_surround(mask))
-        shown = np.bincount(ids.ravel(), minlength=len(areas) + 1).tolist()
+        numbered = list(enumerate(masks, start=1))
+        for id_, mask in sorted(numbered, key=lambda pair: (not pair[1].is_crowd, -pair[1].area)):
+            pixels = mask.unpack()
+            if not mask.is_crowd:
+                labels[pixels] = self.kinds.classes[mask.label]
+                ids[pixels] = id_
+            elif mask.area:
+                labels[pixels] = len(self.class_names) - 1
+                ignored.append(_surround(pixels))
+        shown = np.bincount(ids.ravel(), minlength=len(masks) + 1).tolist()
         things = tuple(
-            Thing(label, number, _surround(ids == number), shown[number])
-            for number, label in enumerate(photo.labels.tolist(), start=1)
-            if shown[number]
+            Thing(mask.label, id_, _surround(ids == id_), shown[id_])
+            for id_, mask in numbered
+            if shown[id_]
         )
         told = Things(self.kinds.names, things, ids, None, tuple(ignored))
         return Sample(photo.image, labels, photo.name, told)
