@@ -61,7 +61,7 @@ def test_things_and_what_is_not_told_apart(tmp_path: Path) -> None:
     lines = "\n".join(
         [CAR.replace("Car", kind) for kind in ("Car", "Van", "Truck", "Tram", "Misc")]
         + [PERSON, PERSON.replace("Pedestrian", "Cyclist"), "", DONT_CARE]
-        + [PERSON.replace("Pedestrian", "Person_sitting")]
+        + [PERSON.replace("Pedestrian", "Person_sitting"), change(DONT_CARE, 6, 503.89)]
     )
     data = open_data(f"kitti:{write_kitti(tmp_path / 'training', {'7': lines}).parent}")
     sample = data[0]

@@ -159,10 +159,12 @@ def read_objects(
         if not fields:
             continue
         try:
-            if fields[0] in _IGNORED:
-                ignored.append(_read_rectangle(_read_values(fields)))
-            else:
+            if fields[0] not in _IGNORED:
                 things.append(_read_thing(fields, shift))
+                continue
+            x0, y0, x1, y1 = rectangle = _read_rectangle(_read_values(fields))
+            if x0 < x1 and y0 < y1:  # nothing is ignored in an empty one
+                ignored.append(rectangle)
         except ValueError as error:
             raise DataError(f"Line {number} of {path} is no box: {error}") from error
     return tuple(things), tuple(ignored)
@@ -181,6 +183,8 @@ def _read_thing(fields: list[str], shift: tuple[float, float, float]) -> Thing:
             f"and {occluded:g}."
         )
     x0, y0, x1, y1 = rectangle = _read_rectangle(values)
+    if x0 >= x1 or y0 >= y1:
+        raise ValueError("its rectangle is left, top, right, bottom, and not empty.")
     height, width, length, x, bottom, z, yaw = values[7:14]
     centre = (x + shift[0], bottom - height / 2 + shift[1], z + shift[2])
     label = _LABELS[fields[0]]
@@ -207,10 +211,8 @@ def _read_values(fields: list[str]) -> list[float]:
 
 
 def _read_rectangle(values: list[float]) -> Rectangle:
-    x0, y0, x1, y1 = (value + _HALF for value in values[3:7])
-    if x0 >= x1 or y0 >= y1:
-        raise ValueError("its rectangle is left, top, right, bottom, and not empty.")
-    return x0, y0, x1, y1
+    left, top, right, bottom = (value + _HALF for value in values[3:7])
+    return left, top, right, bottom
 
 
 def _read_lines(path: Path) -> list[str]:

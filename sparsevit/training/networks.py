@@ -64,7 +64,7 @@ def find_targets(
     """
     classes: ClassList | None = None
     kinds: KindList | None = None
-    teller = ""
+    teller, is_numbered = "", False
     for spec in specs:
         data = open_data(spec, "all", class_names=class_names)
         found = data.kinds
