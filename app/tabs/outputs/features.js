@@ -28,7 +28,7 @@ export const FEATURES = {
 
   decode: async (data) => ({ drawings: await Promise.all(data.drawings.map(decodePictures)) }),
 
-  show({ data, drawings }, _, chosen) {
+  show({ data, drawings }, { chosen }) {
     const name = nameChosen(data, chosen);
     const drawing = drawings[chosen === null ? 0 : chosen + 1];
     /** @type {(side: Side) => Layer} */

@@ -13,6 +13,21 @@ const DIRECTIONS = {
   ArrowDown: [0, 1],
 };
 
+/**
+ * Keys that read an element's places.
+ * @param {GlobalEventHandlers} element
+ * @param {(direction: [number, number], isFine: boolean) => boolean} onStep an arrow key; gives
+ *   whether it led anywhere
+ * @param {() => void} onEscape
+ */
+export function listenToKeys(element, onStep, onEscape) {
+  element.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") onEscape();
+    const direction = DIRECTIONS[event.key];
+    if (direction && onStep(direction, event.shiftKey)) event.preventDefault();
+  });
+}
+
 /** @param {string} path */
 export function makeIcon(path) {
   return make("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, make("path", { d: path }));
@@ -27,8 +42,7 @@ export function makeIcon(path) {
  * @param {(place: Place, isPinned: boolean) => void} calls.onPlace a place is pointed at; pinned
  *   where no mouse pointer shows it
  * @param {() => void} calls.onLeave the mouse has left
- * @param {(direction: [number, number], isFine: boolean) => boolean} calls.onStep an arrow key;
- *   gives whether it led anywhere
+ * @param {(direction: [number, number], isFine: boolean) => boolean} calls.onStep
  * @param {() => void} calls.onEscape
  * @param {() => void} calls.onResize
  */
@@ -66,11 +80,7 @@ export function makeFrame({ hasHandle, onSplit, onPlace, onLeave, onStep, onEsca
   });
   box.addEventListener("pointerleave", onLeave);
   range.addEventListener("input", () => onSplit(Number(range.value) / 100));
-  canvas.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") onEscape();
-    const direction = DIRECTIONS[event.key];
-    if (direction && onStep(direction, event.shiftKey)) event.preventDefault();
-  });
+  listenToKeys(canvas, onStep, onEscape);
   new ResizeObserver(onResize).observe(canvas);
 
   return {

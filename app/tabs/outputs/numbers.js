@@ -85,6 +85,7 @@ export function makeNumbers() {
     truthLine.hidden = !truthWords;
     truthLine.replaceChildren(...(truthWords ?? []));
     const now = JSON.stringify([task, classes, rows.map((row) => row.index), !truth]);
+    table.hidden = !rows.length;
     if (now !== signature) makeRows(data, view);
     signature = now;
     rows.forEach((row, index) =>

@@ -3,20 +3,14 @@ import { percent } from "../../page/common.js";
 import { cutOut, drawLayer, fade, makeCover, writeNames } from "./draw.js";
 import { UNKNOWN, decodePictures, findPixel, nameSegments, stepPlace } from "./maps.js";
 import { CLASS_DIFFERS, differ, makeMarks, showMarks } from "./marks.js";
-import { SIDES, bold, keep, nameChosen, pairUp, swatch, writeIou } from "./words.js";
+import { SIDES, TRUE_COLUMNS, bold, keep, nameChosen, pairUp, swatch, writeIou } from "./words.js";
 
-/** @import { Accuracy, Column, Layer, MapName, Mode, OutputsValue, Segment, Shown, TaskView } from "./types.d.ts" */
+/** @import { Accuracy, Layer, MapName, Mode, OutputsValue, Segment, Shown, TaskView } from "./types.d.ts" */
 
 const DIFFERENCE = [CLASS_DIFFERS, { words: "only the segment differs", colour: [86, 180, 233] }];
 
 /** @type {Mode[]} */
 const TRUTH_MODES = ["truth"];
-/** @type {Column[]} */
-const TRUE_COLUMNS = [
-  { key: "true", group: "true ones", head: "all", write: String },
-  { key: "true_dense", group: "true ones", head: "dense finds", write: String },
-  { key: "true_sparse", group: "true ones", head: "sparse finds", write: String },
-];
 /** @type {MapName[]} */
 const ALL = ["dense", "sparse", "truth"];
 
@@ -28,7 +22,6 @@ export const SEGMENTS = {
   note:
     "Matched: segments of one class that overlap by an IoU of 0.5 or more. " +
     "PQ: the IoUs of a class's matches over matches and half of all other segments. Choose a class to see it alone.",
-  hint: "Point at the picture to read the classes there.",
   keys: "Arrow keys read the classes at a place, with Shift in steps of a pixel.",
 
   listColumns: ({ truth }) => [
@@ -71,7 +64,7 @@ export const SEGMENTS = {
     return { drawings, ...Object.fromEntries(named) };
   },
 
-  show(shown, mode, chosen) {
+  show(shown, { mode, chosen }) {
     const name = nameChosen(shown.data, chosen);
     if (mode === "difference") {
       return showMarks(markSegments(shown, chosen), shown.dense, "of the pixels", name);
@@ -91,14 +84,17 @@ export const SEGMENTS = {
 
   step: (shown, probe, direction, isFine) => stepPlace(shown.dense, probe, direction, isFine),
 
-  read: (shown, { u, v }) =>
-    listSides(shown.data).map((side) => {
-      const segment = shown.data.segments[side][shown[side].numbers[findPixel(shown[side], u, v)]];
+  read(shown, probe) {
+    if (!probe) return ["Point at the picture to read the classes there."];
+    return listSides(shown.data).map((side) => {
+      const pixel = findPixel(shown[side], probe.u, probe.v);
+      const segment = shown.data.segments[side][shown[side].numbers[pixel]];
       if (!segment) return keep(`${side} `, swatch("none"), bold("no segment"));
       const { name, colour } = shown.data.classes[segment.class];
       const describe = side === "truth" ? describeFound : describeMatch;
       return keep(`${side} `, swatch(colour), bold(name), describe(segment));
-    }),
+    });
+  },
 };
 
 /** @param {OutputsValue} data */

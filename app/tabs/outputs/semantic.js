@@ -22,7 +22,6 @@ export const SEMANTIC = {
   picture: "Photo coloured by class.",
   things: ["class", "Classes"],
   note: "IoU: pixels that both give the class, over those that either gives it. Choose a class to see it alone.",
-  hint: "Point at the picture to read the classes there.",
   keys: "Arrow keys read the classes at a place, with Shift in steps of a pixel.",
   hasOpacity: true,
 
@@ -57,7 +56,7 @@ export const SEMANTIC = {
     return { dense: maps[0], sparse: maps[1], truth: maps[2] };
   },
 
-  show(shown, mode, chosen) {
+  show(shown, { mode, chosen }) {
     const name = nameChosen(shown.data, chosen);
     if (mode === "difference") {
       const marks = markDifference(shown.dense, shown.sparse, chosen);
@@ -80,13 +79,16 @@ export const SEMANTIC = {
 
   step: (shown, probe, direction, isFine) => stepPlace(shown.dense, probe, direction, isFine),
 
-  read: (shown, { u, v }) =>
-    /** @type {MapName[]} */ (["dense", "sparse", "truth"])
+  read(shown, probe) {
+    if (!probe) return ["Point at the picture to read the classes there."];
+    return /** @type {MapName[]} */ (["dense", "sparse", "truth"])
       .filter((side) => shown[side])
       .map((side) => {
-        const known = shown.data.classes[shown[side].values[findPixel(shown[side], u, v)]];
+        const pixel = findPixel(shown[side], probe.u, probe.v);
+        const known = shown.data.classes[shown[side].values[pixel]];
         return keep(`${side} `, swatch(known?.colour ?? "none"), bold(known?.name ?? "unknown"));
-      }),
+      });
+  },
 };
 
 /**

@@ -3,7 +3,7 @@ import type { Photo, Size } from "../../page/types.d.ts";
 
 export type Side = "dense" | "sparse";
 export type MapName = Side | "truth";
-export type Mode = "compare" | "difference" | "truth" | "errors";
+export type Mode = "compare" | "difference" | "together" | "truth" | "errors";
 
 /** What a class has in numbers; which of them there are depends on the task. */
 export interface Row {
@@ -16,7 +16,8 @@ export interface Row {
   true_dense?: number | null;
   true_sparse?: number | null;
   matched?: number;
-  quality?: number;
+  quality?: number | null;
+  error?: number | null;
   grid?: Size;
   channels?: number;
   cosine?: number;
@@ -38,7 +39,7 @@ export interface Accuracy {
 }
 
 export interface OutputsValue {
-  task: "semantic" | "instance" | "panoptic" | "features" | "classification";
+  task: "semantic" | "instance" | "panoptic" | "features" | "classification" | "boxes3d";
   photo: string;
   classes: { name: string; colour?: string }[];
   /** Grey PNGs as data URIs. */
@@ -56,7 +57,49 @@ export interface OutputsValue {
   matched_iou?: number;
   counts?: Partial<Record<MapName, number>>;
   same_top?: boolean;
+  min_score?: number;
+  sights?: [number, number];
+  boxes?: Record<MapName, Box[] | null>;
+  centre_error?: number | null;
 }
+
+/** Metres (to the right, ahead) of the camera; lines and corners are fractions of the picture. */
+export interface Box {
+  class: number;
+  score: number | null;
+  place: [number, number];
+  /** Length, height, width. */
+  size: [number, number, number];
+  footprint: number[][];
+  ahead: number[][];
+  behind: number[][];
+  front: number[][];
+  matches: Partial<Record<MapName, { index: number; distance: number }>>;
+}
+
+export interface BoxRef {
+  side: MapName;
+  index: number;
+}
+
+/** What shows of a box, fractions of the picture. */
+export interface Extent {
+  u0: number;
+  v0: number;
+  u1: number;
+  v1: number;
+}
+
+/** What to see from above. */
+export interface Plan {
+  sights: [number, number];
+  /** The boxes of all sides, which it must be large enough for. */
+  all: Box[];
+  boxes: PlanBox[];
+  words: string;
+}
+
+export type PlanBox = BoxRef & { box: Box; isLit: boolean; words: string };
 
 /** Classes of a picture, row by row; numbers are those of segments where a map has segments. */
 export interface ClassMap {
@@ -67,14 +110,21 @@ export interface ClassMap {
   values: Uint8Array;
 }
 
-/** A place of the picture, fractions of its width and height. */
+/** A place of the picture, fractions of its width and height, and the box that is meant there. */
 export interface Place {
   u: number;
   v: number;
+  box?: BoxRef | null;
 }
 
 /** The place that is read; pinned where no mouse pointer shows it. */
 export type Probe = Place & { pinned: boolean };
+
+/** What there is to see: the mode, and the one class or stage to see alone. */
+export interface Look {
+  mode: Mode;
+  chosen: number | null;
+}
 
 /** What the user chose. */
 export interface State {
@@ -85,6 +135,8 @@ export interface State {
   /** Name of the class or stage to see alone. */
   chosen: string | null;
   probe: Probe | null;
+  /** Index of the class or kind whose row is pointed at. */
+  hovered: number | null;
 }
 
 /** A value with its pictures; which of them there are depends on the task. */
@@ -95,6 +147,7 @@ export interface Shown {
   sparse?: ClassMap;
   truth?: ClassMap | null;
   drawings?: Partial<Record<MapName, HTMLImageElement>>[];
+  extents?: Record<MapName, (Extent | null)[]>;
 }
 
 /** A kind of mark: what it says and its colour [red, green, blue]. */
@@ -135,8 +188,7 @@ export interface TaskView {
   things: [string, string];
   /** Above the table. */
   note: string;
-  /** How a place is read, by pointing and by keys; none where nothing can be read. */
-  hint?: string;
+  /** How a place is read by keys. */
   keys?: string;
   /** Words for a side of the handle. */
   tags?: Partial<Record<MapName, string>>;
@@ -150,13 +202,19 @@ export interface TaskView {
     getMap: (uri?: string | null) => Promise<ClassMap | null>,
   ): Promise<Partial<Shown>>;
   /** Layers from left to right of the handle, or one over the other, and what they show. */
-  show(shown: Shown, mode: Mode, chosen: number | null): { caption: Words; layers: Layer[] };
-  read?(shown: Shown, probe: Probe): Words;
+  show(shown: Shown, look: Look): { caption: Words; layers: Layer[] };
+  /** Draws the view from above. */
+  drawPlan?(plan: { draw(plan: Plan): void }, shown: Shown, look: Look, state: State): void;
+  /** The box that is meant at a place. */
+  find?(shown: Shown, place: Place, look: Look, state: State): BoxRef | null;
+  /** What is at the place that is read, or how to read one. */
+  read?(shown: Shown, probe: Probe | null, look: Look): Words;
   /** Where an arrow key leads from a probe or none. */
   step?(
     shown: Shown,
     probe: Probe | null,
     direction: [number, number],
     isFine: boolean,
+    look: Look,
   ): Place | null;
 }

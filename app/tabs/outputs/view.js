@@ -4,6 +4,8 @@
 import { make, onValue, percent } from "../../page/common.js";
 import { getPhoto, onPhoto } from "../../page/photo.js";
 import { makeSwitch } from "../../page/switch.js";
+import { makeBirdsEye } from "./birdseye.js";
+import { BOXES, findMiddle } from "./boxes.js";
 import { fillTop } from "./classification.js";
 import { drawPhoto } from "./draw.js";
 import { FEATURES } from "./features.js";
@@ -15,14 +17,26 @@ import { SEMANTIC } from "./semantic.js";
 import { SIDES } from "./words.js";
 
 /** @import { View } from "../../page/types.d.ts" */
-/** @import { Layer, Mode, OutputsValue, Place, Shown, State, TaskView } from "./types.d.ts" */
+/** @import { Layer, Look, Mode, OutputsValue, Place, Shown, State, TaskView } from "./types.d.ts" */
 
 /** @type {Record<string, TaskView>} */
-const VIEWS = { semantic: SEMANTIC, instance: SEGMENTS, panoptic: SEGMENTS, features: FEATURES };
+const VIEWS = {
+  semantic: SEMANTIC,
+  instance: SEGMENTS,
+  panoptic: SEGMENTS,
+  boxes3d: BOXES,
+  features: FEATURES,
+};
 /** @type {Record<Mode, string>} */
-const MODES = { compare: "Compare", difference: "Difference", truth: "Truth", errors: "Errors" };
-// CSS pixels of width from which on the numbers fit beside a picture
-const ROOM = { tall: 720, wide: 1300 };
+const MODES = {
+  compare: "Compare",
+  difference: "Difference",
+  together: "Together",
+  truth: "Truth",
+  errors: "Errors",
+};
+// CSS pixels of width from which on the numbers, or a view from above, fit beside a picture
+const ROOM = { tall: 720, wide: 1300, pair: 600 };
 const TIGHT = 456; // CSS pixels: a table narrower than this has no bars
 
 /** @param {View} view */
@@ -31,7 +45,14 @@ export function mount({ element, props, watch }) {
   const root = element.querySelector(".sv-outputs");
   // What the user chose; it outlives every new value.
   /** @type {State} */
-  const state = { mode: "compare", split: 0.5, opacity: 0.6, chosen: null, probe: null };
+  const state = {
+    mode: "compare",
+    split: 0.5,
+    opacity: 0.6,
+    chosen: null,
+    probe: null,
+    hovered: null,
+  };
   /** @type {OutputsValue} */
   let newest = null; // the last JSON that came
   /** @type {Omit<Shown, "photo">} */
@@ -67,16 +88,20 @@ export function mount({ element, props, watch }) {
     hasHandle: () => getMode() in SIDES,
     onSplit: setSplit,
     onPlace: setProbe,
-    onLeave: () => {
-      if (!state.probe?.pinned) clearProbe();
-    },
-    onStep: (direction, isFine) => {
-      const place = getView().step?.(shown, state.probe, direction, isFine);
-      if (place) setProbe(place, true);
-      return Boolean(place);
-    },
+    onLeave: leave,
+    onStep: stepOn,
     onEscape: clearProbe,
     onResize: draw,
+  });
+  const plan = makeBirdsEye({
+    onPoint: (box, pinned) => {
+      if (box) setProbe({ ...findMiddle(shown.extents, box), box }, pinned);
+      else clearProbe();
+    },
+    onLeave: leave,
+    onStep: stepOn,
+    onEscape: clearProbe,
+    onResize: drawPlan,
   });
   const numbers = makeNumbers();
   const view = make(
@@ -87,7 +112,12 @@ export function mount({ element, props, watch }) {
     make(
       "div",
       { class: "sv-out-body" },
-      make("div", { class: "sv-out-picture" }, frame.box, readout, numbers.chips),
+      make(
+        "div",
+        { class: "sv-out-picture" },
+        make("div", { class: "sv-out-photo" }, frame.box, readout, numbers.chips),
+        plan.box,
+      ),
       numbers.box,
     ),
   );
@@ -135,9 +165,13 @@ export function mount({ element, props, watch }) {
   }
 
   function arrange() {
-    const tall = shown?.photo.width < 1.1 * shown?.photo.height;
+    if (!shown) return;
+    const tall = shown.photo.width < 1.1 * shown.photo.height;
+    const hasPlan = Boolean(getView().drawPlan);
+    const room = root.clientWidth;
     view.classList.toggle("sv-out-tall", tall);
-    view.classList.toggle("sv-out-beside", root.clientWidth >= (tall ? ROOM.tall : ROOM.wide));
+    view.classList.toggle("sv-out-beside", !hasPlan && room >= (tall ? ROOM.tall : ROOM.wide));
+    view.classList.toggle("sv-out-pair", hasPlan && room >= ROOM.pair);
     view.classList.toggle("sv-out-tight", numbers.box.clientWidth < TIGHT);
   }
 
@@ -158,6 +192,9 @@ export function mount({ element, props, watch }) {
     return row ? row.index : null;
   }
 
+  /** @returns {Look} */
+  const getLook = () => ({ mode: getMode(), chosen: getChosen() });
+
   // Everything that depends on the value, the mode or the chosen class.
   function refresh() {
     const mode = getMode();
@@ -169,6 +206,7 @@ export function mount({ element, props, watch }) {
     }
     switches.hidden = listModes().length < 2;
     readout.hidden = !getView().read;
+    plan.box.hidden = !getView().drawPlan;
     view.classList.toggle("sv-out-marks", !(mode in SIDES));
     view.classList.toggle("sv-out-drawn", !getView().hasOpacity);
     /** @type {NodeListOf<HTMLElement>} */
@@ -181,7 +219,8 @@ export function mount({ element, props, watch }) {
     layers = null;
     draw();
     showSplit();
-    showProbe();
+    if (state.probe) setProbe({ u: state.probe.u, v: state.probe.v }, state.probe.pinned);
+    else showProbe();
   }
 
   function draw() {
@@ -192,27 +231,30 @@ export function mount({ element, props, watch }) {
     const { width } = context.canvas;
     const middle = Math.round(state.split * width);
     const hasHandle = getMode() in SIDES;
+    const edges = [0, middle, width];
     layers.forEach((layer, index) => {
-      layer(
-        context,
-        hasHandle
-          ? [
-              [0, middle],
-              [middle, width],
-            ][index]
-          : [0, width],
-        state,
-      );
+      layer(context, hasHandle ? edges.slice(index, index + 2) : [0, width], state);
     });
+  }
+
+  function drawPlan() {
+    if (shown) getView().drawPlan?.(plan, shown, getLook(), state);
+  }
+
+  // What is lit is lit in both pictures.
+  function light() {
+    if (!shown || !getView().drawPlan) return;
+    draw();
+    drawPlan();
   }
 
   // The layers of the mode; the caption says what they show.
   function makeLayers() {
-    const made = getView().show(shown, getMode(), getChosen());
+    const made = getView().show(shown, getLook());
     layers = made.layers;
     caption.replaceChildren(...made.caption);
     frame.describe(
-      `${getMode() in SIDES ? getView().picture : "Photo with marked pixels."} ` +
+      `${getMode() in SIDES ? getView().picture : "Photo with marks."} ` +
         `${caption.textContent} Agreement with dense: ${percent(shown.data.agreement, 1)}.`,
       getView().keys ?? "",
     );
@@ -228,10 +270,11 @@ export function mount({ element, props, watch }) {
   }
 
   function showProbe() {
-    const { read, hint } = getView();
+    const { read } = getView();
     const { probe } = state;
-    if (read) readout.replaceChildren(...(probe ? read(shown, probe) : [hint]));
-    frame.showRing(read && probe?.pinned ? probe : null);
+    if (read) readout.replaceChildren(...read(shown, probe, getLook()));
+    frame.showRing(read && probe?.pinned && !getView().drawPlan ? probe : null);
+    light();
   }
 
   // ---- What the user does ----
@@ -247,10 +290,12 @@ export function mount({ element, props, watch }) {
    * @param {Place} place
    * @param {boolean} pinned
    */
-  function setProbe({ u, v }, pinned) {
+  function setProbe({ u, v, box }, pinned) {
     /** @param {number} value */
     const clip = (value) => Math.min(1 - 1e-6, Math.max(0, value));
-    state.probe = { u: clip(u), v: clip(v), pinned };
+    const place = { u: clip(u), v: clip(v) };
+    const found = box ?? getView().find?.(shown, place, getLook(), state) ?? null;
+    state.probe = { ...place, box: found, pinned };
     showProbe();
   }
 
@@ -259,6 +304,32 @@ export function mount({ element, props, watch }) {
     showProbe();
   }
 
+  function leave() {
+    if (!state.probe?.pinned) clearProbe();
+  }
+
+  /**
+   * @param {[number, number]} direction
+   * @param {boolean} isFine
+   */
+  function stepOn(direction, isFine) {
+    const place = getView().step?.(shown, state.probe, direction, isFine, getLook());
+    if (place) setProbe(place, true);
+    return Boolean(place);
+  }
+
+  /** @param {Event} event on a row, or outside of all */
+  function hover({ target }) {
+    const row = /** @type {HTMLElement} */ (target).closest?.("tr[data-index]");
+    const index = row ? Number(/** @type {HTMLElement} */ (row).dataset.index) : null;
+    if (index === state.hovered) return;
+    state.hovered = index;
+    light();
+  }
+
+  for (const event of ["pointerover", "pointerleave", "focusin", "focusout"]) {
+    numbers.box.addEventListener(event, hover);
+  }
   opacity.addEventListener("input", () => {
     state.opacity = Number(opacity.value) / 100;
     opacityText.value = percent(state.opacity);

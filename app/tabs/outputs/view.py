@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 from app.engine.records import Result
+from app.tabs.outputs.boxes import describe_boxes
 from app.tabs.outputs.classification import describe_top
 from app.tabs.outputs.features import describe_features
 from app.tabs.outputs.segments import describe_segments
 from app.tabs.outputs.semantic import describe_maps
+from sparsevit.tasks.boxes3d import Boxes3DTask
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import FeaturesTask
 from sparsevit.tasks.segments import SegmentsTask
@@ -30,6 +32,8 @@ def make_outputs(result: Result) -> str:
         content = describe_top(result, task)
     elif isinstance(task, SegmentsTask):
         content = describe_segments(result, task)
+    elif isinstance(task, Boxes3DTask):
+        content = describe_boxes(result, task)
     elif isinstance(task, FeaturesTask):
         content = describe_features(result, task)
     else:

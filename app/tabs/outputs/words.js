@@ -1,7 +1,7 @@
 // Words and numbers that the tasks share.
 import { make, percent } from "../../page/common.js";
 
-/** @import { MapName, Mode, OutputsValue, Row } from "./types.d.ts" */
+/** @import { Column, MapName, Mode, OutputsValue, Row } from "./types.d.ts" */
 
 /** @type {Partial<Record<Mode, MapName[]>>} left and right of the handle */
 export const SIDES = { compare: ["dense", "sparse"], truth: ["truth", "sparse"] };
@@ -35,3 +35,10 @@ export const nameChosen = ({ classes }, chosen) => (chosen === null ? null : cla
  */
 export const pairUp = (group, write, hasBar, keys = ["dense", "sparse"]) =>
   keys.map((key, side) => ({ key, group, write, hasBar, head: ["dense", "sparse"][side] }));
+
+/** @type {Column[]} how many there are, and how many of them each network finds */
+export const TRUE_COLUMNS = [
+  { key: "true", group: "true ones", head: "all", write: String },
+  { key: "true_dense", group: "true ones", head: "by dense", write: String },
+  { key: "true_sparse", group: "true ones", head: "by sparse", write: String },
+];
