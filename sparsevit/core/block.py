@@ -124,10 +124,10 @@ class SparseBlock(SparseModule, ABC):
             bias = windows.pick_bias(self.attention_bias(plan.grid))
             mixed = self.mix_tokens(tokens, windows.real, bias)
             branch = call_each(mixed, *self.list_attention_end())
-            tokens = tokens + self._drop_paths(branch, len(x), mlp=False)
+            tokens = tokens + self._weigh(branch, len(x), plan.gates, mlp=False)
         if part != "attention":
             branch = call_each(tokens, *self.list_mlp())
-            tokens = tokens + self._drop_paths(branch, len(x), mlp=True)
+            tokens = tokens + self._weigh(branch, len(x), plan.gates, mlp=True)
         tokens, index = tokens.to(x.dtype).flatten(0, 1), windows.index.flatten()
         if windows.real is None:
             return rows.index_copy(0, index, tokens).view(x.shape)
@@ -135,8 +135,11 @@ class SparseBlock(SparseModule, ABC):
         index = index.masked_fill(~windows.real.flatten(), sink)
         return F.pad(rows, (0, 0, 0, 1)).index_copy(0, index, tokens)[:sink].view(x.shape)
 
-    def _drop_paths(self, branch: Tensor, batch: int, mlp: bool) -> Tensor:
-        return self.drop_paths(branch.view(batch, -1, branch.shape[-1]), mlp).view_as(branch)
+    def _weigh(self, branch: Tensor, batch: int, gates: Tensor | None, mlp: bool) -> Tensor:
+        """A branch (n, N, C) of a batch's windows, after stochastic depth and times the gates."""
+        images = branch.view(batch, -1, branch.shape[-1])
+        branch = self.drop_paths(images, mlp).view_as(branch)
+        return branch if gates is None else branch * gates.to(branch.dtype).view(-1, 1, 1)
 
     def _run_in_pieces(self, x: Tensor, plan: BlockPlan, part: Part) -> Tensor:
         """Inference form: in place where allowed, and on CPU in pieces that fit the cache."""

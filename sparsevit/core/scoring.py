@@ -21,9 +21,8 @@ def token_magnitudes(x: Tensor, score: Score = "rms") -> Tensor:
     Returns:
         (B, H, W) float32.
     """
-    x = x.detach()
     if score == "centred":
-        x = x.float() - x.mean(dim=(1, 2), keepdim=True, dtype=torch.float32)
+        x = x - x.mean(dim=(1, 2), keepdim=True, dtype=torch.float32)
     return x.abs().mean(dim=-1, dtype=torch.float32)
 
 

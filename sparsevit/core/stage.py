@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,11 +18,14 @@ from sparsevit.core.forwards import Forwards
 from sparsevit.core.modes import is_hooked, is_transformed
 from sparsevit.core.overrides import SparseModule, list_callers, refuse_stray_sparsity
 from sparsevit.core.scoring import rank_windows, token_magnitudes, window_scores
+from sparsevit.core.steering import Choice, find_steering
 from sparsevit.core.stream import BlockPlan, TokenStream
 from sparsevit.core.trace import active_traces, read_context
 from sparsevit.core.windows import WindowGrid
 from sparsevit.package.choices import Score
 from sparsevit.schedule import num_keep
+
+_LEAST_MAGNITUDE = 1e-12
 
 _as_host: ContextVar[bool] = ContextVar("sparsevit_as_host", default=False)
 
@@ -63,15 +67,22 @@ class StageSettings:
 class WindowRanker:
     """Scores and rankings of one stage in one forward: one for plain, one for shifted windows."""
 
-    def __init__(self, settings: StageSettings, energy: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        settings: StageSettings,
+        energy: Tensor | None = None,
+        keeps_gradient: bool = False,
+    ) -> None:
         """Start a forward.
 
         Args:
             settings: of the stage.
             energy: (B, H, W) of the pictures, for the ``gradient`` score.
+            keeps_gradient: the scores carry that of the activation.
         """
         self._settings = settings
         self._energy = energy
+        self._keeps_gradient = keeps_gradient
         self._magnitudes: Tensor | None = None
         self._scores: dict[tuple[int, int], Tensor] = {}
         self._orders: dict[tuple[int, int], Tensor] = {}
@@ -107,7 +118,10 @@ class WindowRanker:
 
     def _measure(self, x: Tensor) -> Tensor:
         if self._settings.score != "gradient":
-            return token_magnitudes(x, self._settings.score)
+            x = x if self._keeps_gradient else x.detach()
+            magnitudes = token_magnitudes(x, self._settings.score)
+            # The root of a window of zeros has no gradient.
+            return magnitudes.clamp(min=_LEAST_MAGNITUDE) if self._keeps_gradient else magnitudes
         if self._energy is None or self._energy.shape[0] != x.shape[0]:
             raise RuntimeError("The gradient score needs the images; run the whole model.")
         return F.adaptive_avg_pool2d(self._energy, (x.shape[1], x.shape[2]))
@@ -178,7 +192,8 @@ class StageRun:
             keeps_intermediates or torch.is_grad_enabled() or any(map(is_hooked, blocks))
         )
         self._stream = TokenStream(may_overwrite, own)
-        self._ranker = WindowRanker(settings, self._forward.energy)
+        self._steering = find_steering(stage) if self._again is None else None
+        self._ranker = WindowRanker(settings, self._forward.energy, self._steering is not None)
         self._number = 0
         self._scored_block = 0
 
@@ -192,16 +207,17 @@ class StageRun:
         self._number += 1
         grid = block.get_grid(x.shape[1], x.shape[2], x.device)
         if self._again is None:
-            keep_idx = self._choose(number, x, grid)
-            self._forward.kept[settings.index].append(keep_idx)
+            choice = self._choose(number, x, grid)
+            self._forward.kept[settings.index].append(choice.keep_idx)
         else:
-            keep_idx = self._again[number]
-        if keep_idx is None and (torch.is_grad_enabled() or block.training or is_transformed()):
+            choice = Choice(self._again[number])
+        if choice.is_dense and (torch.is_grad_enabled() or block.training or is_transformed()):
             return self._stage.call_block(block, x, None)  # nothing to prune, nothing to gain
-        return self._stage.call_block(block, x, BlockPlan(grid, keep_idx, self._stream))
+        plan = BlockPlan(grid, choice.keep_idx, self._stream, choice.gates)
+        return self._stage.call_block(block, x, plan)
 
-    def _choose(self, number: int, x: Tensor, grid: WindowGrid) -> Tensor | None:
-        """(B, K) int64 windows that block ``number`` keeps of its input, None for all; and tell."""
+    def _choose(self, number: int, x: Tensor, grid: WindowGrid) -> Choice:
+        """What block ``number`` does with its input; and tell."""
         settings = self._stage.pruning
         kept = num_keep(grid.num_windows, settings.sparsities[number // 2])
         keep_idx = None
@@ -211,6 +227,10 @@ class StageRun:
             self._scored_block = number
         if kept < grid.num_windows:
             keep_idx = self._ranker.keep_idx(x, grid, kept)
+        choice = Choice(keep_idx)
+        if self._steering is not None:
+            score = partial(self._ranker.scores, x, grid)
+            choice = self._steering.choose(settings.index, number, grid, score, keep_idx)
         if self._traces:
             if is_transformed():
                 raise RuntimeError(
@@ -219,7 +239,9 @@ class StageRun:
             # Before the first pruned block a record shows that block's own scores.
             is_shown = self._ranker.started
             shown = self._ranker if is_shown else WindowRanker(settings, self._forward.energy)
-            scores = shown.scores(x, grid)
+            scores = shown.scores(x, grid).detach()
             for trace in self._traces:
-                trace.record(settings.index, number, grid, keep_idx, scores, self._scored_block)
-        return keep_idx
+                trace.record(
+                    settings.index, number, grid, choice.keep_idx, scores, self._scored_block
+                )
+        return choice

@@ -84,11 +84,13 @@ class BlockPlan:
         grid: the block's windows.
         keep_idx: (B, K) int64 windows to compute, None for all.
         stream: the stage's tokens.
+        gates: (B, K) factors of the kept windows' branches; None for 1. See :class:`Choice`.
     """
 
     grid: WindowGrid
     keep_idx: Tensor | None
     stream: TokenStream
+    gates: Tensor | None = None
 
     def select(self, batch: int) -> WindowRows:
         """The kept windows of a batch of images, all in one."""
