@@ -53,11 +53,46 @@ def test_the_default_is_rms() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_magnitudes_are_fp32_means(dtype: torch.dtype) -> None:
-    x = (100 * torch.randn(2, 3, 4, 1000)).to(dtype).requires_grad_()
+    x = (100 * torch.randn(2, 3, 4, 1000)).to(dtype)
     ours = token_magnitudes(x)
     assert ours.dtype == torch.float32
-    assert not ours.requires_grad
-    torch.testing.assert_close(ours, x.detach().double().abs().mean(dim=-1).float())
+    torch.testing.assert_close(ours, x.double().abs().mean(dim=-1).float())
+
+
+def test_rankings_carry_a_gradient_where_somebody_asks() -> None:
+    grid = get_window_grid(2, 4, (2, 2), (0, 0))
+    x = torch.zeros(1, 2, 4, 3, requires_grad=True)
+    with torch.no_grad():
+        x[0, 0, 0] = torch.tensor([3.0, -6.0, 0.0])
+    settings = StageSettings(0, (0.5,))
+    assert not WindowRanker(settings).scores(x, grid).requires_grad
+    scores = WindowRanker(settings, keeps_gradient=True).scores(x, grid)
+    # One of four tokens has magnitude 3: the root mean square is 3 / 2. The other window is blank.
+    torch.testing.assert_close(scores.detach(), torch.tensor([[1.5, 0.0]]))
+    scores.sum().backward()
+    expected = torch.zeros_like(x)
+    expected[0, 0, 0] = torch.tensor([1.0, -1.0, 0.0]) / 3 / 2
+    torch.testing.assert_close(x.grad, expected)
+
+
+def test_what_all_tokens_share_does_not_count_where_it_is_taken_away() -> None:
+    grid = get_window_grid(1, 4, (1, 2), (0, 0))
+    shared = torch.tensor([8.0, -8.0])
+    x = torch.tensor([[[[1.0, 0.0], [1.0, 0.0], [-2.0, 1.0], [0.0, -1.0]]]]) + shared
+    settings = StageSettings(0, (0.5,), score="centred")
+    # Magnitudes of the tokens without their mean: 1/2, 1/2, 3/2, 1/2.
+    expected = torch.tensor([[0.5, ((2.25 + 0.25) / 2) ** 0.5]])
+    torch.testing.assert_close(WindowRanker(settings).scores(x, grid), expected)
+    both = torch.cat([x, 5 * x])
+    torch.testing.assert_close(WindowRanker(settings).scores(both, grid)[:1], expected)
+    plain = WindowRanker(StageSettings(0, (0.5,))).scores(x, grid)
+    assert plain.argmax() == 0
+    assert expected.argmax() == 1
+    blank = torch.full((1, 5, 7, 3), 0.1).to(torch.bfloat16)
+    order = rank_windows(
+        WindowRanker(settings).scores(blank, get_window_grid(5, 7, (2, 2), (0, 0)))
+    )
+    assert order.tolist() == [list(range(12))]
 
 
 def test_centred_magnitudes_by_hand() -> None:

@@ -12,7 +12,7 @@ _LARGE_DATA = "streets:710000:8:1024x2048"
 
 
 StudyName = Literal[
-    "samplers", "uniform", "resolution", "adaptation", "tokens", "scores", "sensitivity"
+    "samplers", "uniform", "resolution", "adaptation", "tokens", "scores", "sensitivity", "worth"
 ]
 
 
@@ -70,4 +70,5 @@ STUDIES: dict[StudyName, Study] = {
         max_sizes=2,
     ),
     "sensitivity": Study("Accuracy when one pair of blocks alone is pruned."),
+    "worth": Study("Whether the scores of windows say what their computation is worth."),
 }

@@ -117,6 +117,42 @@ def draw_sensitivity(document: dict[str, Any]) -> bytes:
     return _finish(figure, "What each pair of blocks costs when pruned alone", _describe(document))
 
 
+def draw_correlations(document: dict[str, Any]) -> bytes:
+    """A line for every stage and partition, a dot for every score: Spearman's coefficient across.
+
+    A bar is twice the standard error to either side.
+    """
+    found = [one for one in document["correlations"] if one["spearman"] is not None]
+    places = list(dict.fromkeys((one["stage"], one["shifted"]) for one in found))
+    scores = list(dict.fromkeys(one["score"] for one in found))
+    figure = _start(0.4 * len(places) + 1.8)
+    axes = figure.add_subplot()
+    for number, (score, colour) in enumerate(zip(scores, COLOURS, strict=False)):
+        own = [one for one in found if one["score"] == score]
+        lift = 0.12 * (number - (len(scores) - 1) / 2)  # so that bars do not cover each other
+        axes.errorbar(
+            [one["spearman"] for one in own],
+            [places.index((one["stage"], one["shifted"])) + lift for one in own],
+            xerr=[2 * one["standard_error"] for one in own],
+            fmt=_MARKERS[number % len(_MARKERS)],
+            color=colour,
+            markersize=5,
+            elinewidth=1,
+            label=score,
+        )
+    axes.axvline(0, color="black", lw=0.8)
+    names = [f"stage {stage}, {'shifted' if shifted else 'plain'}" for stage, shifted in places]
+    axes.set_yticks(range(len(places)), names)
+    axes.set_ylim(len(places) - 0.5, -0.5)
+    axes.set_xlabel("rank correlation of score and worth")
+    tidy_axes(axes)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=len(scores), frameon=False, fontsize=8,
+        handletextpad=0.1, columnspacing=1.0,
+    )  # fmt: skip
+    return _finish(figure, "Do scores say what windows are worth?", _describe(document))
+
+
 def draw_samplers(document: dict[str, Any]) -> bytes:
     """Best accuracy and hypervolume over trials: a thin line a seed, a thick one for the mean.
 

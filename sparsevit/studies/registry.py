@@ -15,7 +15,13 @@ from sparsevit.measure.latency import describe_device
 from sparsevit.search import name_network
 from sparsevit.studies.adaptation import compare_adaptation
 from sparsevit.studies.catalogue import STUDIES, StudyName
-from sparsevit.studies.draw import draw_curves, draw_dots, draw_samplers, draw_sensitivity
+from sparsevit.studies.draw import (
+    draw_correlations,
+    draw_curves,
+    draw_dots,
+    draw_samplers,
+    draw_sensitivity,
+)
 from sparsevit.studies.resolution import compare_resolutions
 from sparsevit.studies.samplers import compare_samplers
 from sparsevit.studies.scores import compare_scores
@@ -23,6 +29,7 @@ from sparsevit.studies.sensitivity import measure_sensitivity
 from sparsevit.studies.subject import Subject
 from sparsevit.studies.tokens import compare_tokens
 from sparsevit.studies.uniform import compare_with_uniform
+from sparsevit.studies.worth import study_worth
 
 #: What measures a subject, taking a study's options by keyword and giving plain data with a
 #: "finding"; and what draws the document of :func:`run_study` as PNG.
@@ -46,6 +53,7 @@ _FUNCTIONS: dict[StudyName, tuple[Callable[..., dict[str, Any]], Callable[..., b
     ),
     "scores": (compare_scores, partial(draw_dots, title="What windows are ranked by")),
     "sensitivity": (measure_sensitivity, draw_sensitivity),
+    "worth": (study_worth, draw_correlations),
 }
 
 
