@@ -6,6 +6,7 @@ import csv
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ from sparsevit.training import (
     train,
 )
 from sparsevit.training.optimisation import MovingAverage, build_optimizers
+from sparsevit.training.ranking import StraightThroughGate
 from sparsevit.training.validation import Validator, find_validation
 
 
@@ -197,6 +199,30 @@ def test_a_share_of_the_sparse_steps_learns_from_dense_too(config: TrainConfig) 
     trainer.run_step(0.9)
     trainer.close()
     assert calls == [True, False]
+
+
+def test_the_ranking_is_taught_in_adaptation_alone(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gate in every sparse step; a listwise loss in steps 0, 8, 16 of what is adaptation."""
+    report = Recorder()
+    listwise = replace(config, steps=20, adaptation=0.7, teaching="listwise")
+    train(listwise, report, show_bar=False)
+    taught = [progress.step - 1 for progress in report.seen if "ranking" in progress.losses]
+    assert taught == [8, 16]
+    steered: list[int] = []
+
+    class Gate(StraightThroughGate):
+        def choose(self, *asked: Any) -> Any:
+            steered.append(trainer.step)
+            return super().choose(*asked)
+
+    monkeypatch.setattr("sparsevit.training.trainer.StraightThroughGate", Gate)
+    trainer = Trainer(replace(config, teaching="gate", output=config.output / "gate"))
+    for fraction in (0.0, 0.9, 0.9):
+        trainer.run_step(fraction)
+    trainer.close()
+    assert set(steered) == {1, 2}
 
 
 def test_bfloat16_trains(config: TrainConfig) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparsevit.core.scoring import Score
 from sparsevit.core.steering import Choice, steer
 from sparsevit.core.windows import WindowGrid
 from sparsevit.inspect.worth import WorthMeter, measure_worth, run_metered
 from sparsevit.networks import LoadedModel
+from sparsevit.package.choices import Score
 from sparsevit.package.extras import require
 from sparsevit.patch import sparsify
 from sparsevit.schedule import SparsitySchedule
@@ -70,7 +70,7 @@ def study_worth(subject: Subject) -> dict[str, Any]:
         "rows": [one.to_row() for one in measured],
         "correlations": correlations,
         "gains": [gain.to_dict() for gain in gains],
-        "finding": _describe(correlations, gains, subject.pictures),
+        "finding": _describe(correlations, gains, subject),
     }
 
 
@@ -195,7 +195,7 @@ class _Ranked:
         return Choice(order[:, : keep_idx.shape[1]])
 
 
-def _describe(correlations: list[dict[str, Any]], gains: list[Gain], pictures: int) -> str:
+def _describe(correlations: list[dict[str, Any]], gains: list[Gain], subject: Subject) -> str:
     """One sentence: how well ours goes with worth in each stage, the best score, the headroom."""
     means: dict[str, list[float]] = {}
     by_stage: dict[int, list[float]] = {}
@@ -212,5 +212,5 @@ def _describe(correlations: list[dict[str, Any]], gains: list[Gain], pictures: i
     return (
         f"The rank correlation of {OURS} with what windows are worth is {ours}; of these scores "
         f"the one that goes best with it is {best} ({best_mean:.2f} on average); ranking by "
-        f"worth itself at sparsities {mean} is {describe_gain(gains[0], pictures)}."
+        f"worth itself at sparsities {mean} is {describe_gain(gains[0], subject)}."
     )
