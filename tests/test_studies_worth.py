@@ -60,7 +60,7 @@ def test_scores_are_correlated_with_worth():
     assert found["standard_error"] == pytest.approx(np.std(values, ddof=1) / 3**0.5, abs=1e-3)
     last = [one["spearman"] for one in document["correlations"] if one["stage"] == 4]
     assert set(last) == {None}  # two windows cannot be ranked alike or not
-    mious = {row["name"]: row["miou"] for row in document["rows"]}
+    mious = {row["name"]: row["accuracy"] for row in document["rows"]}
     ours = evaluate(subject.model, subject.data, [0, 0.6])["results"]
     assert mious["dense"] == pytest.approx(ours[0]["miou"], abs=2e-6)
     assert mious["L2 magnitude (ours), sparsity 0.6"] == pytest.approx(ours[1]["miou"], abs=2e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -89,3 +90,9 @@ def make_batch(given: dict[str, Tensor], part: slice = slice(None)) -> Batch:
     names = set(given) - {"pixels", "labels"}
     targets = {name: given[name][part] for name in names}
     return Batch(given["pixels"][part], given["labels"][part], targets)
+
+
+def read_log(config: TrainConfig) -> list[dict[str, str]]:
+    """The lines of a run's log."""
+    with (config.output / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
