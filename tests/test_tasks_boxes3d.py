@@ -9,6 +9,7 @@ import pytest
 from sparsevit.data.boxes import Box3D, Boxes3D, Intrinsics
 from sparsevit.data.labelled import open_data
 from sparsevit.data.things import STREET_KINDS, Thing, Things
+from sparsevit.draw.birds_eye import choose_reach
 from sparsevit.tasks.boxes3d import Boxes3DTask, match_boxes
 from sparsevit.tasks.palette import choose_palette
 
@@ -166,6 +167,21 @@ def test_a_match_looks_the_same_on_both_sides_and_what_is_alone_does_not() -> No
     assert (rest[nearby] == dense[nearby]).all()
 
 
+def test_the_nearest_is_on_top_in_whatever_order_they_come() -> None:
+    near, far = make_box(0, 10), Box3D(1, 0.9, (0.0, 0.5, 14.0), (9.0, 4.0, 2.0), -math.pi / 2)
+    both = [
+        TASK.draw_pair(IMAGE, gather(*boxes), gather(*boxes), has_names=False)[0]
+        for boxes in ((near, far), (far, near))
+    ]
+    assert (both[0] == both[1]).all()
+    alone = TASK.draw_pair(IMAGE, gather(near), gather(near), has_names=False)[0]
+    row = round(CAMERA.project(np.array([0.0, 0.5, 9.0]))[1])  # where its side edge stands
+    edge = round(CAMERA.project(np.array([2.0, 0.5, 9.0]))[0])
+    red = alone[row, edge - 3 : edge + 3].astype(int)
+    strongest = edge - 3 + int((red[:, 0] - red[:, 1]).argmax())
+    assert (both[0][row, strongest] == alone[row, strongest]).all()
+
+
 @pytest.mark.parametrize("shape", [(240, 480), (640, 320), (37, 900)])
 def test_any_box_can_be_drawn(shape: tuple[int, int]) -> None:
     """Around, behind and inside of the camera, huge, tiny and far; hundreds of them; none."""
@@ -243,6 +259,43 @@ def test_the_view_from_above_by_hand() -> None:
     ahead_row, ahead_column, _ = find(make_box(0, 10, yaw=-math.pi / 2))
     assert ahead_row < row - 0.1  # the line out of its front goes up the picture
     assert column > ahead_column + 0.1  # and there to the right
+
+
+def test_the_view_reaches_as_far_as_nine_boxes_out_of_ten() -> None:
+    boxes = [make_box(0, 16.0)] * 9
+    assert choose_reach(boxes) == 20  # to 18 m
+    assert choose_reach([*boxes, *boxes, make_box(0, 75.0)]) == 20
+    assert choose_reach([make_box(0, 18.5)]) == 30
+    assert choose_reach([make_box(0, 500.0)]) == 80
+    assert choose_reach([]) == 10
+
+
+def test_what_the_camera_does_not_see_is_darker() -> None:
+    """With a field of 90 degrees, what is farther aside than ahead."""
+    size, camera = (420, 420), Intrinsics.from_focal(SIZE, 240.0)
+    nothing = Boxes3D((), camera, SIZE)
+    empty = TASK.draw_birds_eye(size, nothing, reach_m=40).astype(int)
+    places = []
+    for x, z in ((0, 10), (10, 30)):
+        spot = Box3D(0, 1.0, (x, 0.0, z), (1e-3, 1.0, 1e-3), 0.0)
+        boxes = Boxes3D((spot,), camera, SIZE)
+        changed = (TASK.draw_birds_eye(size, boxes, reach_m=40) != empty).any(2)
+        places.append([float(index.mean()) for index in np.nonzero(changed)])
+    (row, column), (far_row, right_column) = places
+    across, ahead = (right_column - column) / 10, (far_row - row) / 20  # pixels a metre
+
+    def look(x: float, z: float) -> int:
+        return int(empty[round(row + (z - 10) * ahead), round(column + x * across)].mean())
+
+    # Beside the lines of the grid, which stand at every 5 m.
+    assert look(6.5, 8.5) == look(-6.5, 8.5) > look(8.5, 6.5) == look(-8.5, 6.5)
+
+
+def test_the_legend_says_what_lies_outside() -> None:
+    inside, outside = gather(make_box(0, 10)), gather(make_box(0, 10), make_box(0, 90))
+    pictures = [TASK.draw_birds_eye((300, 300), boxes, reach_m=30) for boxes in (inside, outside)]
+    rows, _ = np.nonzero((pictures[0] != pictures[1]).any(2))
+    assert 0 < rows.max() < 40
 
 
 def test_looks_differ_by_more_than_colour() -> None:
