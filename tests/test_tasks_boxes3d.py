@@ -168,7 +168,7 @@ def test_a_match_looks_the_same_on_both_sides_and_what_is_alone_does_not() -> No
 
 
 def test_the_nearest_is_on_top_in_whatever_order_they_come() -> None:
-    near, far = make_box(0, 10), Box3D(1, 0.9, (0.0, 0.5, 14.0), (9.0, 4.0, 2.0), -math.pi / 2)
+    near, far = make_box(0, 10), Box3D(1, 0.9, (0.0, 0.5, 14.0), (2.0, 6.0, 9.0), math.pi / 2)
     both = [
         TASK.draw_pair(IMAGE, gather(*boxes), gather(*boxes), has_names=False)[0]
         for boxes in ((near, far), (far, near))
@@ -265,14 +265,15 @@ def test_the_view_reaches_as_far_as_nine_boxes_out_of_ten() -> None:
     boxes = [make_box(0, 16.0)] * 9
     assert choose_reach(boxes) == 20  # to 18 m
     assert choose_reach([*boxes, *boxes, make_box(0, 75.0)]) == 20
+    assert choose_reach([*boxes, *[make_box(0, 35.0)] * 3]) == 40
     assert choose_reach([make_box(0, 18.5)]) == 30
     assert choose_reach([make_box(0, 500.0)]) == 80
     assert choose_reach([]) == 10
 
 
 def test_what_the_camera_does_not_see_is_darker() -> None:
-    """With a field of 90 degrees, what is farther aside than ahead."""
-    size, camera = (420, 420), Intrinsics.from_focal(SIZE, 240.0)
+    """Half of 480 pixels over a focal length of 480: a metre aside for every two ahead."""
+    size, camera = (420, 420), Intrinsics.from_focal(SIZE, 480.0)
     nothing = Boxes3D((), camera, SIZE)
     empty = TASK.draw_birds_eye(size, nothing, reach_m=40).astype(int)
     places = []
@@ -288,7 +289,7 @@ def test_what_the_camera_does_not_see_is_darker() -> None:
         return int(empty[round(row + (z - 10) * ahead), round(column + x * across)].mean())
 
     # Beside the lines of the grid, which stand at every 5 m.
-    assert look(6.5, 8.5) == look(-6.5, 8.5) > look(8.5, 6.5) == look(-8.5, 6.5)
+    assert look(6.5, 18.5) == look(-6.5, 18.5) > look(8.5, 13.5) == look(-8.5, 13.5)
 
 
 def test_the_legend_says_what_lies_outside() -> None:
