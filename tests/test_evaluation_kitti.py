@@ -146,6 +146,13 @@ def test_a_match_overlaps_by_more_than_the_kind_s_least() -> None:
     assert (result["3d"]["Car easy"], result["bev"]["Car easy"]) == (0, 1)
 
 
+def test_each_true_box_takes_what_overlaps_it_the_most() -> None:
+    """So that what lies between two true boxes is left for the one that nothing else is near."""
+    truth = [make_thing(make_box(x=x, z=6)) for x in (0, 1.2)]
+    between, exact = make_box(x=0.6, z=6, score=0.8), make_box(z=6, score=0.9)
+    assert levels(measure(([between, exact], truth))) == [1, 1, 1]
+
+
 def test_levels_by_height_occlusion_and_truncation() -> None:
     car = make_box(z=6)
 
