@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sparsevit.networks.segmenter import save_segmenter
 from sparsevit.search import FrontierError
 from sparsevit.studies.measure import score_variants
 from sparsevit.studies.registry import draw_study, run_study
-from sparsevit.studies.subject import Subject, load_rival, make_pruned, make_subject
+from sparsevit.studies.subject import StudyError, Subject, load_rival, make_pruned, make_subject
 from sparsevit.studies.uniform import compare_with_uniform
 
 
@@ -61,6 +62,17 @@ def test_a_study_says_what_it_measured(tmp_path: Path, monkeypatch: pytest.Monke
     assert labels == ["3D AP, %"]
 
 
+def test_too_few_pictures_with_something_to_find_are_named():
+    subject = make_task_subject("boxes3d")
+    data = FoundPictures("boxes3d", 2)
+    sample = data[1]
+    assert sample.things is not None
+    data.samples[1] = replace(sample, things=replace(sample.things, things=()))
+    alone = make_subject(subject.loaded, data, pictures=2)
+    with pytest.raises(StudyError, match="in a few of the pictures"):
+        score_variants(alone, [make_pruned(alone.loaded, 0.2, "sparse", "a")])
+
+
 def test_what_is_of_another_task_is_refused(tmp_path: Path):
     subject = make_task_subject("instance")
     path = tmp_path / "toy.safetensors"
@@ -69,6 +81,7 @@ def test_what_is_of_another_task_is_refused(tmp_path: Path):
         load_rival(subject, path)
     with pytest.raises(FrontierError, match="No frontier of three for instance is shipped"):
         compare_with_uniform(subject)
-    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"")
     with pytest.raises(DataError, match="without truth, so it tells no mask AP"):
-        make_subject(subject.loaded, PhotoFolder(tmp_path), pictures=2)
+        make_subject(subject.loaded, PhotoFolder(tmp_path / "photos"), pictures=2)

@@ -51,6 +51,9 @@ def draw_frontier(frontier: Frontier, tried: Sequence[FrontierPoint] = ()) -> by
     axes.set_xlabel("latency, ms")
     axes.set_ylabel(f"{frontier.metric} against dense, points")
     height, width = frontier.size
-    title = f"{frontier.model}, searched (dense: {frontier.dense_accuracy:.1%} {frontier.metric})"
+    task = "" if frontier.task is None else f" for {frontier.task}"
+    title = (
+        f"{frontier.model}{task}, searched (dense: {frontier.dense_accuracy:.1%} {frontier.metric})"
+    )
     footer = f"{frontier.device}, {frontier.dtype}, {height}x{width}, batch {frontier.batch}"
     return finish_figure(figure, axes, title, footer)

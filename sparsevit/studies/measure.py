@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from sparsevit.data.pictures import DataError
 from sparsevit.evaluation.scorers import choose_scorer
 from sparsevit.measure.dense import choose_dense
 from sparsevit.measure.latency import WARMUP_RUNS, find_doubt, time_interleaved
 from sparsevit.measure.load import LoadMeter
 from sparsevit.search.accuracy import read_accuracy, read_samples
-from sparsevit.studies.subject import Subject, Variant
+from sparsevit.studies.subject import StudyError, Subject, Variant
+from sparsevit.tasks import Task
 
 #: Parts of the pictures that are left out in turn, to see what the choice of pictures does.
 GROUPS = 8
@@ -66,6 +68,7 @@ def score_variants(subject: Subject, variants: Sequence[Variant]) -> list[Measur
 
     Raises:
         DataError: a picture cannot be read, or nothing is labelled.
+        StudyError: too few pictures show something to find.
     """
     task, indices = subject.loaded.task, subject.list_indices()
     make_scorer = choose_scorer(task, subject.data, subject.loaded.device)
@@ -82,9 +85,22 @@ def score_variants(subject: Subject, variants: Sequence[Variant]) -> list[Measur
                     scorer.add(sample, found, found)  # agreement with dense is not asked for
         subject.report("scoring", 1 + number, len(indices))
     return [
-        Measured(variant, np.array([read_accuracy(task, scorer.summarise()) for scorer in row]))
+        Measured(variant, _read_accuracies(task, [scorer.summarise() for scorer in row]))
         for variant, row in zip(variants, scorers, strict=True)
     ]
+
+
+def _read_accuracies(task: Task, summaries: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Of all pictures, then without each group."""
+    found = [read_accuracy(task, summaries[0])]
+    try:
+        found += [read_accuracy(task, summary) for summary in summaries[1:]]
+    except DataError as error:
+        raise StudyError(
+            "All that is to be found is in a few of the pictures, so nothing tells how sure this "
+            "is; take more pictures."
+        ) from error
+    return np.array(found)
 
 
 def time_measured(
