@@ -212,7 +212,7 @@ class Page:
             "model": "small",
             "short_side": 256,
             "panel": panel or make_panel(engine.first),
-            "task": make_task_switch(engine.first),
+            "task": make_task_switch(engine.opening),
         }
 
     def run(self, **changes: Any) -> Changes:

@@ -7,23 +7,31 @@ from types import SimpleNamespace
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 from app_support import INFOS, make_engine, make_frontier, schedule, write_many, write_photo
 from page_support import Page, list_marks
+from PIL import Image
+from PIL.ExifTags import IFD, Base
 from test_video import write_clip
+from typer.testing import CliRunner
 
 from app.api import Api
 from app.engine.camera import choose_camera
 from app.engine.frontiers import find_shipped
 from app.engine.records import Settings
+from app.engine.search import read_search
 from app.page.address import make_address, read_query
 from app.page.panel import make_panel
 from app.page.task import make_task_switch, read_task_switch
 from app.tabs.takeaway.view import make_snippet
+from app.tabs.video.clip import FrameRunner
 from app.tabs.video.handlers import VideoHandlers, VideoSession
+from sparsevit.cli import cli
 from sparsevit.data.boxes import Boxes3D, Intrinsics
 from sparsevit.data.focal import PhotoCamera
 from sparsevit.data.segment_map import SegmentMap
 from sparsevit.networks import ModelError, list_models
+from sparsevit.search import SearchError
 from sparsevit.tasks.semantic import SemanticTask
 
 TASKS = ("semantic", "instance", "boxes3d")
@@ -66,6 +74,8 @@ def test_the_list_of_networks_tells_what_each_can_do(engine):
     tasks = {info.name: info.tasks for info in list_models() if info.source == "offline"}
     assert tasks == {"many": TASKS, "other": ("semantic",), "small": ("semantic",)}
     assert engine.get_tasks("many") == TASKS
+    listed = CliRunner().invoke(cli, ["models"]).stdout.splitlines()
+    assert [line for line in listed if "many" in line and ", ".join(TASKS) in line]
 
 
 def test_each_task_has_an_output_of_its_own_and_the_same_windows(engine):
@@ -137,8 +147,9 @@ def test_a_search_and_a_shipped_frontier_are_of_one_task(page, monkeypatch, tmp_
     result = page.engine.first
     labels = [preset["label"] for preset in json.loads(make_panel(result))["presets"]]
     assert "ours 0.8×" in labels
+    page.run()
+    assert "ours" not in choose(page, "instance")["panel"]  # sent anew
     other = replace(result, settings=replace(result.settings, task="instance"))
-    assert "ours" not in make_panel(other)
     assert not result.is_of(other.photo, other.settings, other.analysis.prepared.input_size)
     assert result.is_of(result.photo, result.settings, result.analysis.prepared.input_size)
 
@@ -167,6 +178,48 @@ def test_a_video_runs_for_the_task_on_the_page(page, tmp_path):
     handlers.run_frame(page.session, video, event)
     (frame,) = video.run.tally._frames  # numbers of another task are none of these
     assert (frame.task.name, frame.dense_ms is None) == ("semantic", False)
+
+
+def test_a_frame_of_another_task_is_warmed_up_and_compared(engine, monkeypatch):
+    asked, real, runner = [], engine.run_frame, FrameRunner(engine)
+
+    def run_frame(pixels, settings, order, warmup, *rest):
+        asked.append((settings.task, len(order), warmup))
+        return real(pixels, settings, order, warmup, *rest)
+
+    monkeypatch.setattr(engine, "run_frame", run_frame)
+    for task in (None, "instance", "instance"):
+        runner.run(engine.first.photo.pixels, _settings(task))
+    assert asked == [(None, 2, 1), ("instance", 2, 1), ("instance", 1, 0)]
+
+
+def test_frames_see_boxes_with_the_camera_that_was_typed(engine):
+    order = ("sparse",)
+    frames = [
+        engine.run_frame(engine.first.photo.pixels, _settings("boxes3d", focal_mm=focal), order)
+        for focal in (28.0, 56.0)
+    ]
+    near, far = ([box.centre[2] for box in frame.prediction.boxes] for frame in frames)
+    assert far == pytest.approx([2 * depth for depth in near])
+    assert frames[1].camera == "as given: 56 mm in terms of 35 mm film"
+    assert engine.run_frame(engine.first.photo.pixels, _settings(), order).camera is None
+
+
+def test_a_search_judges_boxes_with_the_camera_that_the_page_shows(engine, monkeypatch, tmp_path):
+    def judge(loaded, *_, **__):
+        judged.append(loaded.task)
+        raise SearchError("enough")
+
+    monkeypatch.setattr("app.engine.search.AgreementJudge", judge)
+    photo, judged = engine.first.photo, []
+    settings = _settings("boxes3d", schedule=schedule(0), focal_mm=85.0)
+    with pytest.raises(SearchError):
+        next(engine.search(photo, settings, read_search(None, 1, 0), None, tmp_path))
+    shown, loaded = engine.analyze(photo, settings), engine.networks.get("many", "boxes3d")
+    with torch.inference_mode():
+        output = loaded.module(shown.analysis.prepared.images)
+    boxes = judged[0].interpret(output, (128, 256)).boxes
+    assert boxes == shown.analysis.prepared.dense.boxes
 
 
 def test_programs_name_the_task_and_are_told_of_one_that_cannot_be(engine, tmp_path, monkeypatch):
@@ -200,6 +253,18 @@ def test_the_camera_is_what_was_typed_else_the_photo_s_else_assumed():
     camera, words = choose_camera(size, _settings())
     assert camera == Intrinsics.from_field_of_view(size)
     assert words.startswith("assumed")
+
+
+def test_a_photo_is_seen_with_the_lens_that_its_exif_tells(engine, tmp_path):
+    exif = Image.Exif()
+    exif.get_ifd(IFD.Exif)[Base.FocalLengthIn35mmFilm] = 85
+    path = tmp_path / "mine.jpg"
+    Image.fromarray(engine.first.photo.pixels).save(path, exif=exif)
+    result = engine.analyze(engine.read_photo(path), _settings("boxes3d"))
+    camera = json.loads(make_task_switch(result))["camera"]
+    assert camera["mm"] == "85"
+    assert camera["words"].startswith("from its EXIF")
+    assert result.to_dict()["camera"]["known_from"] == camera["words"]
 
 
 def test_a_typed_focal_length_moves_boxes_and_goes_with_its_photo(page, tmp_path):

@@ -91,6 +91,16 @@ def test_the_switch_changes_what_is_asked_and_the_link(open_page, asked):
     assert asked[-1] == (None, 28)
 
 
+def test_a_second_press_is_not_undone_by_the_answer_to_the_first(open_page, asked):
+    page = open_page()
+    radio(page, "Instances").check()
+    radio(page, "3D boxes").check()
+    expect(page).to_have_url(re.compile("task=boxes3d"))
+    expect(radio(page, "3D boxes")).to_be_checked()
+    expect(page.locator("#sv-agreement")).to_contain_text("3D boxes")
+    assert asked == [("instance", None), ("boxes3d", None)]
+
+
 def test_a_network_of_one_task_has_no_switch_and_says_what_it_does_instead(open_page):
     page = open_page(query="?task=instance")
     expect(radio(page, "Instances")).to_be_checked()

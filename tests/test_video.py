@@ -209,7 +209,7 @@ def test_dense_and_sparse_take_turns_in_going_first(engine, settings, monkeypatc
 
 def test_frames_are_warmed_up_at_each_size_the_network_is_fed(engine, settings, monkeypatch):
     wide = replace(engine.networks.get("small"), multiple=64)
-    monkeypatch.setattr(engine.networks, "get", lambda name, task: wide)
+    monkeypatch.setattr(engine.networks, "get", lambda *_: wide)
     warmups, sizes = [], []
     run_frame = engine.run_frame
 

@@ -132,9 +132,8 @@ class Handlers:
             photo = self._read_photo(session, photo_path)
             name = self._check_model(session, model)
             aim, focal_mm = read_task_switch(task)
-            before = self.get_result(session)
-            if focal_mm == before.settings.focal_mm and photo.key != before.photo.key:
-                focal_mm = None  # it was typed for another photo
+            if _is_of_another(session.result, photo, focal_mm):
+                focal_mm = None
             settings = Settings(name, schedule, linked, short_side or None, aim, focal_mm)
             result, before = self._analyze(session, photo, settings, ticket)
         except Superseded:
@@ -350,3 +349,10 @@ class Handlers:
             path = session.photo_path or str(result.photo.path)
             changes["photo"] = path if Path(path).exists() else None
         return changes
+
+
+def _is_of_another(shown: Result | None, photo: Photo, focal_mm: float | None) -> bool:
+    """Whether a focal length was typed for another photo than this one."""
+    if shown is None or shown.photo.key == photo.key:
+        return False
+    return focal_mm == shown.settings.focal_mm

@@ -35,7 +35,7 @@ export function mount({ element, trigger, props, watch }) {
 
   onValue({ props, watch }, (/** @type {TaskValue} */ value) => {
     state = value;
-    const names = JSON.stringify(value?.tasks ?? []);
+    const names = JSON.stringify(value.tasks);
     if (names !== listed) {
       listed = names;
       const choices = Object.fromEntries(value.tasks.map((task) => [task.name, task.label]));
@@ -43,9 +43,9 @@ export function mount({ element, trigger, props, watch }) {
       place.replaceChildren(makeSwitch("What the network finds", choices, value.task, choose));
     }
     for (const input of place.querySelectorAll("input")) input.checked = input.value === value.task;
-    place.hidden = !value || value.tasks.length < 2;
-    camera.hidden = !value?.camera;
-    if (!value?.camera) return;
+    place.hidden = value.tasks.length < 2;
+    camera.hidden = !value.camera;
+    if (!value.camera) return;
     focal.value = value.focal;
     focal.placeholder = value.camera.mm;
     words.textContent = `Camera ${value.camera.words}.`;

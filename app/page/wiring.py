@@ -57,14 +57,16 @@ def _wire_controls(handlers: Handlers, events: Events) -> None:
     parts, session = events.parts, events.session
     controls = ("photo", "model", "short_side", "panel", "task")
 
-    def run(trigger: Callable[..., Any], end: str = "") -> None:
+    def run(trigger: Callable[..., Any], end: str = "", mode: str = "always_last") -> None:
         names = (f"run{end}", f"measure{end}", controls)
-        events.tie_run(trigger, handlers.run, *names, trigger_mode="always_last")
+        events.tie_run(trigger, handlers.run, *names, trigger_mode=mode)
 
     def pick_example(event: gr.SelectData) -> str:
         return handlers.pick_example(event.index)
 
-    run(partial(gr.on, [parts[name].input for name in controls]))
+    run(partial(gr.on, [parts[name].input for name in controls[:-1]]))
+    # At once: a press that waited for the answer to an earlier one would be undone by it.
+    run(parts["task"].input, "_task", "multiple")
     picked = parts["examples"].select(
         pick_example, None, parts["photo"], api_name="pick_example", **CHOICES, **HIDDEN
     )

@@ -22,6 +22,7 @@ from app.engine.newest import Superseded, always
 from app.engine.records import Photo, Result, Settings
 from app.page.launch import serve
 from app.tabs.registry import TABS
+from sparsevit.data.focal import CameraError
 from sparsevit.data.reader import ImageError
 from sparsevit.inspect.sizes import SizeComparison
 from sparsevit.measure.latency import LatencyReport
@@ -92,7 +93,7 @@ def _get_engine(config: Config) -> LocalEngine:
 def _analyze(config: Config, photo: Photo, settings: Settings) -> Result | Exception:
     try:
         return _move(_get_engine(config).analyze(photo, settings), "cpu")
-    except (ImageError, ModelError, ScheduleError) as error:
+    except (CameraError, ImageError, ModelError, ScheduleError) as error:
         return error  # raised, it would reach the page without its sentence
 
 
