@@ -240,6 +240,11 @@ class Visitor(Page):
         return self.run(photo_path=path, model=model, panel=json.dumps(panel))
 
 
+def list_switches(engine: Engine) -> tuple[str, str]:
+    """What the sliders and the switch of tasks send on a page that was just opened."""
+    return make_panel(engine.first), make_task_switch(engine.first)
+
+
 def check_interface(kind: type[Engine]) -> None:
     """A kind of engine has everything of its own that the page may ask for, as it may ask."""
     for name, asked in vars(Engine).items():

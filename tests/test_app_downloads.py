@@ -11,12 +11,11 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from hub_support import serve_hub
 from huggingface_hub import constants
-from page_support import Visitor
+from page_support import Visitor, list_switches
 from playwright.sync_api import expect
 from safetensors.torch import save_file
 
 from app.api import Api
-from app.page.panel import make_panel
 from sparsevit import networks
 
 SWIN = "timm/swin_tiny_patch4_window7_224.ms_in1k"
@@ -139,7 +138,7 @@ def test_a_download_holds_nobody_up_and_says_how_far_it_is(server, hub, tmp_path
     photo = handle_file(str(write_photo(tmp_path / "photo.png", 2)))
     hub.mood = "halts"
     loads, others = _visit(server), _visit(server)
-    waiting = loads.submit(photo, SWIN, 256, make_panel(engine.first), api_name="/run")
+    waiting = loads.submit(photo, SWIN, 256, *list_switches(engine), api_name="/run")
 
     def list_words():
         return [unit.desc for unit in waiting.status().progress_data or ()]
@@ -148,7 +147,7 @@ def test_a_download_holds_nobody_up_and_says_how_far_it_is(server, hub, tmp_path
     half = re.compile(rf"Downloading {SWIN}: (49|50)\s% of {size_mb:.0f}\sMB")
     wait_until(lambda: any(half.fullmatch(words) for words in list_words()))
     assert others.predict(api_name="/models")
-    answer = others.submit(photo, "small", 256, make_panel(engine.first), api_name="/run")
+    answer = others.submit(photo, "small", 256, *list_switches(engine), api_name="/run")
     assert answer.result(timeout=60)
     with pytest.raises(AppError, match="Another network is being downloaded"):
         others.predict(photo, OTHER_SWIN, 256, "0.5", api_name="/analyze")

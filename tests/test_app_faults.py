@@ -13,11 +13,10 @@ import pytest
 import torch
 from app_support import make_config, serve, wait_until, write_photo
 from gradio_client import Client, handle_file
-from page_support import Visitor
+from page_support import Visitor, list_switches
 
 from app.api import Api
 from app.engine import runs as runs_module
-from app.page.panel import make_panel
 from sparsevit.core.stage import PruningStage
 
 
@@ -224,7 +223,7 @@ def test_a_closed_tab_frees_its_files_and_an_open_one_keeps_them(server, tmp_pat
     for number, client in enumerate(tabs):
         client.predict(f"tab {number}", api_name="/enter")
         photo = handle_file(str(write_photo(tmp_path / f"photo{number}.png", number + 2)))
-        client.predict(photo, "small", 256, make_panel(engine.first), api_name="/run")
+        client.predict(photo, "small", 256, *list_switches(engine), api_name="/run")
         folders.append(Path(client.predict(api_name="/make_zip")["value"]["path"]).parent)
     assert len(set(folders)) == 2
     address = f"{url}gradio_api/heartbeat/{tabs[0].session_hash}"
@@ -245,10 +244,10 @@ def test_a_size_that_memory_allowed_can_be_asked_for_again(server, tmp_path, mon
         return real(loaded, prepared, schedule)
 
     monkeypatch.setattr(runs_module, "analyze", short_of_memory)
-    client, panel = _visit(server), make_panel(engine.first)
+    client, switches = _visit(server), list_switches(engine)
     photo = handle_file(str(write_photo(tmp_path / "photo.png", 2)))
-    client.predict(photo, "small", 768, panel, api_name="/run")
-    answer = client.predict(photo, "small", 384, panel, api_name="/run")
+    client.predict(photo, "small", 768, *switches, api_name="/run")
+    answer = client.predict(photo, "small", 384, *switches, api_name="/run")
     assert "384 × 768" in json.dumps(answer, ensure_ascii=False)
 
 
@@ -262,7 +261,7 @@ def test_a_page_whose_upload_was_deleted_goes_on(server, tmp_path):
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}
 
         def run(side):
-            data = [file, "small", side, make_panel(engine.first)]
+            data = [file, "small", side, *list_switches(engine)]
             request = {"data": data, "session_hash": "since yesterday"}
             event = browser.post("call/run", json=request).json()["event_id"]
             return json.dumps(browser.get(f"call/run/{event}").text)

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from app_support import write_photo
 from gradio_client import Client, handle_file
+from page_support import list_switches
 
 from app.engine.records import Photo, Result
-from app.page.panel import make_panel
 from app.page.session import Session
 from app.page.ui import build_demo, launch_options
 from app.tabs.registry import TABS
@@ -55,7 +55,7 @@ def test_twenty_analyses_leave_no_more_than_the_last_ones(page, engine, tmp_path
         client.predict(f"tab {number}", api_name="/enter")
         for turn in range(PHOTOS):
             photo = write_photo(tmp_path / f"visitor{number}.png", VISITORS * turn + number)
-            controls = [handle_file(str(photo)), "small", 256, make_panel(engine.first)]
+            controls = [handle_file(str(photo)), "small", 256, *list_switches(engine)]
             for _ in range(MOVES):
                 client.predict(*controls, api_name="/run")
             client.predict(api_name="/measure")

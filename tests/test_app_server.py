@@ -13,10 +13,10 @@ from app_support import serve, write_photo
 from gradio.utils import get_function_description
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from page_support import list_switches
 
 from app.api import Api
 from app.page.components import PictureOutput
-from app.page.panel import make_panel
 from sparsevit.data.reader import load_image
 
 PROGRAMS = {
@@ -158,10 +158,11 @@ def test_ten_people_at_once_do_not_see_each_other(server, tmp_path):
     def visit(number):
         client = Client(url, verbose=False, download_files=False)
         photo = write_photo(tmp_path / f"photo{number:02}.png", number % 4)
-        panel = json.loads(make_panel(engine.first))
+        text, task = list_switches(engine)
+        panel = json.loads(text)
         for stage in panel["stages"]:
             stage["sparsities"] = [number / 20] * len(stage["sparsities"])
-        settings = [handle_file(str(photo)), "small", 256, json.dumps(panel)]
+        settings = [handle_file(str(photo)), "small", 256, json.dumps(panel), task]
         seen = json.dumps(client.predict(*settings, api_name="/run"))
         everybody.wait()
         return seen, json.dumps(client.predict(api_name="/make_zip"))

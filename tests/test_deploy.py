@@ -17,11 +17,10 @@ import httpx
 import pytest
 from app_support import make_config, schedule, serve, write_home, write_photo
 from gradio_client import Client, handle_file
-from page_support import check_interface
+from page_support import check_interface, list_switches
 
 import app.page.ui  # noqa: F401  (gradio must not meet the stand-in below)
 from app.engine.records import Settings
-from app.page.panel import make_panel
 from sparsevit import networks
 from sparsevit.networks import ModelError
 from sparsevit.schedule import ScheduleError
@@ -128,7 +127,7 @@ def test_who_was_with_a_page_that_died_starts_anew_with_the_other(tmp_path):
         ports = [httpx.URL(url).port for _, url in pages.values()]
         address = stack.enter_context(_run_proxy(ports, tmp_path))
         visitor = Client(address, verbose=False, download_files=False)
-        controls = [photo, "small", 256, make_panel(engine.first)]
+        controls = [photo, "small", 256, *list_switches(engine)]
         visitor.predict(*controls, api_name="/run")
         assert "mine" in visitor.predict(api_name="/make_zip")["value"]["path"]
 

@@ -56,7 +56,8 @@ class Visitor:
         for stage in panel["stages"]:
             stage["sparsities"] = [self._random.random() * 0.9] * len(stage["sparsities"])
         controls = [handle_file(str(self._photo)), self._values["sv-model"], SIDE]
-        self._client.predict(*controls, json.dumps(panel), api_name="/run")
+        chosen = (json.dumps(panel), self._values["sv-task"])
+        self._client.predict(*controls, *chosen, api_name="/run")
         self._client.predict(api_name="/measure")
         if number % 10 == 0:
             self._client.predict(api_name="/make_zip")
