@@ -240,8 +240,7 @@ class StageRun:
             is_shown = self._ranker.started
             shown = self._ranker if is_shown else WindowRanker(settings, self._forward.energy)
             scores = shown.scores(x, grid).detach()
+            told = (choice.keep_idx, scores, self._scored_block, settings.score)
             for trace in self._traces:
-                trace.record(
-                    settings.index, number, grid, choice.keep_idx, scores, self._scored_block
-                )
+                trace.record(settings.index, number, grid, *told)
         return choice

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsevit.core.windows import WindowGrid, get_window_grid, map_tokens_to_windows
+from sparsevit.package.choices import Score
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class BlockTrace:
         grid: the block's windows.
         scored_block: 0-based block of the same stage whose input the scores were taken from: the
             first pruned one since the stage ranked, the block itself before that.
+        score: what kind of scores, one of ``sparsevit.SCORES``.
     """
 
     stage: int
@@ -35,6 +37,7 @@ class BlockTrace:
     scores: Tensor
     grid: WindowGrid
     scored_block: int
+    score: Score = "rms"
 
     @property
     def total(self) -> int:
@@ -51,8 +54,8 @@ class BlockTrace:
         return self.keep_mask[image].flatten()[map_tokens_to_windows(self.grid)]
 
 
-#: Grid, kept windows, scores and scored block of a block, as they were recorded.
-_Noted = tuple[WindowGrid, Tensor | None, Tensor, int]
+#: Grid, kept windows, scores, scored block and kind of scores of a block, as they were recorded.
+_Noted = tuple[WindowGrid, Tensor | None, Tensor, int, Score]
 
 
 @dataclass
@@ -74,6 +77,7 @@ class Trace:
         keep_idx: Tensor | None,
         scores: Tensor,
         scored_block: int,
+        score: Score,
     ) -> None:
         """Note what a block kept; tensors stay on their device until :attr:`blocks` is read.
 
@@ -83,10 +87,11 @@ class Trace:
             keep_idx: (B, K) int64 kept windows, None when all are.
             scores: (B, nW) float32.
             scored_block: block whose input they are of.
+            score: their kind.
         """
         if block == 0:  # a new forward: what an earlier one left from here on is stale
             self._pending = {key: v for key, v in self._pending.items() if key[0] < stage}
-        self._pending[stage, block] = (grid, keep_idx, scores, scored_block)
+        self._pending[stage, block] = (grid, keep_idx, scores, scored_block, score)
 
     @property
     def blocks(self) -> list[BlockTrace]:
@@ -105,7 +110,7 @@ class Trace:
 
     @staticmethod
     def _finish(stage: int, block: int, noted: _Noted) -> BlockTrace:
-        grid, keep_idx, scores, scored_block = noted
+        grid, keep_idx, scores, scored_block, score = noted
         keep_mask = torch.ones(scores.shape, dtype=torch.bool)
         if keep_idx is not None:
             keep_mask = torch.zeros_like(keep_mask).scatter_(1, keep_idx.cpu(), True)
@@ -118,6 +123,7 @@ class Trace:
             scores=scores.cpu().view(shape).clone(),
             grid=get_window_grid(*grid.grid, grid.window, grid.shift, pad_first=grid.pad_first),
             scored_block=scored_block,
+            score=score,
         )
 
 

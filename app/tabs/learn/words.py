@@ -88,8 +88,7 @@ def _tell_windows(result: Result, steps: BlockSteps) -> list[str]:
 def _tell_scores(steps: BlockSteps) -> list[str]:
     low, high = float(steps.scores.min()), float(steps.scores.max())
     words = [
-        "The idea: where activations are strong, something matters. A token's magnitude is the "
-        f"mean of |x| over its {steps.num_channels} numbers.",
+        f"{_tell_magnitudes(steps)} over its {steps.num_channels} numbers.",
         f"A window's score is the root mean square of its {steps.trace.grid.num_tokens} "
         f"magnitudes. Here scores go from {low:.3g} to {high:.3g}.",
     ]
@@ -104,6 +103,18 @@ def _tell_scores(steps: BlockSteps) -> list[str]:
             "interesting to us."
         )
     return words
+
+
+def _tell_magnitudes(steps: BlockSteps) -> str:
+    if steps.trace.score == "centred":
+        return (
+            "The idea: where activations differ from what the whole picture shares, something "
+            "matters. A token's magnitude is the mean of |x - m|, m being the picture's mean token,"
+        )
+    return (
+        "The idea: where activations are strong, something matters. A token's magnitude is the "
+        "mean of |x|"
+    )
 
 
 def _tell_ranking(result: Result, steps: BlockSteps) -> list[str]:

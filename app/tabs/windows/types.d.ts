@@ -5,6 +5,7 @@ interface Scores {
   stage: number;
   block: number;
   shifted: boolean;
+  score: string;
   scores: (number | null)[];
   ranks: number[];
   low: number;

@@ -26,6 +26,7 @@ def make_windows(result: Result) -> str:
     - grid [H, W] and window [Wh, Ww] in tokens; rows, cols: windows down and across;
     - kept, total, sparsity (fraction pruned);
     - keep: one "1" (computed) or "0" (skipped) a window, row-major;
+    - score: the kind of scores, one of ``sparsevit.SCORES``;
     - scores (4 digits, null if not finite) and ranks (1 is the highest score), row-major;
     - low, high: the scores at the two ends of the colours;
     - row_spans, col_spans: for each window row and column its pieces, [from, to] as fractions of
@@ -53,7 +54,7 @@ def announce_windows(opening: Opening) -> str:
     What stands for a block's choice is no choice yet, so ``"waiting": true`` says to name none.
     """
     whole: dict[str, Any] = {"rows": 1, "cols": 1, "kept": 1, "total": 1, "keep": "1"}
-    whole |= {"scores": [None], "ranks": [1], "low": 0, "high": 0, "sparsity": 0}
+    whole |= {"score": "rms", "scores": [None], "ranks": [1], "low": 0, "high": 0, "sparsity": 0}
     whole |= {"row_spans": [[[0, 1]]], "col_spans": [[[0, 1]]]}
     blocks = [
         {
@@ -92,6 +93,7 @@ def _describe_block(block: BlockTrace) -> dict[str, Any]:
         "total": block.total,
         "sparsity": _round(1 - block.kept / block.total),
         "keep": "".join("1" if kept else "0" for kept in keep),
+        "score": block.score,
         "scores": [_round(score) for score in scores.tolist()],
         "ranks": ranks.tolist(),
         "low": _round(low),

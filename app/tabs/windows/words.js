@@ -52,7 +52,11 @@ export function describeView(view, block, { blocks, computed, linked }) {
       ? ["The ", strong(`${block.kept} highest`), ` of ${block.total} were kept.`]
       : [`All ${block.total} were kept.`];
     return [
-      "A window's score is how strong its activations are: the RMS of its tokens' mean magnitude, ",
+      block.score === "centred"
+        ? "A window's score is how far its activations are from the picture's mean token: the RMS of " +
+          "its tokens' mean distance, "
+        : "A window's score is how strong its activations are: the RMS of its tokens' mean " +
+          "magnitude, ",
       where,
       ". ",
       ...cut,
