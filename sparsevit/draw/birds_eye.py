@@ -34,7 +34,7 @@ _GRID: Colour = (205, 208, 212)
 _INK: Colour = (40, 40, 40)
 _SOFT_INK: Colour = (110, 110, 110)
 _BEHIND = 0.05  # of the reach, drawn behind the camera
-_LEAST_SIDE = 5.0  # pixels of a footprint
+_LEAST_SIDE = 8.0  # pixels of a footprint
 _LEAST_CELL = 42.0  # pixels between two lines of the grid
 _SIGNS = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])  # of a footprint's corners
 _STEPS_M = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -72,6 +72,8 @@ def draw_birds_eye(
 ) -> np.ndarray:
     """Footprints of boxes from above, the camera at the bottom, each with a line out of its front.
 
+    Those of people are drawn larger where they would hardly show.
+
     Args:
         layers: the last on top.
         camera: of the picture; what it does not see is darker.
@@ -108,7 +110,7 @@ class _View:
         height, width = size
         self.sheet = np.full((height, width, 3), _PAPER, np.uint8)
         self.font = max(0.38, min(height, width) / 1300)
-        self.thick = max(1, round(min(height, width) / 500))
+        self.thick = max(1, round(min(height, width) / 700))
         (digits, self.line), _ = cv2.getTextSize("000", FONT, self.font, 1)
         self.left, self.top, self.bottom = digits + 12, 2 * self.line + 8, 2 * self.line + 12
         self.plot = self.sheet[self.top : height - self.bottom, self.left : width - 8]
