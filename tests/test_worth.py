@@ -6,16 +6,24 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from oracle import list_windows, make_dense, mask_tokens
+from hf_support import make_mask2former
+from oracle import list_windows, make_dense, mask_tokens, relative_error
 from studies_support import load_toy
-from timm_hosts_support import make_tiny_vit, run_tiny_vit, scramble
+from timm_hosts_support import (
+    make_maxvit,
+    make_sam,
+    make_tiny_vit,
+    make_v2_cr,
+    run_tiny_vit,
+    scramble,
+)
 from torch import nn
 
 import sparsevit
 from sparsevit.core.steering import Choice, steer
 from sparsevit.core.trace import capture
-from sparsevit.inspect.objective import build_objective
-from sparsevit.inspect.worth import leave_one_out, measure_worth
+from sparsevit.inspect.objective import build_objective, list_parts
+from sparsevit.inspect.worth import WorthMeter, leave_one_out, measure_worth, run_metered
 from sparsevit.networks import LoadedModel
 from sparsevit.patch import get_sparsity, host_form, list_blocks, set_sparsity
 from sparsevit.tasks.classification import ClassificationTask
@@ -294,3 +302,33 @@ def test_objectives_by_hand():
     assert float(build_objective(semantic, things)(things)) == pytest.approx(sum(parts))
     with pytest.raises(ValueError, match="SimpleNamespace"):
         build_objective(semantic, SimpleNamespace(other=dense))
+
+
+FAMILIES = {
+    "SAM": (lambda: scramble(make_sam()), (96, 144), FeaturesTask(lambda output: [output])),
+    "MaxViT": (lambda: scramble(make_maxvit()), (64, 64), CLASSES),
+    "Swin V2-CR": (lambda: scramble(make_v2_cr()), (60, 72), CLASSES),
+    "Mask2Former": (make_mask2former, (64, 96), None),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_can_be_measured(family):
+    make, size, task = FAMILIES[family]
+    model = sparsevit.sparsify(make().eval())
+    loaded = LoadedModel("tiny", model, task, (0.5,) * 3, (0.5,) * 3)
+    images, meter = torch.randn(1, 3, *size), WorthMeter()
+    metered = list_parts(task, run_metered(model, images, meter))
+    with torch.no_grad(), host_form(model):
+        dense = list_parts(task, model(images))
+    for name, part in dense.items():
+        assert relative_error(metered[name], part) <= 1e-4
+    records = measure_worth(loaded, images)
+    depths = [len(blocks) for blocks in list_blocks(model)]
+    assert [(r.stage, r.block) for r in records] == [
+        (stage, block) for stage, depth in enumerate(depths) for block in range(depth)
+    ]
+    for record in records:
+        assert record.worth.shape == record.scores.shape == (record.grid.rows, record.grid.cols)
+        assert record.worth.isfinite().all()
+        assert record.worth.max() > 0
