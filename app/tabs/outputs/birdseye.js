@@ -1,6 +1,6 @@
 // 3D boxes seen from above: footprints, with metres to the right and ahead of the camera.
 import { make } from "../../page/common.js";
-import { listenToKeys } from "./frame.js";
+import { KEYS_ID, listenToKeys } from "./frame.js";
 
 /** @import { Box, BoxRef, Plan, PlanBox } from "./types.d.ts" */
 
@@ -68,7 +68,8 @@ export function widen({ footprint, place }, scale) {
   /** @param {number[]} from @param {number[]} to */
   const halve = (from, to) => {
     const side = [to[0] - from[0], to[1] - from[1]];
-    const factor = Math.max(1, LEAST_SIDE / (Math.hypot(...side) * scale));
+    const length = Math.hypot(...side) * scale || 1;
+    const factor = Math.max(1, LEAST_SIDE / length);
     return side.map((part) => (part / 2) * factor);
   };
   const [along, across] = [halve(three, two), halve(two, one)];
@@ -108,7 +109,8 @@ export function findNearest(boxes, [right, ahead], scale) {
  * @param {() => void} calls.onResize
  */
 export function makeBirdsEye({ onPoint, onLeave, onStep, onEscape, onResize }) {
-  const svg = make("svg", { class: "sv-out-birdseye", role: "img", tabindex: 0 });
+  const looks = { class: "sv-out-birdseye", role: "img", tabindex: 0 };
+  const svg = make("svg", { ...looks, "aria-describedby": KEYS_ID });
   const [less, more] = [
     ["+", "Show fewer metres"],
     ["−", "Show more metres"],

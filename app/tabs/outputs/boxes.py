@@ -17,7 +17,7 @@ from sparsevit.draw.wireframe import project_box
 from sparsevit.tasks.boxes3d import Boxes3DTask, BoxMatch, match_boxes
 
 _FRACTION_DECIMALS = 4  # of a place in the picture: a tenth of a pixel
-_METRE_DECIMALS = 2
+_METRE_DECIMALS = 3
 
 
 def describe_boxes(result: Result, task: Boxes3DTask) -> dict[str, Any]:

@@ -68,7 +68,7 @@ export function describeBox({ boxes }, { side, index }) {
   const [length, height, width] = box.size.map((metres) => metres.toFixed(1));
   return [
     describePlace(box.place),
-    `${length} m long, ${width} m wide, ${height} m high`,
+    `${length} m long, ${width} wide, ${height} high`,
     describeFront(box),
     ...(box.score === null ? [] : [`score ${box.score.toFixed(2)}`]),
     .../** @type {MapName[]} */ (["dense", "sparse", "truth"])
@@ -89,7 +89,7 @@ const describeAside = (right) =>
 
 /** @param {Pick<Box, "footprint">} box */
 export function describeFront({ footprint: [, two, three] }) {
-  const length = Math.hypot(two[0] - three[0], two[1] - three[1]);
+  const length = Math.hypot(two[0] - three[0], two[1] - three[1]) || 1;
   const [right, ahead] = [0, 1].map((axis) => (two[axis] - three[axis]) / length);
   const parts = [
     ...(Math.abs(ahead) < ASLANT ? [] : [ahead > 0 ? "away" : "towards the camera"]),

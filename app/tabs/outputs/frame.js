@@ -4,6 +4,7 @@ import { make } from "../../page/common.js";
 
 /** @import { Place } from "./types.d.ts" */
 
+export const KEYS_ID = "sv-outputs-hint"; // of what says what keys do
 const TAG_ROOM = 0.12; // of the picture; a side narrower than this has no tag
 /** @type {Record<string, [number, number]>} */
 const DIRECTIONS = {
@@ -47,8 +48,8 @@ export function makeIcon(path) {
  * @param {() => void} calls.onResize
  */
 export function makeFrame({ hasHandle, onSplit, onPlace, onLeave, onStep, onEscape, onResize }) {
-  const hint = make("p", { id: "sv-outputs-hint", hidden: "" });
-  const canvas = make("canvas", { role: "img", tabindex: 0, "aria-describedby": hint.id });
+  const hint = make("p", { id: KEYS_ID, hidden: "" });
+  const canvas = make("canvas", { role: "img", tabindex: 0, "aria-describedby": KEYS_ID });
   const context = canvas.getContext("2d");
   const range = make("input", { type: "range", min: 0, max: 100 });
   const handle = make("div", { class: "sv-out-handle" }, makeIcon("M9 6 3 12l6 6M15 6l6 6-6 6"));

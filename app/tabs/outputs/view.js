@@ -172,6 +172,7 @@ export function mount({ element, props, watch }) {
     view.classList.toggle("sv-out-tall", tall);
     view.classList.toggle("sv-out-beside", !hasPlan && room >= (tall ? ROOM.tall : ROOM.wide));
     view.classList.toggle("sv-out-pair", hasPlan && room >= ROOM.pair);
+    view.classList.toggle("sv-out-stack", hasPlan && room < ROOM.pair);
     view.classList.toggle("sv-out-tight", numbers.box.clientWidth < TIGHT);
   }
 
@@ -318,18 +319,20 @@ export function mount({ element, props, watch }) {
     return Boolean(place);
   }
 
-  /** @param {Event} event on a row, or outside of all */
-  function hover({ target }) {
-    const row = /** @type {HTMLElement} */ (target).closest?.("tr[data-index]");
-    const index = row ? Number(/** @type {HTMLElement} */ (row).dataset.index) : null;
+  /** @param {EventTarget | null} target in a row of the table, or elsewhere */
+  function hover(target) {
+    /** @type {HTMLElement} */
+    const row = /** @type {Element} */ (target)?.closest("tr[data-index]");
+    const index = row ? Number(row.dataset.index) : null;
     if (index === state.hovered) return;
     state.hovered = index;
     light();
   }
 
-  for (const event of ["pointerover", "pointerleave", "focusin", "focusout"]) {
-    numbers.box.addEventListener(event, hover);
-  }
+  numbers.box.addEventListener("pointerover", ({ target }) => hover(target));
+  numbers.box.addEventListener("pointerleave", () => hover(null));
+  numbers.box.addEventListener("focusin", ({ target }) => hover(target));
+  numbers.box.addEventListener("focusout", () => hover(null));
   opacity.addEventListener("input", () => {
     state.opacity = Number(opacity.value) / 100;
     opacityText.value = percent(state.opacity);
