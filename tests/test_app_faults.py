@@ -203,7 +203,7 @@ def test_a_program_that_goes_away_holds_nobody_up(server, tmp_path, monkeypatch)
     monkeypatch.setattr(engine, "analyze", watched)
     with httpx.Client(base_url=f"{url}gradio_api/", timeout=60) as program:
         (path,) = program.post("upload", files={"files": photo.open("rb")}).json()
-        data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, "small", 128, "0.5"]
+        data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, "small", 128, "0.5", "", 0]
         with engine.turns.lock:  # a long run
             for _ in range(3):  # one that runs, one at the door, one that waits
                 event = program.post("call/draw_outputs", json={"data": data}).json()["event_id"]

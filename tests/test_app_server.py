@@ -111,7 +111,7 @@ def test_reads_no_file_that_was_not_uploaded(server, tmp_path, meta, scheme):
     path = scheme + str(write_photo(tmp_path / "private.png", 2))
     address = f"{server[0]}gradio_api/call/analyze"
     # Written by hand: the client would upload the file first.
-    data = [{"path": path, **meta}, "small", 256, "0.5"]
+    data = [{"path": path, **meta}, "small", 256, "0.5", "", 0]
     answer = httpx.post(address, json={"data": data}, timeout=60).json()
     if "event_id" in answer:
         lines = httpx.get(f"{address}/{answer['event_id']}", timeout=60).text
@@ -126,7 +126,7 @@ def test_opens_no_address_but_that_of_an_upload(server, tmp_path, of):
 
         def ask(endpoint, address, *settings):
             file = {"path": address, "meta": {"_type": "gradio.FileData"}}
-            data = {"data": [file, "small", 256, "0.5", *settings]}
+            data = {"data": [file, "small", 256, "0.5", *settings, "", 0]}
             event = program.post(f"call/{endpoint}", json=data).json()["event_id"]
             return program.get(f"call/{endpoint}/{event}").text
 

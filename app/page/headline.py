@@ -11,7 +11,7 @@ _AGREEMENT = {
     "semantic": "pixels with the class of the dense output",
     "classification": "probability shared with the dense output",
     "instance": "panoptic quality (PQ) against the dense segments",
-    "boxes3d": "3D boxes found again within 2 m (F-score)",
+    "boxes3d": "3D boxes found again within 2 m",
     "panoptic": "panoptic quality (PQ) against the dense segments",
     "features": "cosine with the dense features, mean of the stages",
 }
