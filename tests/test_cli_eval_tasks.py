@@ -23,7 +23,7 @@ from sparsevit.networks import load_model
 from sparsevit.networks.segmenter import Segmenter, SegmenterConfig, save_segmenter
 
 TASKS = "semantic,instance,boxes3d"
-SCENES = "streets:3:2:128x256"
+SCENES = "streets:3:2:96x192"
 KEYS = {"semantic": "miou", "instance": "ap", "boxes3d": "ap_cars"}
 
 
@@ -97,7 +97,7 @@ def test_three_tasks_share_each_forward_and_say_what_one_alone_says(
 
 
 def test_folders_of_scenes_are_the_truth_of_all_three(here: Path) -> None:
-    streets.write_scenes("d", 3, 2, 128, 256)
+    streets.write_scenes("d", 3, 2, 96, 192)
     assert [
         [row | {"schedule": None} for row in report["results"]]
         for report in evaluate_json("--data", "d", "--task", TASKS)
@@ -151,7 +151,7 @@ def test_kitti_and_coco_folders(here: Path) -> None:
     photos = {"a": make_photo(128, 256)}
     box = [[10, 10, 60, 10, 60, 60, 10, 60]]
     content = write_instances(here / "c", photos, {"a": [("car", box, False)]})
-    content["categories"][0]["name"] = "Car"
+    content["categories"] = [{"id": 7, "name": "Car"}]
     (here / "c" / "instances.json").write_text(json.dumps(content))
     report = evaluate_json("--data", "c", "--task", "instance")
     assert report["results"][0]["per_class_ap"]["Car"] is not None
