@@ -14,7 +14,7 @@ from app.engine.records import Result, Settings, Try, make_try
 from app.engine.search import PhotoSearch
 from sparsevit import networks
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.search import Frontier, FrontierError, read_frontier
+from sparsevit.search import Frontier, FrontierError, name_shipped, read_frontier
 
 #: Shares of dense latency whose best schedules are presets.
 PRESET_SHARES = (0.8, 0.7, 0.6, 0.5)
@@ -127,16 +127,16 @@ def find_shipped(settings: Settings) -> Frontier | None:
     model, task = settings.model, settings.task
     if Path(model).name != model:
         return None  # a file of the user's, or of others
-    stem = model if task is None else f"{model}-{task}"
-    return _read_shipped(networks.CHECKPOINT_FOLDER / f"{stem}.frontier.json", model)
+    task = task or "semantic"  # the first of those of ours
+    return _read_shipped(networks.CHECKPOINT_FOLDER / name_shipped(model, task), model, task)
 
 
 @lru_cache(maxsize=32)
-def _read_shipped(path: Path, model: str) -> Frontier | None:
+def _read_shipped(path: Path, model: str, task: str) -> Frontier | None:
     if not path.exists():
         return None
     try:
-        return read_frontier(path, model)
+        return read_frontier(path, model, task)
     except FrontierError as error:
         _log.warning("%s", error)
         return None
