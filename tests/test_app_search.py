@@ -289,7 +289,7 @@ def test_a_shipped_frontier_gives_presets(engine, shipped, tmp_path, caplog):
     assert ours == {"ours 0.8×": half, "ours 0.7×": half, "ours 0.6×": half, "ours 0.5×": eighty}
     assert find_shipped(Settings("other", schedule(0))) is None
     assert find_shipped(Settings(str(tmp_path / "small"), schedule(0))) is None
-    assert find_shipped(Settings("small", schedule(0), task="boxes3d")) is None
+    assert find_shipped(Settings("small", schedule(0), task="instance")) is None
     replace(shipped, metric="3D AP", task="boxes3d").save(tmp_path / "small.boxes3d.frontier.json")
     assert find_shipped(Settings("small", schedule(0), task="boxes3d")).metric == "3D AP"
     assert find_shipped(Settings("small", schedule(0))).metric == "mIoU"
