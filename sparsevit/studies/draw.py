@@ -21,6 +21,7 @@ from sparsevit.draw.curves import (
 from sparsevit.package.extras import require
 
 _MARKERS = "osD^v"
+_LEGEND_COLUMNS = 3  # of names that are too long for one line
 
 
 def draw_curves(document: dict[str, Any], axis: Axis, title: str) -> bytes:
@@ -125,7 +126,7 @@ def draw_correlations(document: dict[str, Any]) -> bytes:
     found = [one for one in document["correlations"] if one["spearman"] is not None]
     places = list(dict.fromkeys((one["stage"], one["shifted"]) for one in found))
     scores = list(dict.fromkeys(one["score"] for one in found))
-    figure = _start(0.4 * len(places) + 1.8)
+    figure = _start(0.4 * len(places) + 2.1)
     axes = figure.add_subplot()
     for number, (score, colour) in enumerate(zip(scores, COLOURS, strict=False)):
         own = [one for one in found if one["score"] == score]
@@ -147,9 +148,14 @@ def draw_correlations(document: dict[str, Any]) -> bytes:
     axes.set_xlabel("rank correlation of score and worth")
     tidy_axes(axes)
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=len(scores), frameon=False, fontsize=8,
-        handletextpad=0.1, columnspacing=1.0,
-    )  # fmt: skip
+        loc="lower left",
+        bbox_to_anchor=(-0.1, 1),
+        ncols=_LEGEND_COLUMNS,
+        frameon=False,
+        fontsize=8,
+        handletextpad=0.1,
+        columnspacing=1.0,
+    )
     return _finish(figure, "Do scores say what windows are worth?", _describe(document))
 
 
