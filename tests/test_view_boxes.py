@@ -95,13 +95,10 @@ def test_matches_with_each_other_and_with_the_truth_by_hand():
     assert boxes["truth"][0]["class"] == 0
     assert [box["matches"] for box in boxes["dense"]] == [
         {},
-        {"sparse": {"index": 1, "distance": 0.4}, "truth": {"index": 0, "distance": 0.2}},
-        {"truth": {"index": 1, "distance": 0.5}},
+        {"sparse": 1, "truth": 0},
+        {"truth": 1},
     ]
-    assert boxes["sparse"][1]["matches"] == {
-        "dense": {"index": 1, "distance": 0.4},
-        "truth": {"index": 0, "distance": 0.6},
-    }
+    assert boxes["sparse"][1]["matches"] == {"dense": 1, "truth": 0}
     assert boxes["truth"][2]["matches"] == {}
     assert (shown["matched"], shown["centre_error"]) == (1, 0.4)
     assert shown["agreement"] == 0.4  # 2 of 5
@@ -140,5 +137,5 @@ def test_hundreds_of_boxes_keep_their_matches():
     shown = describe(boxes, moved[::-1])
     assert shown["matched"] == len(boxes) == 340
     for box in shown["boxes"]["dense"]:
-        partner = shown["boxes"]["sparse"][box["matches"]["sparse"]["index"]]
+        partner = shown["boxes"]["sparse"][box["matches"]["sparse"]]
         assert partner["place"] == pytest.approx([box["place"][0], box["place"][1] + 0.5])

@@ -39,8 +39,8 @@ const DATA = {
   classes: [{ name: "Car" }, { name: "Pedestrian" }],
   min_score: 0.3,
   boxes: {
-    dense: [makeBox(0, 10, { matches: { sparse: { index: 1 } } }), makeBox(0, 30, { class: 1 })],
-    sparse: [makeBox(2, 5), makeBox(0, 10.4, { matches: { dense: { index: 0 } } })],
+    dense: [makeBox(0, 10, { matches: { sparse: 1 } }), makeBox(0, 30, { class: 1 })],
+    sparse: [makeBox(2, 5), makeBox(0, 10.4, { matches: { dense: 0 } })],
     truth: null,
   },
 };

@@ -174,7 +174,7 @@ export function isLit(data, { side, index, box }, { probe, hovered }) {
  * @param {MapName} side
  */
 function findPartner({ boxes }, ref, side) {
-  return ref.side === side ? ref.index : boxes[ref.side][ref.index].matches[side]?.index;
+  return ref.side === side ? ref.index : boxes[ref.side][ref.index].matches[side];
 }
 
 /**
@@ -190,7 +190,7 @@ export function listSteps(data, look) {
   return sides
     .flatMap((side, rank) =>
       listShown(data, side, look).filter(
-        ({ box }) => !sides.slice(0, rank).some((earlier) => box.matches[earlier]),
+        ({ box }) => !sides.slice(0, rank).some((earlier) => earlier in box.matches),
       ),
     )
     .sort((one, other) => Math.hypot(...one.box.place) - Math.hypot(...other.box.place))

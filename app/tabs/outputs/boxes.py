@@ -37,8 +37,8 @@ def describe_boxes(result: Result, task: Boxes3DTask) -> dict[str, Any]:
         four corners as places, those of the front first, all in metres. Ahead and behind are the
         edges on the sides that face the camera and on those that do not, ``[u0, v0, u1, v1]``,
         front the front's corners ``[u, v]``: what shows of them in the picture, fractions of its
-        width and height. Matches are what other sides have of it by the name of the side,
-        ``{"index", "distance"}``: its number there, and metres between their centres.
+        width and height. Matches are what other sides have of it, its number there by the name of
+        the side.
 
         Rows are the kinds that occur, ``{"index", "dense", "sparse", "matched", "error", "true",
         "true_dense", "true_sparse"}``: boxes of each side, matches and the mean distance of their
@@ -104,10 +104,7 @@ def _list_boxes(sides: _Sides, matches: _Matches) -> dict[str, list[dict[str, An
         for match in pairs:
             ends = {one: numbers[one][id(match.dense)], other: numbers[other][id(match.sparse)]}
             for own, partner in ((one, other), (other, one)):
-                listed[own][ends[own]]["matches"][partner] = {
-                    "index": ends[partner],
-                    "distance": round(match.distance_m, _METRE_DECIMALS),
-                }
+                listed[own][ends[own]]["matches"][partner] = ends[partner]
     return listed
 
 

@@ -73,7 +73,7 @@ export function describeBox({ boxes }, { side, index }) {
     ...(box.score === null ? [] : [`score ${box.score.toFixed(2)}`]),
     .../** @type {MapName[]} */ (["dense", "sparse", "truth"])
       .filter((other) => other !== side && boxes[other])
-      .map((other) => describePartner(box, other, boxes[other][box.matches[other]?.index])),
+      .map((other) => describePartner(box, other, boxes[other][box.matches[other]])),
   ];
 }
 

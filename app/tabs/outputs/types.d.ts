@@ -74,7 +74,8 @@ export interface Box {
   ahead: number[][];
   behind: number[][];
   front: number[][];
-  matches: Partial<Record<MapName, { index: number; distance: number }>>;
+  /** Its number on other sides. */
+  matches: Partial<Record<MapName, number>>;
 }
 
 export interface BoxRef {
