@@ -170,8 +170,8 @@ def test_photos_without_truth_for_every_task(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--task", "panoptic"), "does semantic, instance, boxes3d, not panoptic"),
-        (("--task", "semantic,"), "does semantic, instance, boxes3d, not ."),
+        (("--task", "panoptic"), "does semantic, instance, boxes3d, not 'panoptic'"),
+        (("--task", "semantic,"), "does semantic, instance, boxes3d, not ''."),
         (("--task", "instance", "--data", "camvid:d"), "camvid:d has a class for every pixel; a"),
         (("--task", "boxes3d", "--data", "d"), "tells no boxes; a network for boxes3d is measured"),
         (("--task", "instance", "--data", "d"), "There is no d/instances.json"),

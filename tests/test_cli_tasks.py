@@ -143,7 +143,7 @@ def test_run_says_which_camera_it_took(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--task", "depth"), "does semantic, instance, boxes3d, not depth"),
+        (("--task", "depth"), "does semantic, instance, boxes3d, not 'depth'"),
         (("--focal", "100"), "Only --task boxes3d asks which camera took a photo"),
         (("--task", "boxes3d", "--focal", "0"), "pixels, not 0."),
         (("--task", "boxes3d", "--focal", "nan"), "pixels, not nan."),
@@ -167,7 +167,7 @@ def test_time_takes_a_task(folder: Path) -> None:
     assert result.exit_code == 0, result.output
     result = CliRunner().invoke(cli, [*arguments, "--task", "depth"])
     assert result.exit_code == 2
-    assert "not depth" in result.stderr
+    assert "not 'depth'" in result.stderr
 
 
 def test_another_size_of_a_photo_has_the_same_camera(loaded: LoadedModel) -> None:

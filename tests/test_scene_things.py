@@ -134,7 +134,12 @@ def test_a_box_may_reach_behind_the_camera(
         ({"kind": "horse"}, "instance 7: Its kind is car, van, bus, lorry, .*, not horse"),
         ({"box": [4, 4, 4, 9]}, "instance 7: Its box of pixels is left, top, right, bottom"),
         ({"box": [math.nan, 4, 8, 9]}, "instance 7: Its box of pixels"),
+        ({"box": [4, 4, math.inf, 9]}, "instance 7: Its box of pixels"),
         ({"pixels": None}, "instance 7: "),
+        ({"pixels": -1}, "instance 7: As many pixels of it show as -1"),
+        ({"pixels": math.inf}, "instance 7: "),
+        ({"id": math.inf}, "infinity"),
+        ({"centre": [0, 0, 10**400]}, "instance 7: "),
         ({"id": 0}, "ids of its instances are whole numbers from 1 on that differ"),
         ({"id": 1}, "ids of its instances are whole numbers from 1 on that differ"),
     ],
@@ -174,7 +179,7 @@ def test_what_a_scene_does_not_say_is_named(
 def test_scenes_that_cannot_be_read(folder: Path, scene: tuple[dict[str, Any], Things]) -> None:
     content = scene[0]
     path = folder / "scenes" / f"{NAME}.json"
-    for text in ("{", "[]", '"text"', json.dumps({**content, "instances": 3})):
+    for text in ("{", "[]", "[" * 99_999, '"text"', json.dumps({**content, "instances": 3})):
         path.write_text(text)
         with pytest.raises(DataError, match=rf"{NAME}\.json is not as docs/scenes\.md describes"):
             read(folder)

@@ -10,6 +10,7 @@ from sparsevit.data.boxes import Box3D, Boxes3D, Intrinsics
 from sparsevit.data.labelled import open_data
 from sparsevit.data.things import STREET_KINDS, Thing, Things
 from sparsevit.draw.birds_eye import choose_reach
+from sparsevit.evaluation.scorer import AgreementScorer
 from sparsevit.tasks.boxes3d import Boxes3DTask, match_boxes
 from sparsevit.tasks.palette import choose_palette
 
@@ -64,18 +65,25 @@ def test_agreement_by_hand() -> None:
 def test_a_prediction_agrees_with_itself_and_nothing_with_nothing() -> None:
     nothing = gather()
     assert TASK.compare(DENSE, DENSE)["agreement"] == 1.0
-    assert TASK.compare(nothing, nothing) == {
-        "agreement": 1.0,
-        "matched": 1.0,
-        "centre_error_m": 0.0,
-        "size_error": 0.0,
-        "yaw_error_deg": 0.0,
-        "dense_boxes": 0.0,
-        "sparse_boxes": 0.0,
-    }
+    nowhere = {"centre_error_m": math.nan, "size_error": math.nan, "yaw_error_deg": math.nan}
+    assert TASK.compare(nothing, nothing) == pytest.approx(
+        {"agreement": 1, "matched": 1, **nowhere, "dense_boxes": 0, "sparse_boxes": 0}, nan_ok=True
+    )
     assert TASK.compare(nothing, DENSE)["agreement"] == 0.0
     assert TASK.compare(DENSE, nothing)["matched"] == 0.0
     assert TASK.compare_classes(nothing, nothing) == {}
+
+
+def test_pictures_without_a_match_make_no_error_smaller() -> None:
+    scorer = AgreementScorer(TASK)
+    nothing = gather()
+    scorer.add(None, nothing, nothing)
+    assert scorer.summarise()["centre_error_m"] is None
+    for sparse in (SPARSE, nothing):
+        scorer.add(None, DENSE, sparse)
+    result = scorer.summarise()
+    assert (result["centre_error_m"], result["yaw_error_deg"]) == (0.5, 90.0)
+    assert result["agreement"] == pytest.approx((1 + 2 / 6 + 0) / 3, abs=1e-6)
 
 
 def test_the_nearest_two_are_matched_first_and_each_once() -> None:

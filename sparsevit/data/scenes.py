@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def read_things(image: Path, size: tuple[int, ...]) -> Things:
         return make_things(scene, ids)
     except DataError:
         raise
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         reason = f"it says no {error}." if isinstance(error, KeyError) else str(error)
         raise DataError(f"{path} is not as docs/scenes.md describes it: {reason}") from error
 
@@ -84,8 +85,10 @@ def _make_thing(thing: dict[str, Any]) -> Thing:
         box = Box3D(_LABELS[kind], 1.0, (x, y, z), (length, height, width), float(thing["yaw"]))
         if box.is_behind:
             raise ValueError("All of it lies behind the camera.")
-        if not (x0 < x1 and y0 < y1):
+        if not (x0 < x1 and y0 < y1 and all(map(math.isfinite, (x0, y0, x1, y1)))):
             raise ValueError("Its box of pixels is left, top, right, bottom, and not empty.")
+        if thing["pixels"] < 0:
+            raise ValueError(f"As many pixels of it show as {thing['pixels']}, which cannot be.")
         return Thing(_LABELS[kind], number, (x0, y0, x1, y1), int(thing["pixels"]), box)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"instance {number}: {error}") from error

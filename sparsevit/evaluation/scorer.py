@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from math import isnan
+from statistics import fmean
 from typing import Any, Protocol
 
 from sparsevit.tasks import Task
@@ -25,23 +26,26 @@ class Scorer(Protocol):
 
 
 class AgreementScorer:
-    """Against dense alone: the means over the pictures of all that the task compares."""
+    """Against dense alone: the means of all that the task compares, each over the pictures that
+    have it.
+    """
 
     def __init__(self, task: Task) -> None:
         """Start without a picture."""
         self._task = task
-        self._sums: dict[str, float] = defaultdict(float)
-        self._pictures = 0
+        self._values: dict[str, list[float]] = defaultdict(list)
 
     def add(self, sample: Any, dense: Any, sparse: Any) -> None:
         """Count a picture; what the data holds of it is not looked at."""
-        self._pictures += 1
         for name, value in self._task.compare(dense, sparse).items():
-            self._sums[name] += value
+            self._values[name] += [] if isnan(value) else [value]
 
     def summarise(self) -> dict[str, Any]:
         """The numbers of the task's ``compare``."""
-        return {name: round_number(total / self._pictures) for name, total in self._sums.items()}
+        return {
+            name: round_number(fmean(values)) if values else None
+            for name, values in self._values.items()
+        }
 
 
 def round_number(value: float) -> float | None:

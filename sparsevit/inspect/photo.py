@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -118,7 +119,9 @@ class Analysis:
                 }
                 for block in self.blocks
             ],
-            "agreement": self.agreement,
+            "agreement": {
+                name: None if math.isnan(value) else value for name, value in self.agreement.items()
+            },
             "gmacs": {"dense": self.cost.dense_gmacs, "sparse": self.cost.sparse_gmacs},
             "latency_ms": latency
             and {"dense": latency.dense.median_ms, "sparse": latency.sparse.median_ms},

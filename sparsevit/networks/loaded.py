@@ -91,7 +91,7 @@ class LoadedModel:
             return self
         module = self.module
         if name not in self.tasks or not isinstance(module, Segmenter):
-            raise ModelError(f"{self.name} does {', '.join(self.tasks)}, not {name}.")
+            raise ModelError(f"{self.name} does {', '.join(self.tasks)}, not {name!r}.")
         return replace(self, module=module.for_tasks(name), task=make_task(module.config, name))
 
     @property

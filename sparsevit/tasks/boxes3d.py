@@ -111,7 +111,7 @@ class Boxes3DTask:
             have a match, 1 if there are none; centre_error_m: mean distance over the ground between
             the centres of a match; size_error: mean 1 - IoU of a match's boxes once they have one
             centre and yaw; yaw_error_deg: mean angle between the fronts of a match, 0 to 180; all
-            three 0 if there are no matches; dense_boxes, sparse_boxes: how many there are.
+            three NaN if there are no matches; dense_boxes, sparse_boxes: how many there are.
         """
         dense, sparse = self.keep_sure(dense), self.keep_sure(sparse)
         matches = match_boxes(dense, sparse)
@@ -253,7 +253,7 @@ def match_boxes(dense: Boxes3D, sparse: Boxes3D) -> list[BoxMatch]:
 
 
 def _average(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else 0.0
+    return float(np.mean(values)) if values else math.nan
 
 
 def _compare_sizes(one: Box3D, other: Box3D) -> float:
