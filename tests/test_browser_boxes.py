@@ -45,8 +45,8 @@ def make_value(task, dense, sparse, things=None):
     photo = Photo(np.zeros((*SIZE, 3), np.uint8), "key", Path("x.png"), truth=truth)
     prepared = SimpleNamespace(dense=dense, input_size=SIZE)
     agreement = task.compare(dense, sparse)
-    analysis = SimpleNamespace(prepared=prepared, sparse=sparse, agreement=agreement)
-    return make_outputs(Result(photo, SETTINGS, analysis, task, (2,)))
+    analysis = SimpleNamespace(task=task, prepared=prepared, sparse=sparse, agreement=agreement)
+    return make_outputs(Result(photo, SETTINGS, analysis, (2,)))
 
 
 def make_boxes(*boxes):

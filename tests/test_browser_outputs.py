@@ -65,10 +65,13 @@ def make_value(task, dense, sparse, labels=None):
     photo = Photo(np.zeros((4, 8, 3), np.uint8), "key", Path("x.png"), truth=truth)
     prepared = PreparedImage(photo.pixels, torch.empty(0), dense, 0, "net")
     analysis = SimpleNamespace(
-        prepared=prepared, sparse=sparse, agreement=task.compare(dense, sparse)
+        task=task,
+        prepared=prepared,
+        sparse=sparse,
+        agreement=task.compare(dense, sparse),
     )
     settings = Settings("net", SparsitySchedule.parse(0.5, (2,)))
-    return make_outputs(Result(photo, settings, analysis, task, (2,)))
+    return make_outputs(Result(photo, settings, analysis, (2,)))
 
 
 @pytest.fixture(scope="module")

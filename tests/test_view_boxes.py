@@ -41,9 +41,9 @@ def describe(dense, sparse, truth=None):
     dense, sparse = (Boxes3D(tuple(boxes), CAMERA, SIZE) for boxes in (dense, sparse))
     prepared = SimpleNamespace(dense=dense, input_size=SIZE)
     agreement = TASK.compare(dense, sparse)
-    analysis = SimpleNamespace(prepared=prepared, sparse=sparse, agreement=agreement)
+    analysis = SimpleNamespace(task=TASK, prepared=prepared, sparse=sparse, agreement=agreement)
     photo = Photo(np.zeros((*SIZE, 3), np.uint8), "key", Path("x.png"), truth=truth)
-    return json.loads(make_outputs(Result(photo, SETTINGS, analysis, TASK, (2,))))
+    return json.loads(make_outputs(Result(photo, SETTINGS, analysis, (2,))))
 
 
 def test_a_box_is_where_the_camera_sees_it_by_hand():

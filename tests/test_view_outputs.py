@@ -39,9 +39,12 @@ def make_result(task, dense, sparse, truth=None, class_names=NAMES, things=None)
     size = dense.shape if getattr(dense, "ndim", 1) == 2 else (4, 8)
     prepared = PreparedImage(np.zeros((*size, 3), np.uint8), torch.empty(0), dense, 0, "net")
     analysis = SimpleNamespace(
-        prepared=prepared, sparse=sparse, agreement=task.compare(dense, sparse)
+        task=task,
+        prepared=prepared,
+        sparse=sparse,
+        agreement=task.compare(dense, sparse),
     )
-    return Result(Photo(pixels, "key", Path("x.png"), truth=labels), SETTINGS, analysis, task, (2,))
+    return Result(Photo(pixels, "key", Path("x.png"), truth=labels), SETTINGS, analysis, (2,))
 
 
 def show_maps(dense, sparse, truth=None, class_names=NAMES):

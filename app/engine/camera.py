@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
 from app.engine.records import Settings
 from sparsevit.data.boxes import Boxes3D, Intrinsics
-from sparsevit.data.focal import FILM_DIAGONAL_MM, CameraError, PhotoCamera, assume_camera
+from sparsevit.data.focal import CameraError, PhotoCamera, assume_camera, convert_film
 from sparsevit.data.transforms import Size
 from sparsevit.tasks import Task
 from sparsevit.tasks.boxes3d import Boxes3DTask
@@ -29,7 +28,7 @@ def choose_camera(size: Size, settings: Settings, known: PhotoCamera | None = No
     least, most = FOCAL_MM
     if not least <= focal_mm <= most:
         raise CameraError(_say_allowed(f"{focal_mm:g}"))
-    intrinsics = Intrinsics.from_focal(size, focal_mm * math.hypot(*size) / FILM_DIAGONAL_MM)
+    intrinsics = Intrinsics.from_focal(size, convert_film(focal_mm, size))
     return PhotoCamera(intrinsics, f"as given: {focal_mm:g} mm in terms of 35 mm film")
 
 
@@ -49,11 +48,6 @@ def aim_task(task: Task, camera: PhotoCamera, photo_size: Size) -> Task:
         return read(output, size).see_with(camera.intrinsics.resize(photo_size, size))
 
     return replace(task, read=read_seen)
-
-
-def find_focal_mm(camera: Intrinsics, size: Size) -> float:
-    """The focal length of a camera of a picture (img_h, img_w), mm in terms of 35 mm film."""
-    return camera.focal / math.hypot(*size) * FILM_DIAGONAL_MM
 
 
 def read_focal(text: str) -> float | None:

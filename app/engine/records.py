@@ -114,7 +114,6 @@ class Result:
         photo: the picture.
         settings: with the schedule, the short side and the task that really ran.
         analysis: the outcome; its latency is None until measured.
-        task: what the network's output means.
         depths: blocks per stage.
         tasks: names of all that the network can do.
         note: what was done otherwise than asked, in one sentence; empty if nothing was.
@@ -128,12 +127,16 @@ class Result:
     photo: Photo
     settings: Settings
     analysis: Analysis
-    task: Task
     depths: tuple[int, ...]
     tasks: tuple[str, ...] = ()
     note: str = ""
     peak_mb: tuple[float, float] | None = None
     guess_ms: tuple[float, float] | None = None
+
+    @property
+    def task(self) -> Task:
+        """What the network's output means."""
+        return self.analysis.task
 
     @property
     def doubt(self) -> str | None:

@@ -72,7 +72,7 @@ class Runs:
                     with meter:
                         analysis = analyze(loaded, prepared, schedule)
                 return Result(
-                    *(photo, settings, analysis, loaded.task, loaded.depths, loaded.tasks),
+                    *(photo, settings, analysis, loaded.depths, loaded.tasks),
                     note=" ".join(filter(None, notes)),
                     guess_ms=self._measuring.guess_ms(loaded, analysis, meter.other_load),
                 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from app.engine.camera import choose_camera, find_focal_mm, read_focal
+from app.engine.camera import choose_camera, read_focal
 from app.engine.records import Opening, Result
+from sparsevit.data.focal import find_film_focal
 from sparsevit.networks import ModelError
 
 #: Words on the page, by task.
@@ -27,7 +28,7 @@ def make_task_switch(shown: Result | Opening) -> str:
     if task == "boxes3d":
         size = shown.photo.size
         found, words = choose_camera(size, settings, shown.photo.camera)
-        camera = {"mm": f"{find_focal_mm(found, size):.0f}", "words": words}
+        camera = {"mm": f"{find_film_focal(found, size):.0f}", "words": words}
     return json.dumps(
         {
             "tasks": [{"name": name, "label": LABELS.get(name, name)} for name in shown.tasks],

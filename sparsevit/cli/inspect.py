@@ -127,7 +127,7 @@ def run(options: RunOptions) -> None:
             analysis = analyze(loaded, prepared, schedule)
             if options.repeats:
                 analysis = measure(loaded, analysis, options.repeats)
-            write_analysis(loaded.task, analysis, photo.name, folder)
+            write_analysis(analysis, photo.name, folder)
         except Exception as error:
             if is_single:
                 raise fail(error) from error

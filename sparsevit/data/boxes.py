@@ -162,6 +162,17 @@ class Boxes3D:
         return Boxes3D(tuple(boxes), camera, self.size)
 
 
+def compare_sizes(one: Box3D, other: Box3D) -> float:
+    """1 - IoU, in [0, 1), of two boxes once they have one centre and yaw: nuScenes' scale error."""
+    shared = math.prod(map(min, one.size, other.size))
+    return 1 - shared / (math.prod(one.size) + math.prod(other.size) - shared)
+
+
+def compare_yaws(one: Box3D, other: Box3D) -> float:
+    """The angle between the fronts of two boxes, radians in [0, pi]."""
+    return abs(wrap_angle(one.yaw - other.yaw))
+
+
 def wrap_angle(angle: float) -> float:
     """The same angle in (-pi, pi]."""
     return math.pi - (math.pi - angle) % (2 * math.pi)

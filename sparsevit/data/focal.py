@@ -11,8 +11,7 @@ from sparsevit.data.boxes import FIELD_OF_VIEW_DEG, Intrinsics
 from sparsevit.data.reader import ImageSource, read_exif
 from sparsevit.data.transforms import Size
 
-#: Diagonal of a picture on 35 mm film.
-FILM_DIAGONAL_MM = math.hypot(36, 24)
+_FILM_DIAGONAL_MM = math.hypot(36, 24)  # of a picture on 35 mm film
 
 #: Fields of view over the longer side of a photo that make sense, degrees.
 MIN_FIELD_DEG, MAX_FIELD_DEG = 1.0, 170.0
@@ -39,10 +38,9 @@ class PhotoCamera(NamedTuple):
 def find_camera(source: ImageSource, size: Size) -> PhotoCamera:
     """The camera that a photo was taken with, by the EXIF of its file.
 
-    A focal length in 35 mm terms goes by the diagonal, as CIPA DCG-001 defines it, so that it means
-    the same for every aspect; else the focal length counts with the size of the sensor. What makes
-    no sense is passed over. A file that tells neither is taken to see 60 degrees over its longer
-    side.
+    That is the focal length in terms of 35 mm film, else the focal length with the size of the
+    sensor. What makes no sense is passed over. A file that tells neither is taken to see 60 degrees
+    over its longer side.
 
     Args:
         source: the photo, as :func:`sparsevit.data.reader.load_image` reads it.
@@ -53,7 +51,7 @@ def find_camera(source: ImageSource, size: Size) -> PhotoCamera:
     """
     exif = read_exif(source)
     film = _read_number(exif.get(Base.FocalLengthIn35mmFilm))
-    focal = film * math.hypot(*size) / FILM_DIAGONAL_MM
+    focal = convert_film(film, size)
     if _makes_sense(focal, size):
         words = f"from its EXIF: {film:g} mm in terms of 35 mm film"
         return PhotoCamera(Intrinsics.from_focal(size, focal), words)
@@ -105,6 +103,19 @@ def make_camera(
         camera = Intrinsics.from_field_of_view(size, field_deg)
         return PhotoCamera(camera, f"as given: {field_deg:g} degrees over the longer side")
     raise CameraError("Give a focal length or a field of view, and not both.")
+
+
+def convert_film(focal_mm: float, size: Size) -> float:
+    """Pixels of a focal length in terms of 35 mm film, for a picture (img_h, img_w).
+
+    It goes by the diagonal, as CIPA DCG-001 defines it, so that it means the same for every aspect.
+    """
+    return focal_mm * math.hypot(*size) / _FILM_DIAGONAL_MM
+
+
+def find_film_focal(camera: Intrinsics, size: Size) -> float:
+    """Focal length of the camera of a picture (img_h, img_w), mm in terms of 35 mm film."""
+    return camera.focal / convert_film(1.0, size)
 
 
 def _makes_sense(focal: float, size: Size) -> bool:

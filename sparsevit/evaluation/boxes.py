@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsevit.data.boxes import Box3D, wrap_angle
+from sparsevit.data.boxes import Box3D, compare_sizes, compare_yaws
 from sparsevit.evaluation.overlaps import measure_distances
 
 #: Of a found thing from a true one on the ground (X, Z), below which they are one, metres.
@@ -150,9 +150,7 @@ def _match_nearest(distances: np.ndarray, wanted: int, limit: float) -> list[int
 def _measure_errors(found: Box3D, true: Box3D) -> tuple[float, float, float]:
     """Translation on the ground in metres, scale (1 - IoU), orientation in radians."""
     apart = math.hypot(found.centre[0] - true.centre[0], found.centre[2] - true.centre[2])
-    shared = math.prod(map(min, found.size, true.size))
-    iou = shared / (math.prod(found.size) + math.prod(true.size) - shared)
-    return apart, 1 - iou, abs(wrap_angle(found.yaw - true.yaw))
+    return apart, compare_sizes(found, true), compare_yaws(found, true)
 
 
 def _read_curve(

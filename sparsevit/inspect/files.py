@@ -13,23 +13,21 @@ from sparsevit.draw.masks import (
     save_picture,
 )
 from sparsevit.inspect.photo import Analysis
-from sparsevit.tasks import Task
 from sparsevit.tasks.boxes3d import Boxes3DTask
 
 _VIEW_SIZE = (900, 900)  # pixels of the view from above
 
 
-def write_analysis(task: Task, analysis: Analysis, photo: str, folder: Path) -> None:
+def write_analysis(analysis: Analysis, photo: str, folder: Path) -> None:
     """Write a photo's pictures and ``result.json`` into ``folder``.
 
     Args:
-        task: what the network's output means.
         analysis: what the network did.
         photo: its name.
         folder: made if it is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    image, blocks = analysis.prepared.image, list(analysis.blocks)
+    task, image, blocks = analysis.task, analysis.prepared.image, list(analysis.blocks)
     for block in blocks:
         stem = f"stage{block.stage + 1}_block{block.block + 1}"
         save_picture(folder / f"{stem}_windows.png", draw_pruned_windows(image, block))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsevit.data.boxes import Box3D, Boxes3D, wrap_angle
+from sparsevit.data.boxes import Box3D, Boxes3D, compare_sizes, compare_yaws
 from sparsevit.data.things import Things
 from sparsevit.data.transforms import Size
 from sparsevit.draw.birds_eye import Layer, Look, draw_birds_eye
@@ -115,13 +115,14 @@ class Boxes3DTask:
         """
         dense, sparse = self.keep_sure(dense), self.keep_sure(sparse)
         matches = match_boxes(dense, sparse)
+        pairs = [(match.dense, match.sparse) for match in matches]
         count, both = len(dense.boxes), len(dense.boxes) + len(sparse.boxes)
         return {
             "agreement": 2 * len(matches) / both if both else 1.0,
             "matched": len(matches) / count if count else 1.0,
             "centre_error_m": _average([match.distance_m for match in matches]),
-            "size_error": _average([_compare_sizes(m.dense, m.sparse) for m in matches]),
-            "yaw_error_deg": _average([_compare_yaws(m.dense, m.sparse) for m in matches]),
+            "size_error": _average([compare_sizes(*pair) for pair in pairs]),
+            "yaw_error_deg": math.degrees(_average([compare_yaws(*pair) for pair in pairs])),
             "dense_boxes": float(count),
             "sparse_boxes": float(both - count),
         }
@@ -254,14 +255,3 @@ def match_boxes(dense: Boxes3D, sparse: Boxes3D) -> list[BoxMatch]:
 
 def _average(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else math.nan
-
-
-def _compare_sizes(one: Box3D, other: Box3D) -> float:
-    """1 - IoU of two boxes once they have one centre and yaw, as nuScenes' scale error."""
-    shared = math.prod(map(min, one.size, other.size))
-    return 1 - shared / (math.prod(one.size) + math.prod(other.size) - shared)
-
-
-def _compare_yaws(one: Box3D, other: Box3D) -> float:
-    """Degrees between two fronts, 0 to 180."""
-    return math.degrees(abs(wrap_angle(one.yaw - other.yaw)))

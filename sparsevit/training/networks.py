@@ -171,11 +171,5 @@ def _add_kinds(config: SegmenterConfig, kinds: KindList | None) -> SegmenterConf
     return replace(config, kinds=kinds.names, kind_classes=kinds.classes, kind_sizes=kinds.sizes)
 
 
-def _set_kinds(config: SegmenterConfig, kinds: KindList | None) -> SegmenterConfig:
-    if kinds is None:
-        return config
-    return replace(config, kinds=kinds.names, kind_classes=kinds.classes, kind_sizes=kinds.sizes)
-
-
 def _build_config(name: str, classes: ClassList) -> SegmenterConfig:
     return SegmenterConfig(classes.names, classes.palette, **ARCHITECTURES[name])
