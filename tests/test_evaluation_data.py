@@ -282,5 +282,5 @@ def test_without_pycocotools_it_says_what_to_install(
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(DataError, match=r'pycocotools: pip install "sparsevit\[hf\]"'):
+    with pytest.raises(DataError, match=r'pycocotools: pip install "sparsevit\[train\]"'):
         InstanceFolder(tmp_path, NAMES)

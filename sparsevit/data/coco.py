@@ -20,7 +20,7 @@ from sparsevit.data.segment_map import Segment, SegmentMap
 PANOPTIC_FILE = "panoptic.json"
 INSTANCES_FILE = "instances.json"
 
-_INSTALL = 'reading masks needs pycocotools: pip install "sparsevit[hf]"'
+_INSTALL = 'reading masks needs pycocotools: pip install "sparsevit[train]"'
 
 
 @dataclass(frozen=True, eq=False)
