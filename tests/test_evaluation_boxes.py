@@ -28,8 +28,9 @@ from sparsevit.data.segment_map import Segment, SegmentMap
 from sparsevit.data.things import STREET_KINDS, KindList
 from sparsevit.evaluation.box_scorer import BoxScorer
 from sparsevit.evaluation.boxes import KindMeter, KindScore
+from sparsevit.evaluation.headline import HEADLINES
 from sparsevit.evaluation.scorer import MIN_PIXELS
-from sparsevit.evaluation.scorers import HEADLINES, choose_scorer
+from sparsevit.evaluation.scorers import choose_scorer
 from sparsevit.tasks.palette import choose_palette
 from sparsevit.tasks.segments import SegmentsTask
 

@@ -24,7 +24,7 @@ from sparsevit.data.labelled import DataError
 from sparsevit.data.photos import PhotoFolder
 from sparsevit.data.reader import ImageError
 from sparsevit.evaluation import evaluate, evaluate_sizes
-from sparsevit.evaluation.scorers import HEADLINES
+from sparsevit.evaluation.headline import HEADLINES
 from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import ScheduleError

@@ -16,7 +16,7 @@ from sparsevit.data.labelled import DataError, Sample
 from sparsevit.evaluation import evaluate, make_iou_metric, read_score
 from sparsevit.measure.latency import LatencyStats
 from sparsevit.networks.segmenter import save_segmenter
-from sparsevit.patch import get_sparsity
+from sparsevit.patch import find_stages, get_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import Frontier, FrontierError, FrontierPoint
 from sparsevit.studies import measure
@@ -203,6 +203,14 @@ def test_sensitivity_prunes_one_pair_alone():
     worst = document["pairs"][int(np.argmax(at_most_sparse))]
     assert f"{worst} costs most" in document["finding"]
     assert len(draw_study("sensitivity", document)) > 10_000
+
+
+def test_windows_are_ranked_by_the_score_that_the_network_was_trained_with():
+    loaded = make_toy_subject().loaded
+    loaded.module.config = replace(loaded.module.config, score="centred")
+    for asked, score in ((None, "centred"), ("l1", "l1")):
+        make_ranked(loaded, 0.5, "sparse", "a", score=asked).run(torch.zeros(1, 3, 64, 64))
+        assert [stage.pruning.score for stage in find_stages(loaded.module)] == [score] * 4
 
 
 def test_scores_find_a_size_that_pads():

@@ -14,7 +14,7 @@ from three_tasks_support import TASKS, FoundPictures, load_three_tasks
 from sparsevit.data.labelled import DataError
 from sparsevit.data.photos import PhotoFolder
 from sparsevit.evaluation import evaluate_sizes
-from sparsevit.evaluation.scorers import HEADLINES
+from sparsevit.evaluation.headline import HEADLINES
 from sparsevit.networks import ModelError
 from sparsevit.networks.segmenter import save_segmenter
 from sparsevit.search import FrontierError

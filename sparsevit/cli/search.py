@@ -159,9 +159,9 @@ def _load_judge(options: SearchOptions, short_side: int | None) -> tuple[LoadedM
         ValueError: both kinds of pictures at once.
     """
     from sparsevit.data.labelled import choose_split, name_data
+    from sparsevit.evaluation.headline import name_metric
     from sparsevit.evaluation.sources import open_pictures
     from sparsevit.search import AgreementJudge, LabelledJudge
-    from sparsevit.search.accuracy import name_metric
 
     if options.images is not None and options.data is not None:
         raise ValueError("Give labelled --data or photos as --images, not both.")

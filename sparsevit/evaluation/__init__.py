@@ -4,7 +4,7 @@ from sparsevit.evaluation.iou import Score, make_iou_metric, read_score
 from sparsevit.evaluation.loop import (
     evaluate,
     evaluate_sizes,
-    prefetch,
+    read_samples,
     wrap_segmenter,
 )
 from sparsevit.evaluation.scorers import check_classes
@@ -17,7 +17,7 @@ __all__ = [
     "evaluate",
     "evaluate_sizes",
     "make_iou_metric",
-    "prefetch",
+    "read_samples",
     "read_score",
     "wrap_segmenter",
 ]

@@ -20,6 +20,7 @@ from sparsevit.networks import LoadedModel
 from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import get_sparsity, set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
+from sparsevit.tasks import Task
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -124,9 +125,7 @@ def evaluate_sizes(
     rows = [{s: [make() for make in makers] for s in parsed} for _ in sizes]
     count = len(data) if limit is None else min(limit, len(data))
     indices = [number * len(data) // count for number in range(count)]
-    samples: Iterator[Any] = prefetch(data, indices)
-    if has_labels(data) and any(view.task.name == "semantic" for view in views):
-        samples = watch_labels(data, indices, samples)
+    samples = read_samples([view.task for view in views], data, indices)
     shared = _share_forward(views)
     before = get_sparsity(loaded.module)
     try:
@@ -197,6 +196,18 @@ def _measure_picture(
         sparse = dense if schedule.is_dense else predict(schedule)
         for scorer, ours, theirs in zip(scorers, dense, sparse, strict=True):
             scorer.add(sample, ours, theirs)
+
+
+def read_samples(tasks: Sequence[Task], data: Pictures, indices: Sequence[int]) -> Iterator[Any]:
+    """What the data holds of some pictures, in order, while the next ones are decoded.
+
+    Raises:
+        DataError: a file cannot be read, or no pixel has a class where a task is about classes.
+    """
+    samples: Iterator[Any] = prefetch(data, indices)
+    if has_labels(data) and any(task.name == "semantic" for task in tasks):
+        samples = watch_labels(data, indices, samples)
+    return samples
 
 
 def prefetch(data: _Readable[S], indices: Iterable[int]) -> Iterator[S]:

@@ -24,16 +24,6 @@ from sparsevit.package.extras import require
 from sparsevit.tasks import Task
 from sparsevit.tasks.classification import TOP
 
-#: Of each task, the number of :meth:`Scorer.summarise` that says how right it is; where there is no
-#: truth, "agreement" is the number.
-HEADLINES = {
-    "semantic": "miou",
-    "instance": "ap",
-    "boxes3d": "ap",
-    "panoptic": "pq",
-    "classification": "top1_accuracy",
-}
-
 
 def has_labels(data: Pictures) -> TypeGuard[LabelledData]:
     """Whether labels of pixels, things or both are told as drawn scenes tell them."""

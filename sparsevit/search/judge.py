@@ -13,12 +13,13 @@ from torch import Tensor
 
 from sparsevit.data.reader import ImageError, ImageSource, load_image
 from sparsevit.data.transforms import resize_image
+from sparsevit.evaluation import read_samples
+from sparsevit.evaluation.headline import name_metric, read_accuracy, refuse_photos
 from sparsevit.evaluation.scorers import choose_scorer
 from sparsevit.evaluation.sources import Pictures
 from sparsevit.networks import LoadedModel
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.search.accuracy import name_metric, read_accuracy, read_samples, refuse_photos
 from sparsevit.search.fingerprint import digest_values
 from sparsevit.search.prefix import LIMIT_BYTES, PrefixCache, reuse_stages
 
@@ -100,7 +101,7 @@ class LabelledJudge:
         self.data = data_name
         self._loaded = loaded
         self._args = (data, size, len(chosen), seed)
-        self._samples = list(read_samples(loaded.task, data, chosen))
+        self._samples = list(read_samples([loaded.task], data, chosen))
         self._runner = _Runner(loaded, [sample.image for sample in self._samples], size)
 
     @property

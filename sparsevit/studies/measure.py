@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from sparsevit.data.pictures import DataError
+from sparsevit.evaluation import read_samples
+from sparsevit.evaluation.headline import read_accuracy
 from sparsevit.evaluation.scorers import choose_scorer
 from sparsevit.measure.dense import choose_dense
 from sparsevit.measure.latency import WARMUP_RUNS, find_doubt, time_interleaved
 from sparsevit.measure.load import LoadMeter
-from sparsevit.search.accuracy import read_accuracy, read_samples
 from sparsevit.studies.subject import StudyError, Subject, Variant
 from sparsevit.tasks import Task
 
@@ -74,7 +75,7 @@ def score_variants(subject: Subject, variants: Sequence[Variant]) -> list[Measur
     make_scorer = choose_scorer(task, subject.data, subject.loaded.device)
     groups = min(GROUPS, len(indices))
     scorers = [[make_scorer() for _ in range(1 + groups)] for _ in variants]
-    for number, sample in enumerate(read_samples(task, subject.data, indices)):
+    for number, sample in enumerate(read_samples([task], subject.data, indices)):
         sides = {variant.short_side for variant in variants}
         images = {side: subject.prepare(sample.image, side) for side in sides}
         for variant, row in zip(variants, scorers, strict=True):

@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from sparsevit.data.transforms import Size
+from sparsevit.evaluation.headline import name_metric, refuse_photos
 from sparsevit.evaluation.scorers import choose_scorer
 from sparsevit.evaluation.sources import Pictures
 from sparsevit.measure.dense import DENSE_FORMS, as_dense
@@ -20,7 +21,6 @@ from sparsevit.networks.segmenter import Segmenter
 from sparsevit.package.choices import Score
 from sparsevit.patch import set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
-from sparsevit.search.accuracy import name_metric, refuse_photos
 
 #: A forward: (1, 3, img_h, img_w) -> what the network's task reads.
 Run = Callable[[Tensor], Any]
@@ -225,7 +225,7 @@ def make_ranked(
     name: str,
     group: str,
     *,
-    score: Score = "rms",
+    score: Score | None = None,
     rescore: bool = False,
     seed: int = 0,
     note: str = "",
@@ -240,9 +240,11 @@ def make_ranked(
         loaded: the network.
         sparsity: one number for all pairs, or a schedule.
         name, group, note, short_side: see :class:`Variant`.
-        score, rescore, seed: see :func:`sparsevit.sparsify`.
+        score: by default the one that the network was trained with.
+        rescore, seed: see :func:`sparsevit.sparsify`.
     """
     schedule = SparsitySchedule.parse(sparsity, loaded.depths)
+    score = score or loaded.score
 
     def run(images: Tensor) -> Any:
         sparsify(loaded.module, schedule, score=score, rescore=rescore, seed=seed)

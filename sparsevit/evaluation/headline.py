@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sparsevit.data.occurrence import watch_labels
 from sparsevit.data.photos import PhotoFolder
 from sparsevit.data.pictures import DataError
-from sparsevit.evaluation import prefetch
-from sparsevit.evaluation.scorers import HEADLINES, has_labels
 from sparsevit.evaluation.sources import Pictures
 from sparsevit.tasks import Task
 
-_METRICS = {
+#: Of each task, the number of :meth:`Scorer.summarise` that says how right it is; where there is no
+#: truth, "agreement" is the number.
+HEADLINES = {
+    "semantic": "miou",
+    "instance": "ap",
+    "boxes3d": "ap",
+    "panoptic": "pq",
+    "classification": "top1_accuracy",
+}
+_NAMES = {
     "semantic": "mIoU",
     "instance": "mask AP",
     "boxes3d": "3D AP",
@@ -28,27 +34,15 @@ def name_metric(task: Task) -> str:
     Raises:
         DataError: there is no truth of such a task.
     """
-    if task.name not in HEADLINES:
+    if task.name not in _NAMES:
         raise DataError(f"There is no truth for {task.name}; give photos as --images.")
-    return _METRICS[task.name]
+    return _NAMES[task.name]
 
 
 def refuse_photos(task: Task, data: Pictures) -> None:
     """Raise DataError for pictures without any truth, which evaluation takes as well."""
     if isinstance(data, PhotoFolder):
         raise DataError(f"The data is pictures without truth, so it tells no {name_metric(task)}.")
-
-
-def read_samples(task: Task, data: Pictures, indices: Sequence[int]) -> Iterator[Any]:
-    """What the data holds of some pictures, in order, while the next ones are decoded.
-
-    Raises:
-        DataError: a file cannot be read, or no pixel has a class where classes are what counts.
-    """
-    samples: Iterator[Any] = prefetch(data, indices)
-    if task.name == "semantic" and has_labels(data):
-        return watch_labels(data, indices, samples)
-    return samples
 
 
 def read_accuracy(task: Task, summary: Mapping[str, Any]) -> float:
