@@ -131,8 +131,7 @@ class Api:
             focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
 
         Returns:
-            The picture: class colours, instances, 3D boxes with a view from above, or bars of the
-            likeliest classes.
+            The picture: class colours, instances, 3D boxes, or bars of the likeliest classes.
         """
         try:
             result = self._run(photo, model, short_side, sparsity, task, focal_mm)

@@ -1,6 +1,7 @@
 """Teaching the ranking: gates and lists, values and gradients by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 
 import sparsevit
 from sparsevit.core.stage import WindowRanker
-from sparsevit.core.steering import Choice, steer
+from sparsevit.core.steering import Choice, Situation, steer
 from sparsevit.core.trace import capture
 from sparsevit.inspect.worth import measure_worth
 from sparsevit.patch import find_stages, list_blocks, set_sparsity
@@ -31,7 +32,8 @@ def bend(z):
 def test_gates_are_one_and_pass_the_slope_of_a_sigmoid():
     scores = torch.tensor([[1.0, 4.0, 3.0, 2.0], [5.0, 5.0, 5.0, 5.0]], requires_grad=True)
     keep_idx = torch.tensor([[1, 2], [0, 1]])
-    choice = StraightThroughGate(0.0, temperature=0.5).choose(0, 0, None, lambda: scores, keep_idx)
+    situation = Situation(0, 0, None, lambda: scores, keep_idx)
+    choice = StraightThroughGate(0.0, temperature=0.5).choose(situation)
     assert torch.equal(choice.keep_idx, keep_idx)
     assert torch.equal(choice.gates, torch.ones(2, 2))
     (choice.gates * torch.tensor([[5.0, -2.0], [0.0, 0.0]])).sum().backward()
@@ -40,7 +42,7 @@ def test_gates_are_one_and_pass_the_slope_of_a_sigmoid():
     expected = [0.0, 5 * bend(1.5 / scale) / scale, -2 * bend(0.5 / scale) / scale, 0.0]
     assert scores.grad[0].tolist() == pytest.approx(expected)
     assert not scores.grad[1].any()
-    assert StraightThroughGate().choose(0, 0, None, None, None) == Choice(None)
+    assert StraightThroughGate().choose(replace(situation, keep_idx=None)) == Choice(None)
 
 
 def test_some_windows_are_drawn_at_random():
@@ -57,7 +59,7 @@ def test_some_windows_are_drawn_at_random():
     assert counts[counts > 0].min() > 20  # 46 expected of each
     assert torch.equal(draw_some(order[:, :10], 20, 0), order[:, :10])
     choice = StraightThroughGate(0.25).choose(
-        0, 0, None, lambda: -order.argsort().float(), order[:, :8]
+        Situation(0, 0, None, lambda: -order.argsort().float(), order[:, :8])
     )
     assert torch.equal(choice.keep_idx[:, :6], order[:, :6])
 
@@ -72,11 +74,12 @@ def test_a_gated_forward_is_the_sparse_one_with_one_gradient_more():
     gates, entered, kept = {}, [], []
 
     class Leaves:
-        def choose(self, stage, block, grid, score, keep_idx):
+        def choose(self, situation):
+            keep_idx, block = situation.keep_idx, situation.block
             if keep_idx is None:
                 return Choice(None)
             gates[block] = torch.ones(keep_idx.shape, requires_grad=True)
-            kept.append((grid, keep_idx))
+            kept.append((situation.grid, keep_idx))
             return Choice(keep_idx, gates[block])
 
     hook = find_stages(model)[0].register_forward_pre_hook(lambda _, args: entered.append(args[0]))

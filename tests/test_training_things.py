@@ -86,9 +86,9 @@ def test_the_ranking_is_taught_in_adaptation_alone(
     steered: list[int] = []
 
     class Gate(StraightThroughGate):
-        def choose(self, *asked: Any) -> Any:
+        def choose(self, situation: Any) -> Any:
             steered.append(trainer.step)
-            return super().choose(*asked)
+            return super().choose(situation)
 
     monkeypatch.setattr("sparsevit.training.trainer.StraightThroughGate", Gate)
     trainer = Trainer(replace(config, teaching="gate", output=config.output / "gate"))

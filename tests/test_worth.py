@@ -239,8 +239,8 @@ def test_nothing_of_the_network_changes():
 
 def test_others_are_not_steered():
     class KeepLast:
-        def choose(self, stage, block, grid, score, keep_idx):
-            return Choice(torch.tensor([[grid.num_windows - 1]]))
+        def choose(self, situation):
+            return Choice(torch.tensor([[situation.grid.num_windows - 1]]))
 
     steered, other = load_toy().module, load_toy(seed=2).module
     images = torch.randn(1, 3, 64, 96)

@@ -18,7 +18,7 @@ from sparsevit.core.forwards import Forwards
 from sparsevit.core.modes import is_hooked, is_transformed
 from sparsevit.core.overrides import SparseModule, list_callers, refuse_stray_sparsity
 from sparsevit.core.scoring import rank_windows, token_magnitudes, window_scores
-from sparsevit.core.steering import Choice, find_steering
+from sparsevit.core.steering import Choice, Situation, find_steering
 from sparsevit.core.stream import BlockPlan, TokenStream
 from sparsevit.core.trace import active_traces, read_context
 from sparsevit.core.windows import WindowGrid
@@ -230,7 +230,8 @@ class StageRun:
         choice = Choice(keep_idx)
         if self._steering is not None:
             score = partial(self._ranker.scores, x, grid)
-            choice = self._steering.choose(settings.index, number, grid, score, keep_idx)
+            situation = Situation(settings.index, number, grid, score, keep_idx)
+            choice = self._steering.choose(situation)
         if self._traces:
             if is_transformed():
                 raise RuntimeError(

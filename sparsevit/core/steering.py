@@ -13,6 +13,33 @@ from torch import Tensor, nn
 from sparsevit.core.trace import read_context
 from sparsevit.core.windows import WindowGrid
 
+#: Stage and whether its windows are shifted: what has a ranking of its own.
+Partition = tuple[int, bool]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What there is to decide on: a block is about to run.
+
+    Attributes:
+        stage, block: 0-based stage, and block inside it.
+        grid: the block's windows.
+        score: gives (B, nW) float32 scores of the windows. They are the stage's own, taken where it
+            ranks, and carry their gradient where gradients are recorded.
+        keep_idx: (B, K) int64 windows that the stage would keep, the best first; None for all.
+    """
+
+    stage: int
+    block: int
+    grid: WindowGrid
+    score: Callable[[], Tensor]
+    keep_idx: Tensor | None
+
+    @property
+    def partition(self) -> Partition:
+        """Where its windows are ranked."""
+        return self.stage, any(self.grid.shift)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -36,23 +63,8 @@ class Choice:
 class Steering(Protocol):
     """Somebody who decides."""
 
-    def choose(
-        self,
-        stage: int,
-        block: int,
-        grid: WindowGrid,
-        score: Callable[[], Tensor],
-        keep_idx: Tensor | None,
-    ) -> Choice:
-        """Decide what a block does.
-
-        Args:
-            stage, block: 0-based stage, and block inside it.
-            grid: the block's windows.
-            score: gives (B, nW) float32 scores of the windows. They are the stage's own, taken
-                where it ranks, and carry their gradient where gradients are recorded.
-            keep_idx: (B, K) int64 windows that the stage would keep, the best first; None for all.
-        """
+    def choose(self, situation: Situation) -> Choice:
+        """Decide what a block does."""
 
 
 _steered: ContextVar[tuple[frozenset[int], Steering] | None] = ContextVar(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sparsevit.core.steering import Choice, steer
+from sparsevit.core.steering import Choice, Partition, Situation, steer
 from sparsevit.core.windows import WindowGrid, get_window_grid
 from sparsevit.inspect.objective import build_objective
 from sparsevit.networks import LoadedModel
@@ -63,19 +63,16 @@ class WorthMeter:
         self.scores: dict[tuple[int, int], Tensor] = {}
         self.gates: dict[tuple[int, int], Tensor] = {}
 
-    def choose(
-        self,
-        stage: int,
-        block: int,
-        grid: WindowGrid,
-        score: Callable[[], Tensor],
-        keep_idx: Tensor | None,
-    ) -> Choice:
+    def choose(self, situation: Situation) -> Choice:
         """Keep all windows."""
-        key = stage, block
-        self.grids[key], self.scores[key] = grid, score()
+        key = situation.stage, situation.block
+        self.grids[key], self.scores[key] = situation.grid, situation.score()
         self.gates[key] = torch.ones_like(self.scores[key]).requires_grad_()
         return Choice(None, self.gates[key])
+
+    def find_partition(self, key: tuple[int, int]) -> Partition:
+        """Where the windows of a (stage, block) are ranked."""
+        return key[0], any(self.grids[key].shift)
 
     def measure(
         self, objective: Tensor, retain_graph: bool = False
@@ -191,15 +188,9 @@ class _Leaving:
     blocks: Collection[int] = ()
     window: tuple[int, int] = (0, 0)
 
-    def choose(
-        self,
-        stage: int,
-        block: int,
-        grid: WindowGrid,
-        score: Callable[[], Tensor],
-        keep_idx: Tensor | None,
-    ) -> Choice:
-        if stage != self.stage or block not in self.blocks:
+    def choose(self, situation: Situation) -> Choice:
+        grid = situation.grid
+        if situation.stage != self.stage or situation.block not in self.blocks:
             return Choice(None)
         row, column = self.window
         if not (0 <= row < grid.rows and 0 <= column < grid.cols):

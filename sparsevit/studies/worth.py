@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sparsevit.core.steering import Choice, steer
-from sparsevit.core.windows import WindowGrid
+from sparsevit.core.steering import Choice, Partition, Situation, steer
 from sparsevit.inspect.worth import WorthMeter, measure_worth, run_metered
 from sparsevit.networks import LoadedModel
 from sparsevit.package.choices import Score
@@ -36,8 +34,6 @@ WORTH = "worth itself"
 
 _FEWEST_WINDOWS = 3  # that can be ranked alike or not
 
-#: Stage and whether its windows are shifted: what has a ranking of its own.
-Partition = tuple[int, bool]
 PerPartition = dict[Partition, Tensor]  # (nW,) float32 each
 
 
@@ -103,10 +99,7 @@ def _read_scores(loaded: LoadedModel, images: Tensor, score: Score, seed: int) -
     meter = WorthMeter()
     with torch.inference_mode():
         run_metered(loaded.module, images, meter)
-    return {
-        (stage, any(meter.grids[stage, block].shift)): scores[0].cpu()
-        for (stage, block), scores in meter.scores.items()
-    }
+    return {meter.find_partition(key): scores[0].cpu() for key, scores in meter.scores.items()}
 
 
 def _correlate_all(subject: Subject) -> list[dict[str, Any]]:
@@ -181,17 +174,11 @@ class _Ranked:
             key: worth.argsort(descending=True, stable=True)[None] for key, worth in values.items()
         }
 
-    def choose(
-        self,
-        stage: int,
-        block: int,
-        grid: WindowGrid,
-        score: Callable[[], Tensor],
-        keep_idx: Tensor | None,
-    ) -> Choice:
+    def choose(self, situation: Situation) -> Choice:
+        keep_idx = situation.keep_idx
         if keep_idx is None:
             return Choice(None)
-        order = self._orders[stage, any(grid.shift)].to(keep_idx.device)
+        order = self._orders[situation.partition].to(keep_idx.device)
         return Choice(order[:, : keep_idx.shape[1]])
 
 

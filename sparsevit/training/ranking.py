@@ -10,15 +10,14 @@ The choice of windows has no gradient. Two ways around that, both off unless a t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from sparsevit.core.steering import Choice
-from sparsevit.core.windows import WindowGrid
+from sparsevit.core.steering import Choice, Partition, Situation
 from sparsevit.inspect.objective import build_objective
 from sparsevit.inspect.worth import WorthMeter, run_metered
 from sparsevit.tasks import Task
@@ -44,18 +43,12 @@ class StraightThroughGate:
     random_share: float = 0.1
     temperature: float = 1.0
 
-    def choose(
-        self,
-        stage: int,
-        block: int,
-        grid: WindowGrid,
-        score: Callable[[], Tensor],
-        keep_idx: Tensor | None,
-    ) -> Choice:
+    def choose(self, situation: Situation) -> Choice:
         """Keep as many windows as the stage would, and gate them."""
+        keep_idx = situation.keep_idx
         if keep_idx is None:
             return Choice(None)
-        scores, kept = score(), keep_idx.shape[1]
+        scores, kept = situation.score(), keep_idx.shape[1]
         with torch.no_grad():
             best = scores.topk(kept + 1).values
             threshold = best[:, -2:].mean(dim=1, keepdim=True)
@@ -122,11 +115,11 @@ def measure_listwise_loss(model: nn.Module, task: Task, images: Tensor) -> Tenso
         output = run_metered(model, images, meter)
     objective = build_objective(task, output)(output)
     slopes = meter.measure(objective, retain_graph=True)
-    rankings: dict[tuple[int, bool], tuple[Tensor, Tensor]] = {}
-    for (stage, block), worth in slopes.items():
-        key = stage, any(meter.grids[stage, block].shift)
-        scores, before = rankings.get(key, (meter.scores[stage, block], torch.zeros_like(worth)))
-        rankings[key] = scores, before + worth
+    rankings: dict[Partition, tuple[Tensor, Tensor]] = {}
+    for key, worth in slopes.items():
+        place = meter.find_partition(key)
+        scores, before = rankings.get(place, (meter.scores[key], torch.zeros_like(worth)))
+        rankings[place] = scores, before + worth
     losses = [compare_lists(*pair) for pair in rankings.values() if pair[0].shape[1] > 1]
     return torch.stack(losses).mean() if losses else objective.new_zeros(())
 
