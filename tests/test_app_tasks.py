@@ -31,7 +31,7 @@ from sparsevit.data.boxes import Boxes3D, Intrinsics
 from sparsevit.data.focal import PhotoCamera
 from sparsevit.data.segment_map import SegmentMap
 from sparsevit.networks import ModelError, list_models
-from sparsevit.search import SearchError
+from sparsevit.search import SearchError, name_shipped
 from sparsevit.tasks.semantic import SemanticTask
 
 TASKS = ("semantic", "instance", "boxes3d")
@@ -144,6 +144,9 @@ def test_a_search_and_a_shipped_frontier_are_of_one_task(page, monkeypatch, tmp_
     make_frontier(model="many").save(tmp_path / "many.frontier.json")
     assert find_shipped(_settings()) is not None
     assert find_shipped(_settings("instance")) is None
+    own = make_frontier(model="many", task="boxes3d", metric="3D AP")
+    own.save(tmp_path / name_shipped("many", "boxes3d"))
+    assert find_shipped(_settings("boxes3d")) == own
     result = page.engine.first
     labels = [preset["label"] for preset in json.loads(make_panel(result))["presets"]]
     assert "ours 0.8×" in labels

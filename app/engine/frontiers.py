@@ -124,10 +124,9 @@ def place_frontier(
 
 def find_shipped(settings: Settings) -> Frontier | None:
     """The frontier that ships beside a network of ours for a task, if there is one."""
-    model, task = settings.model, settings.task
+    model, task = settings.model, settings.task or "semantic"  # the first task of ours
     if Path(model).name != model:
         return None  # a file of the user's, or of others
-    task = task or "semantic"  # the first of those of ours
     return _read_shipped(networks.CHECKPOINT_FOLDER / name_shipped(model, task), model, task)
 
 
