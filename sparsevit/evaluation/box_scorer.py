@@ -14,8 +14,8 @@ from sparsevit.data.boxes import Box3D, Boxes3D, Intrinsics
 from sparsevit.data.pictures import DataError
 from sparsevit.data.samples import Sample
 from sparsevit.data.things import KindList, Rectangle, Thing
-from sparsevit.evaluation.boxes import DISTANCES_M, KindMeter
 from sparsevit.evaluation.kitti import KittiMeter
+from sparsevit.evaluation.nuscenes import DISTANCES_M, KindMeter
 from sparsevit.evaluation.scorer import MIN_PIXELS, AgreementScorer, round_number
 from sparsevit.tasks import Task
 
