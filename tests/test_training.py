@@ -30,6 +30,7 @@ from sparsevit.training import (
     nano_config,
     train,
 )
+from sparsevit.training.config import LOSSES
 from sparsevit.training.optimisation import MovingAverage, build_optimizers
 from sparsevit.training.validation import Validator, find_validation
 
@@ -329,6 +330,7 @@ def test_a_bad_picture_stops_the_run_with_its_name(config: TrainConfig) -> None:
             "together at most 1",
         ),
         ({"validate": 2}, "from 0 to 1"),
+        ({"loss_weights": tuple((name, 0.0) for name in LOSSES)}, "Every loss has a weight of 0"),
     ],
 )
 def test_impossible_settings(config: TrainConfig, changes: dict, message: str) -> None:

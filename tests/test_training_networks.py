@@ -109,6 +109,19 @@ def test_boxes_alone_keep_the_classes_of_the_start(tmp_path: Path) -> None:
         choose_network(str(path), None, STREET_KINDS)
 
 
+def test_fewer_classes_than_those_of_the_start_s_things(tmp_path: Path) -> None:
+    path = tmp_path / "start.safetensors"
+    save_segmenter(Segmenter(THINGS), path)
+    classes = ClassList(CLASSES[:2], PALETTE[:2])
+    network, _ = choose_network(str(path), classes, KindList(("wall",), (1,)))
+    assert (network.class_names, network.kinds, network.kind_classes) == (
+        CLASSES[:2],
+        ("wall",),
+        (1,),
+    )
+    assert choose_network(str(path), classes)[0].tasks == ("semantic",)
+
+
 @pytest.mark.parametrize(
     ("changes", "anew", "said"),
     [

@@ -140,6 +140,8 @@ class TrainConfig:
                     f"Losses are {', '.join(LOSSES)}, each with a weight of 0 or more, not "
                     f"{name}={weight:g}."
                 )
+        if not any({**dict.fromkeys(LOSSES, 1.0), **dict(self.loss_weights)}.values()):
+            raise TrainingError("Every loss has a weight of 0, so nothing would be learned.")
         shares = (self.adaptation, self.finetune_share)
         if min(shares) < 0 or sum(shares) > 1 + _ROUNDING:
             raise TrainingError(

@@ -113,7 +113,7 @@ def choose_network(
             f"There is no network {name!r} to train; there are {known}, and any .safetensors file "
             f"that training wrote."
         )
-    config = read_config(path)
+    config = _add_kinds(read_config(path), None)  # its own things are of its own classes
     if classes is not None:
         config = replace(config, class_names=classes.names, palette=classes.palette)
     elif kinds is not None:
