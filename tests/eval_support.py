@@ -1,6 +1,7 @@
 """Small folders with the truth of each task, for networks of the classes sky, road and car."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def write_photo(path: Path, photo: np.ndarray) -> None:
 
 def write_panoptic(root: Path, photos: dict[str, np.ndarray], truths: dict[str, SegmentMap]) -> Any:
     """COCO's panoptic layout; returns what panoptic.json holds. Ids are large, as COCO's are."""
-    content: dict[str, Any] = {"images": [], "annotations": [], "categories": CATEGORIES}
+    content: dict[str, Any] = {"images": [], "annotations": [], "categories": deepcopy(CATEGORIES)}
     for number, (name, photo) in enumerate(photos.items()):
         write_photo(root / "images" / f"{name}.png", photo)
         ids = truths[name].ids.astype(np.int64) * 70_001
@@ -64,7 +65,7 @@ def write_panoptic(root: Path, photos: dict[str, np.ndarray], truths: dict[str, 
 
 def write_instances(root: Path, photos: dict[str, np.ndarray], things: dict[str, list]) -> Any:
     """COCO's layout of instances; ``things`` are (class, segmentation, is it a crowd)."""
-    content: dict[str, Any] = {"images": [], "annotations": [], "categories": CATEGORIES}
+    content: dict[str, Any] = {"images": [], "annotations": [], "categories": deepcopy(CATEGORIES)}
     for number, (name, photo) in enumerate(photos.items()):
         write_photo(root / "images" / f"{name}.png", photo)
         size = {"height": photo.shape[0], "width": photo.shape[1]}
