@@ -211,7 +211,7 @@ def test_latency_is_for_every_task(here: Path) -> None:
         (("--model", "classifier", "--images", "x"), "There is no folder x"),
         (("--model", "panoptic", "--data", "streets:0:1"), "has a class for every pixel"),
         (("--model", "panoptic", "--data", "labelled"), "There is no labelled/panoptic.json"),
-        (("--model", "instance", "--data", "labelled"), "There is no labelled/instances.json"),
+        (("--model", "instance", "--data", "labelled"), "labelled tells no things one by one"),
         (("--model", "upernet", "--data", "labelled"), "has no label file"),
         (
             ("--model", "upernet", "--data", "streets:0:1"),

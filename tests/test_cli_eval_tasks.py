@@ -155,6 +155,8 @@ def test_kitti_and_coco_folders(here: Path) -> None:
     (here / "c" / "instances.json").write_text(json.dumps(content))
     report = evaluate_json("--data", "c", "--task", "instance")
     assert report["results"][0]["per_class_ap"]["Car"] is not None
+    named = evaluate_json("--data", "coco:c", "--task", "instance")
+    assert (named["data"], named["results"]) == ("c", report["results"])
 
 
 def test_photos_without_truth_for_every_task(here: Path) -> None:
@@ -174,9 +176,12 @@ def test_photos_without_truth_for_every_task(here: Path) -> None:
         (("--task", "semantic,"), "does semantic, instance, boxes3d, not ''."),
         (("--task", "instance", "--data", "camvid:d"), "camvid:d has a class for every pixel; a"),
         (("--task", "boxes3d", "--data", "d"), "tells no boxes; a network for boxes3d is measured"),
-        (("--task", "instance", "--data", "d"), "There is no d/instances.json"),
+        (("--task", "instance", "--data", "d"), "d tells no things one by one; a net"),
         (("--task", "semantic", "--data", "kitti:d"), "kitti:d has boxes of things; a network for"),
         (("--task", "instance", "--data", "kitti:d"), "kitti:d has boxes of things; a network for"),
+        (("--task", "boxes3d", "--data", "coco:d"), "coco:d has masks of things; a network for"),
+        (("--task", "boxes3d", "--data", "kitti:"), "kitti: names no folder; write kitti:DIR."),
+        (("--task", "boxes3d", "--data", "empty"), "folder empty; a network for boxes3d is meas"),
         (("--task", "boxes3d", "--data", "kitti:x"), "x is no folder of KITTI's"),
         (("--task", "boxes3d", "--data", "nowhere"), "There is no folder nowhere"),
         (("--task", TASKS, "--data", "half"), "There is no half/scenes/a.json"),
@@ -192,8 +197,8 @@ def test_what_cannot_be_measured_is_one_sentence(
         (here / folder / "classes.json").write_text(
             json.dumps({"classes": list(STREET_CLASSES.names), "void": 11})
         )
-    for part in ("instances", "scenes"):
-        (here / "half" / part).mkdir()
+    for part in ("half/instances", "half/scenes", "empty"):
+        (here / part).mkdir()
     data = () if "--data" in arguments else ("--data", SCENES)
     result = run_eval(*arguments, *data, "-s", "0")
     assert result.exit_code == 2, result.output

@@ -76,8 +76,8 @@ class EvalOptions:
     data: Annotated[
         str | None,
         typer.Option(
-            help="camvid:DIR, kitti:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], a folder laid out for "
-            "the network's task (see docs/accuracy.md), or one of pictures alone."
+            help="camvid:DIR, kitti:DIR, coco:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], a folder "
+            "laid out for the network's task (see docs/accuracy.md), or one of pictures alone."
         ),
     ] = None
     images: Annotated[

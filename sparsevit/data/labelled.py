@@ -287,7 +287,9 @@ def _open_instances(
 
 def _split_kind(spec: str) -> tuple[str, Path]:
     """The layout written before the colon, and the folder behind it; "" where there is none."""
-    kind, _, rest = spec.partition(":")
+    kind, mark, rest = spec.partition(":")
+    if kind in _LAYOUTS and mark and not rest:
+        raise DataError(f"{spec} names no folder; write {kind}:DIR.")
     is_kind = kind in _LAYOUTS and bool(rest)
     return (kind if is_kind else ""), Path(rest if is_kind else spec).expanduser()
 

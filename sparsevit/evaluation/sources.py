@@ -27,6 +27,8 @@ _LAYOUTS = {
     "boxes3d": f"{_SCENES}, or kitti:DIR",
     "features": "a folder of pictures, as there is no truth for features",
 }
+#: What a folder of pictures may lack.
+_THINGS = {"instance": "things one by one", "boxes3d": "boxes"}
 #: What the data of each kind of spec has, and the tasks that it is the truth of.
 _KINDS = {
     "streets:": (
@@ -35,6 +37,7 @@ _KINDS = {
     ),
     "camvid:": ("a class for every pixel", ("semantic",)),
     "kitti:": ("boxes of things", ("boxes3d",)),
+    "coco:": ("masks of things", ("semantic", "instance")),
 }
 
 
@@ -45,8 +48,8 @@ def open_pictures(spec: str, split: Split = "all", *, task: Task) -> Pictures:
         spec: for semantic segmentation what :func:`sparsevit.data.labelled.open_data` takes; for
             classification a folder with a subfolder for each class; for panoptic segmentation one
             with images/, panoptic/ and panoptic.json; for instances drawn scenes or a folder with
-            images/ and instances.json; for 3D boxes drawn scenes or ``kitti:DIR``; for every task a
-            folder that holds nothing but pictures.
+            images/ and instances.json, with or without ``coco:`` before it; for 3D boxes drawn
+            scenes or ``kitti:DIR``; for every task a folder that holds nothing but pictures.
         split: which part. For what ``open_data`` reads see there; else "all" is the folder itself,
             and any other the folder of that name in it.
         task: what the network outputs.
@@ -54,14 +57,15 @@ def open_pictures(spec: str, split: Split = "all", *, task: Task) -> Pictures:
     Raises:
         DataError: there is no such folder, or what it holds is not as the task needs it.
     """
-    root = Path(spec).expanduser()
+    root = Path(spec.removeprefix("coco:")).expanduser()
     wanted = f"a network for {task.name} is measured on {_LAYOUTS[task.name]}"
     kind = next((kind for kind in _KINDS if spec.startswith(kind)), None)
     if kind is not None and task.name not in _KINDS[kind][1]:
         raise DataError(f"{spec} has {_KINDS[kind][0]}; {wanted}.")
     if task.name == "semantic" and not (root / "images").is_dir() and list_pictures(root):
         return PhotoFolder(root)
-    if task.name == "semantic" or kind is not None or _has_scenes(root, task):
+    is_read_here = kind in (None, "coco:") and not _has_scenes(root, task)
+    if task.name == "semantic" or not is_read_here:
         class_names = None if task.name == "boxes3d" else task.class_names
         return open_data(spec, split, None, class_names, task.name != "semantic")
     if split != "all":
@@ -72,11 +76,14 @@ def open_pictures(spec: str, split: Split = "all", *, task: Task) -> Pictures:
         return ClassFolder(root, task.class_names)
     if task.name == "panoptic" and _is_labelled(root, PANOPTIC_FILE):
         return PanopticFolder(root, task.class_names)
-    if task.name == "instance" and _is_labelled(root, INSTANCES_FILE):
+    if task.name == "instance" and (root / INSTANCES_FILE).is_file():
         return InstanceFolder(root, task.class_names)
-    if task.name == "boxes3d" and (root / "images").is_dir():
-        raise DataError(f"{root} tells no boxes; {wanted}.")
-    return PhotoFolder(root)
+    if task.name in _THINGS and (root / "images").is_dir():
+        raise DataError(f"{root} tells no {_THINGS[task.name]}; {wanted}.")
+    try:
+        return PhotoFolder(root)
+    except DataError as error:
+        raise DataError(f"{str(error).removesuffix('.')}; {wanted}.") from error
 
 
 def open_for_tasks(
