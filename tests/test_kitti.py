@@ -89,6 +89,13 @@ def test_none_at_all_and_hundreds_are_right(tmp_path: Path) -> None:
     assert counts == [0, 500]
 
 
+def test_a_byte_order_mark_is_no_part_of_a_type(tmp_path: Path) -> None:
+    data = open_data(f"kitti:{write_kitti(tmp_path, {'0': f'{chr(0xFEFF)}{CAR}'})}")
+    things = data[0].things
+    assert things is not None
+    assert [thing.label for thing in things.things] == [0]
+
+
 def test_every_tenth_picture_validates(tmp_path: Path) -> None:
     spec = f"kitti:{write_kitti(tmp_path, {f'{number:06d}': '' for number in range(12)})}"
     assert open_data(spec, "val").names == ["000009"]

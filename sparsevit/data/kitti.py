@@ -217,7 +217,7 @@ def _read_rectangle(values: list[float]) -> Rectangle:
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as text.") from error
 

@@ -100,7 +100,8 @@ class Segmenter(nn.Module):
         """
         if not tasks or set(tasks) - set(self.config.tasks):
             raise ValueError(
-                f"This network does {', '.join(self.config.tasks)}, not {', '.join(tasks)}."
+                f"This network does {', '.join(self.config.tasks)}, not "
+                f"{', '.join(tasks) or 'nothing'}."
             )
         view = copy(self)
         view.tasks = tasks
