@@ -14,8 +14,8 @@ from PIL import Image
 from app.config import Config
 from app.engine.local import LocalEngine
 from sparsevit import networks
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.streets import CLASS_NAMES, PALETTE
-from sparsevit.data.things import STREET_KINDS
 from sparsevit.networks import ModelInfo
 from sparsevit.networks.segmenter import Segmenter, SegmenterConfig, save_segmenter
 from sparsevit.schedule import SparsitySchedule

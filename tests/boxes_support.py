@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sparsevit.data.boxes import Box3D, Boxes3D, Intrinsics
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.labelled import Sample
-from sparsevit.data.things import STREET_KINDS, Rectangle, Thing, Things
+from sparsevit.data.things import Rectangle, Thing, Things
 from sparsevit.tasks.boxes3d import Boxes3DTask
 from sparsevit.tasks.palette import choose_palette
 

@@ -164,7 +164,7 @@ def _share_macs(loaded):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--task", "instance"], "does semantic, not instance."),
+        (["--task", "instance"], "does semantic, not 'instance'."),
         (["--dtype", "int3"], "Unknown dtype"),
         (["--size", "64,big"], "--size takes whole numbers"),
         (["--batch", "0"], "batch at least 1"),

@@ -17,8 +17,9 @@ from app.engine.records import Photo, Result, Settings, Truth
 from app.page.common import encode_jpeg
 from app.tabs.outputs.view import make_outputs
 from sparsevit.data.boxes import Box3D, Boxes3D, Intrinsics
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.segment_map import Segment, SegmentMap
-from sparsevit.data.things import STREET_KINDS, Thing, Things
+from sparsevit.data.things import Thing, Things
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks.boxes3d import Boxes3DTask
 from sparsevit.tasks.segments import SegmentsTask

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from sparsevit.cli import cli
 from sparsevit.data import streets
 from sparsevit.data.classes import STREET_CLASSES
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.labelled import LabelledFolder, StreetScenes
-from sparsevit.data.things import STREET_KINDS
 from sparsevit.evaluation import timing
 from sparsevit.evaluation.sources import open_for_tasks
 from sparsevit.networks import load_model

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from sparsevit.cli import cli
 from sparsevit.data.boxes import Boxes3D, Intrinsics
 from sparsevit.data.focal import make_camera
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.streets import CLASS_NAMES, PALETTE
-from sparsevit.data.things import STREET_KINDS
 from sparsevit.inspect.photo import analyze, prepare_image
 from sparsevit.inspect.sizes import compare_sizes
 from sparsevit.networks import LoadedModel, load_model

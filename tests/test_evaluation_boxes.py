@@ -23,9 +23,9 @@ from boxes_support import (
 )
 
 from sparsevit.data.boxes import Box3D, Boxes3D, Intrinsics
+from sparsevit.data.kinds import STREET_KINDS, KindList
 from sparsevit.data.labelled import DataError, Sample, open_data
 from sparsevit.data.segment_map import Segment, SegmentMap
-from sparsevit.data.things import STREET_KINDS, KindList
 from sparsevit.evaluation.box_scorer import BoxScorer
 from sparsevit.evaluation.headline import HEADLINES
 from sparsevit.evaluation.nuscenes import KindMeter, KindScore

@@ -10,9 +10,10 @@ from pycocotools import mask as coder
 from torchmetrics.detection import MeanAveragePrecision
 
 from sparsevit.data.coco import InstancePhoto
+from sparsevit.data.kinds import KindList
 from sparsevit.data.labelled import DataError, Sample
 from sparsevit.data.segment_map import SegmentMap
-from sparsevit.data.things import KindList, Thing, Things
+from sparsevit.data.things import Thing, Things
 from sparsevit.evaluation.scorer import MIN_PIXELS
 from sparsevit.evaluation.segment_scorers import InstanceScorer, encode_ids
 

@@ -12,7 +12,8 @@ from boxes_support import make_thing as make_any_thing
 from kitti_support import write_kitti
 
 from sparsevit.data.boxes import Box3D, Boxes3D
-from sparsevit.data.things import STREET_KINDS, Thing
+from sparsevit.data.kinds import STREET_KINDS
+from sparsevit.data.things import Thing
 from sparsevit.draw.wireframe import find_extent
 from sparsevit.evaluation.kitti import KittiMeter
 from sparsevit.evaluation.overlaps import measure_overlaps

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from eval_support import CATEGORIES, count_runs, make_photo, write_instances, write_json
 
+from sparsevit.data.kinds import KindList
 from sparsevit.data.labelled import (
     DataError,
     EmptySplitError,
@@ -16,7 +17,6 @@ from sparsevit.data.labelled import (
     name_data,
     open_data,
 )
-from sparsevit.data.things import KindList
 
 #: The categories by their ids, 3, 7, 12 and 90, behind the background.
 CLASSES = ("background", "road", "car", "sky", "tree")

@@ -10,6 +10,7 @@ import pytest
 from kitti_support import CAR, P2, write_kitti
 
 from sparsevit.data.classes import STREET_CLASSES
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.kitti import KittiFolder
 from sparsevit.data.labelled import (
     DataError,
@@ -18,7 +19,6 @@ from sparsevit.data.labelled import (
     name_data,
     open_data,
 )
-from sparsevit.data.things import STREET_KINDS
 
 PERSON = "Pedestrian 0.25 3 -0.2 712.4 143 810.73 307.92 1.89 0.48 1.2 1.84 1.47 8.41 0.01"
 DONT_CARE = "DontCare -1 -1 -10 503.89 169.71 590.61 190.13 -1 -1 -1 -1000 -1000 -1000 -10"

@@ -123,7 +123,7 @@ def test_falling_sparsities_need_rescoring() -> None:
 def test_a_refused_call_changes_nothing() -> None:
     model = make_dense()
     before = describe(model)
-    with pytest.raises(ValueError, match="rms, l2, l1, linf, random, gradient"):
+    with pytest.raises(ValueError, match="rms, centred, l2, l1, linf, random, gradient"):
         sparsevit.sparsify(model, 0.5, score="best")
     with pytest.raises(sparsevit.ScheduleError):
         sparsevit.sparsify(model, 1.5)

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from sparsevit.data import streets
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.labelled import DataError, open_data
-from sparsevit.data.things import STREET_KINDS, Things
+from sparsevit.data.things import Things
 
 NAME = "00000"
 

@@ -369,7 +369,7 @@ def test_the_command_on_photos_for_a_task(files):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--data", "data", "--task", "boxes3d"), "tiny.safetensors does semantic, not boxes3d."),
+        (("--data", "data", "--task", "boxes3d"), "tiny.safetensors does semantic, not 'boxes3d'."),
         (
             ("--images", "empty"),
             "There are no pictures in the folder empty: no file in it, such as notes.txt, is",

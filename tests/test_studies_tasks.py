@@ -77,7 +77,7 @@ def test_what_is_of_another_task_is_refused(tmp_path: Path):
     subject = make_task_subject("instance")
     path = tmp_path / "toy.safetensors"
     save_segmenter(load_toy().module, path)
-    with pytest.raises(ModelError, match="does semantic, not instance"):
+    with pytest.raises(ModelError, match="does semantic, not 'instance'"):
         load_rival(subject, path)
     with pytest.raises(FrontierError, match="No frontier of three for instance is shipped"):
         compare_with_uniform(subject)

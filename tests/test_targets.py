@@ -10,9 +10,10 @@ import torch
 
 from sparsevit.data.augment import random_crop
 from sparsevit.data.boxes import Box3D, Intrinsics, wrap_angle
+from sparsevit.data.kinds import STREET_KINDS, KindList
 from sparsevit.data.labelled import Sample, StreetScenes
 from sparsevit.data.targets import make_targets
-from sparsevit.data.things import STREET_KINDS, KindList, Thing, Things
+from sparsevit.data.things import Thing, Things
 from sparsevit.networks.scene_outputs import read_boxes, read_instances
 
 KINDS = KindList(("post", "lorry"), (0, 1), ((1.0, 2.0, 4.0), (8.0, 3.0, 2.0)))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from sparsevit.data.boxes import Box3D, Boxes3D, Intrinsics
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.labelled import open_data
-from sparsevit.data.things import STREET_KINDS, Thing, Things
+from sparsevit.data.things import Thing, Things
 from sparsevit.draw.birds_eye import choose_reach
 from sparsevit.evaluation.scorer import AgreementScorer
 from sparsevit.tasks.boxes3d import Boxes3DTask, match_boxes

@@ -17,8 +17,8 @@ import sparsevit.training
 from sparsevit.cli import cli
 from sparsevit.data.batches import Phase
 from sparsevit.data.classes import STREET_CLASSES
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.labelled import LabelledFolder
-from sparsevit.data.things import STREET_KINDS
 from sparsevit.networks.segmenter import Segmenter, load_segmenter, read_config, save_segmenter
 from sparsevit.training import Progress, TrainConfig
 from sparsevit.training import train as real_train

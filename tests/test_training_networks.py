@@ -14,8 +14,8 @@ from kitti_support import CAR, write_kitti
 from training_support import CLASSES, MODEL, PALETTE, make_config, write_folder
 
 from sparsevit.data.classes import STREET_CLASSES, ClassList
+from sparsevit.data.kinds import STREET_KINDS, KindList
 from sparsevit.data.labelled import DataError
-from sparsevit.data.things import STREET_KINDS, KindList
 from sparsevit.networks.segmenter import (
     CheckpointError,
     Segmenter,

@@ -12,8 +12,8 @@ from training_support import MODEL, Recorder, make_config, read_log
 from sparsevit.core.stage import runs_as_host
 from sparsevit.data.batches import Phase
 from sparsevit.data.classes import STREET_CLASSES
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.streets import write_scenes
-from sparsevit.data.things import STREET_KINDS
 from sparsevit.training import TrainConfig, Trainer, train
 from sparsevit.training.ranking import StraightThroughGate
 

@@ -16,8 +16,9 @@ from app.engine.records import Photo, Result, Settings, Truth
 from app.tabs.outputs.drawings import UNKNOWN
 from app.tabs.outputs.semantic import _dense_sides
 from app.tabs.outputs.view import make_outputs
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.segment_map import Segment, SegmentMap
-from sparsevit.data.things import STREET_KINDS, Thing, Things
+from sparsevit.data.things import Thing, Things
 from sparsevit.evaluation import make_iou_metric, read_score
 from sparsevit.inspect.photo import PreparedImage
 from sparsevit.schedule import SparsitySchedule

@@ -163,8 +163,8 @@ def test_schedules_in_few_letters():
 def test_a_classifier_s_agreement_is_shared_probability(result):
     task = ClassificationTask(tuple("abcdefg"))
     dense, sparse = np.linspace(0, 1, 7, dtype=np.float32) / 3.5, np.full(7, 1 / 7, np.float32)
-    analysis = replace(result.analysis, agreement=task.compare(dense, sparse))
-    html = show_headline(replace(result, task=task, analysis=analysis), 1)
+    analysis = replace(result.analysis, task=task, agreement=task.compare(dense, sparse))
+    html = show_headline(replace(result, analysis=analysis), 1)
     assert "probability shared with the dense output" in html
 
 

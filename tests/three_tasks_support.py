@@ -13,9 +13,10 @@ from training_support import CLASSES, MODEL
 from sparsevit import sparsify
 from sparsevit.data.boxes import Boxes3D
 from sparsevit.data.classes import ClassList, name_classes
+from sparsevit.data.kinds import KindList
 from sparsevit.data.labelled import Sample
 from sparsevit.data.segment_map import SegmentMap
-from sparsevit.data.things import KindList, Thing, Things
+from sparsevit.data.things import Thing, Things
 from sparsevit.networks import LoadedModel
 from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import set_sparsity

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from sparsevit.data.batches import Batch, Phase
-from sparsevit.data.things import KindList
+from sparsevit.data.kinds import KindList
 from sparsevit.networks.segmenter import SegmenterConfig
 from sparsevit.training import Progress, TrainConfig
 

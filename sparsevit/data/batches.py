@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from sparsevit.data.augment import random_crop
+from sparsevit.data.kinds import KindList
 from sparsevit.data.labelled import LabelledData, StreetScenes
 from sparsevit.data.occurrence import LabelCounts, refuse_unlabelled, warn_of_missing
 from sparsevit.data.targets import make_targets
-from sparsevit.data.things import KindList
 
 _PREFETCHED = 2  # batches prepared in the background, beside one for each worker
 _COUNTED_PICTURES = 64  # of each folder, for the class weights and to find bad files early

@@ -9,9 +9,10 @@ import numpy as np
 
 from sparsevit.data.classes import ClassList, Colour, make_palette
 from sparsevit.data.coco import INSTANCES_FILE, InstanceFolder
+from sparsevit.data.kinds import KindList
 from sparsevit.data.pictures import DataError, EmptySplitError
 from sparsevit.data.samples import Sample, SampleCache
-from sparsevit.data.things import KindList, Rectangle, Thing, Things
+from sparsevit.data.things import Rectangle, Thing, Things
 
 #: Class of the pixels that no mask covers. It is a class, not void: that nothing is there is what a
 #: network has to learn, and one kind of things needs something to be told from.

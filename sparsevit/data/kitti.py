@@ -10,6 +10,7 @@ import numpy as np
 
 from sparsevit.data.boxes import Box3D, Intrinsics, wrap_angle
 from sparsevit.data.classes import STREET_CLASSES
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.pictures import (
     DataError,
     EmptySplitError,
@@ -18,7 +19,7 @@ from sparsevit.data.pictures import (
     read_image,
 )
 from sparsevit.data.samples import Sample, SampleCache
-from sparsevit.data.things import STREET_KINDS, Rectangle, Thing, Things
+from sparsevit.data.things import Rectangle, Thing, Things
 
 #: Number of the kind of each type of object that is a thing here.
 _LABELS = {"Car": 0, "Van": 1, "Truck": 2, "Pedestrian": 3, "Cyclist": 4}

@@ -17,6 +17,7 @@ from sparsevit.data.classes import (
     name_classes,
 )
 from sparsevit.data.instances import LabelledInstances
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.kitti import KittiFolder
 from sparsevit.data.pictures import (
     DataError,
@@ -29,7 +30,6 @@ from sparsevit.data.pictures import (
 )
 from sparsevit.data.samples import LabelledData, Sample, SampleCache
 from sparsevit.data.scenes import describe_things, holds_things, read_things
-from sparsevit.data.things import STREET_KINDS
 from sparsevit.package.choices import Split
 
 __all__ = [

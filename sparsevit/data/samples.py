@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from sparsevit.data.classes import ClassList
-from sparsevit.data.things import KindList, Things
+from sparsevit.data.kinds import KindList
+from sparsevit.data.things import Things
 
 #: Decoded pictures that one data set keeps in memory, bytes.
 CACHE_BYTES = 2_000_000_000

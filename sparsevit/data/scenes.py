@@ -12,8 +12,9 @@ import numpy as np
 
 from sparsevit.data import streets
 from sparsevit.data.boxes import Box3D, Intrinsics
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.pictures import DataError, check_sizes, read_numbers
-from sparsevit.data.things import STREET_KINDS, Thing, Things
+from sparsevit.data.things import Thing, Things
 
 _LABELS = {"car": 0, "van": 1, "bus": 2, "lorry": 2, "pedestrian": 3, "cyclist": 4}
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sparsevit.data.things import KindList, Thing, Things
+from sparsevit.data.kinds import KindList
+from sparsevit.data.things import Thing, Things
 
 #: Pixels of the network's input between two cells of an output.
 STRIDE = 4

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from sparsevit.data.boxes import Box3D, Boxes3D, Intrinsics
+from sparsevit.data.kinds import KindList
 from sparsevit.data.pictures import DataError
 from sparsevit.data.samples import Sample
-from sparsevit.data.things import KindList, Rectangle, Thing
+from sparsevit.data.things import Rectangle, Thing
 from sparsevit.evaluation.kitti import KittiMeter
 from sparsevit.evaluation.nuscenes import DISTANCES_M, KindMeter
 from sparsevit.evaluation.scorer import MIN_PIXELS, AgreementScorer, round_number

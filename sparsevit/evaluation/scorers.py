@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from sparsevit.data.coco import InstanceFolder, PanopticFolder
+from sparsevit.data.kinds import KindList
 from sparsevit.data.kitti import KittiFolder
 from sparsevit.data.labelled import DataError, LabelledData, Sample
 from sparsevit.data.photos import ClassFolder, ClassPhoto, PhotoFolder
-from sparsevit.data.things import KindList
 from sparsevit.evaluation.box_scorer import BoxScorer
 from sparsevit.evaluation.iou import make_iou_metric, read_score
 from sparsevit.evaluation.scorer import AgreementScorer, Scorer, round_number

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparsevit.data.coco import InstancePhoto, PanopticPhoto
+from sparsevit.data.kinds import KindList
 from sparsevit.data.pictures import DataError
 from sparsevit.data.samples import Sample
 from sparsevit.data.segment_map import SegmentMap
-from sparsevit.data.things import KindList
 from sparsevit.evaluation.scorer import MIN_PIXELS, AgreementScorer, round_number
 from sparsevit.package.extras import require
 from sparsevit.tasks import Task

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from safetensors import SafetensorError, safe_open
 
-from sparsevit.data.things import KindList
+from sparsevit.data.kinds import KindList
 from sparsevit.package.choices import SCORES, Score
 
 #: Largest number of parameters a checkpoint may ask for, so that a bad file cannot fill the memory.

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from sparsevit.data.classes import STREET_CLASSES, ClassList
+from sparsevit.data.kinds import KindList
 from sparsevit.data.labelled import DataError, open_data
-from sparsevit.data.things import KindList
 from sparsevit.networks import find_own_checkpoints
 from sparsevit.networks.segmenter import (
     CheckpointError,
@@ -82,7 +82,7 @@ def find_targets(
         if kinds is None or data.classes is not None:
             kinds, teller, is_numbered = found, spec, data.classes is not None
     if kinds is not None and classes is not None and not is_numbered:
-        kinds = kinds.renumber(STREET_CLASSES.names, classes.names)
+        kinds = _renumber(kinds, STREET_CLASSES.names, classes.names)
     return classes, kinds
 
 
@@ -117,7 +117,7 @@ def choose_network(
     if classes is not None:
         config = replace(config, class_names=classes.names, palette=classes.palette)
     elif kinds is not None:
-        kinds = kinds.renumber(STREET_CLASSES.names, config.class_names)
+        kinds = _renumber(kinds, STREET_CLASSES.names, config.class_names)
     return _add_kinds(config, kinds), path
 
 
@@ -173,3 +173,24 @@ def _add_kinds(config: SegmenterConfig, kinds: KindList | None) -> SegmenterConf
 
 def _build_config(name: str, classes: ClassList) -> SegmenterConfig:
     return SegmenterConfig(classes.names, classes.palette, **ARCHITECTURES[name])
+
+
+def _renumber(kinds: KindList, old: Sequence[str], new: Sequence[str]) -> KindList:
+    """The same kinds, their classes counted in another list of classes.
+
+    Args:
+        kinds: as they are.
+        old: names of the classes as they are counted now.
+        new: names of the classes as they shall be counted.
+
+    Raises:
+        DataError: a class of theirs is missing there.
+    """
+    names = [old[label] for label in kinds.classes]
+    missing = [name for name in names if name not in new]
+    if missing:
+        raise DataError(
+            f"The pixels of a {kinds.names[names.index(missing[0])]} have the class "
+            f"{missing[0]}, which is none of {', '.join(new)}."
+        )
+    return replace(kinds, classes=tuple(new.index(name) for name in names))

@@ -20,8 +20,8 @@ from app.page.common import (
 )
 from app.tabs.outputs.drawings import LONG_SIDE, UNKNOWN, encode_pair
 from sparsevit.data.classes import STREET_CLASSES
+from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.segment_map import Segment, SegmentMap
-from sparsevit.data.things import STREET_KINDS
 from sparsevit.tasks.segments import SegmentsTask, match_segments
 
 
