@@ -93,8 +93,8 @@ def test_the_switch_changes_what_is_asked_and_the_link(open_page, asked):
 
 def test_a_second_press_is_not_undone_by_the_answer_to_the_first(open_page, asked):
     page = open_page()
-    radio(page, "Instances").check()
-    radio(page, "3D boxes").check()
+    radio(page, "Instances").click()
+    radio(page, "3D boxes").click()
     expect(page).to_have_url(re.compile("task=boxes3d"))
     expect(radio(page, "3D boxes")).to_be_checked()
     expect(page.locator("#sv-agreement")).to_contain_text("3D boxes")
