@@ -61,6 +61,11 @@ class Batch:
     labels: Tensor
     targets: dict[str, Tensor]
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        targets = {name: target.to(device) for name, target in self.targets.items()}
+        return Batch(self.images.to(device), self.labels.to(device), targets)
+
 
 class BatchMaker:
     """Draws the crops of any step, a few steps ahead of the one asked for."""

@@ -234,7 +234,8 @@ class Trainer:
         """
         for optimizer in self.optimizers:
             optimizer.zero_grad()
-        images = (batch.images.to(self.device) - self._mean) / self._std
+        batch = batch.to(self.device)
+        images = (batch.images - self._mean) / self._std
         dense = None
         if distils:
             with run_as_host():
@@ -262,8 +263,7 @@ class Trainer:
 
     def _weigh_losses(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """This process's part of each loss: over all processes it is a mean over what counts."""
-        targets = {name: value.to(self.device) for name, value in batch.targets.items()}
-        losses = compute_losses(outputs, batch.labels.to(self.device), targets, self._weights)
+        losses = compute_losses(outputs, batch.labels, batch.targets, self._weights)
         weights = dict(self.config.loss_weights)
         return {
             name: weights.get(name, 1.0) * total / self._sum_over_ranks(count).clamp(min=1.0)
@@ -329,8 +329,9 @@ class Trainer:
         self.model.train()
         for module in self.model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                has_some = int(module.num_batches_tracked or 0) >= _NORM_BATCHES
-                module.train(not (freeze_norms and has_some))
+                # Asked only where it matters: a GPU has to finish its work to answer.
+                is_frozen = freeze_norms and int(module.num_batches_tracked or 0) >= _NORM_BATCHES
+                module.train(not is_frozen)
 
     def _draws_distillation(self, fraction: float) -> bool:
         """Whether this step also runs dense; the same in every process."""
