@@ -213,6 +213,7 @@ class Page:
             "short_side": 256,
             "panel": panel or make_panel(engine.first),
             "task": make_task_switch(engine.opening),
+            "sent": 0.0,
         }
 
     def run(self, **changes: Any) -> Changes:

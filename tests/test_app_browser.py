@@ -296,6 +296,28 @@ def test_a_slider_moved_while_another_photo_loads_keeps_its_place(page, server):
     expect(slider(page, "Sparsity of stage 1")).to_have_value("50")
 
 
+def test_a_request_that_another_overtakes_on_its_way_undoes_nothing(page, server, monkeypatch):
+    expect_measured(page)
+    held, asked, real = [], [], server[1].analyze
+
+    def analyze(photo, *rest):
+        asked.append(photo.example)
+        return real(photo, *rest)
+
+    monkeypatch.setattr(server[1], "analyze", analyze)
+    page.route(re.compile("/queue/join"), lambda r: r.continue_() if held else held.append(r))
+    set_number(page, "Sparsity of stage 1", 50)
+    while not held:
+        page.wait_for_timeout(20)
+    page.get_by_role("button", name="Example: street b").click()
+    expect(page.locator("#sv-fed")).to_contain_text("Photo 224 × 512")
+    held[0].continue_()
+    page.wait_for_timeout(1000)  # far more than it takes to be asked
+    assert asked == ["street b"]
+    expect(page.locator("#sv-fed")).to_contain_text("Photo 224 × 512")
+    expect_kept(page, 72, 144)
+
+
 def test_another_network_brings_its_sliders(page):
     expect(page.locator("#sv-panel .sv-row")).to_have_count(6)
     page.get_by_role("combobox", name="Network").click()

@@ -128,21 +128,17 @@ def test_a_tab_is_drawn_again_if_a_result_came_since_it_was_opened(page):
     assert "[0.3], [0.3, 0.3]" not in opened["snippet"]
 
 
-def test_a_request_overtaken_by_a_later_move_changes_nothing(page):
-    def move(moves, stages):
-        return json.dumps(json.loads(page.controls["panel"]) | {"moves": moves, "stages": stages})
-
-    stages = json.loads(page.controls["panel"])["stages"]
-    for stage in stages:
-        stage["sparsities"] = [0.1] * len(stage["sparsities"])
-    newer, older = move(2, stages), move(1, json.loads(page.controls["panel"])["stages"])
-    page.run(panel=newer)
-    result = page.session.result
-    assert page.run(panel=older) == {}
-    assert page.session.result is result
-    assert "headline" in page.run(panel=newer, short_side=512)  # sent after the last move
-    page.handlers.enter(page.session, "tab", "key", {})  # another page counts from 0
-    assert "headline" in page.run(panel=older)
+def test_a_request_overtaken_by_a_later_one_changes_nothing(page, tmp_path):
+    photo = str(write_photo(tmp_path / "mine.png", 2))
+    page.run(photo_path=photo, sent=20)
+    result, requests = page.session.result, page.session.requests
+    assert page.run(photo_path=None, sent=10) == {}
+    assert page.run(model="other", sent=19.9) == {}
+    assert (page.session.result, page.session.requests) == (result, requests)
+    assert page.session.photo_path == photo
+    assert "headline" in page.run(model="small", photo_path=photo, sent=20)
+    page.handlers.enter(page.session, "tab", "key", {})  # the clock of another page starts anew
+    assert "headline" in page.run(sent=5)
 
 
 def test_the_photo_is_sent_once_for_each_picture(page, tmp_path):
@@ -364,16 +360,16 @@ def test_another_network_brings_its_own_sliders(page, engine):
         analysis=replace(engine.first.analysis, blocks=engine.first.analysis.blocks[:4]),
     )
     page.engine.analyze = lambda *a: other
-    asked = json.dumps(json.loads(page.controls["panel"]) | {"moves": 3})
-    panel = json.loads(page.run(model="other", panel=asked)["panel"])
+    changes = page.run(model="other", sent=3)
+    panel = json.loads(changes["panel"])
     assert len(panel["stages"]) == 2
-    assert panel["moves"] == 3  # sliders moved since then keep their place
+    assert panel["asked"] == 3  # sliders moved since then keep their place
     page.engine.analyze = lambda *a: engine.first  # and back to one with more stages
-    assert len(json.loads(page.run(model="small", panel=asked)["panel"])["stages"]) == 4
+    assert len(json.loads(page.run(model="small")["panel"])["stages"]) == 4
     page.engine.analyze = lambda *a: other
     page.session.note_try(page.engine.first)
     panel = json.loads(page.tradeoff.return_to(page.session, 0)["panel"])
-    assert panel["moves"] is None
+    assert panel["asked"] is None
 
 
 def test_a_smaller_size_than_asked_is_shown_in_the_menu(page, engine):

@@ -7,7 +7,7 @@ import pytest
 from app_support import make_engine, offer_few_networks, serve_engine, write_many
 from axe_playwright_python.sync_playwright import Axe
 from browser_support import expect_no_clipping
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 pytestmark = pytest.mark.ui
 
@@ -43,6 +43,17 @@ def open_page(new_page, server):
         return page
 
     return open_it
+
+
+#: Notes every task that the switch stands at from now on, frame by frame.
+_WATCH = """() => {
+  window.chosen = [];
+  (function look() {
+    const { value } = document.querySelector("#sv-task input:checked");
+    if (window.chosen.at(-1) !== value) window.chosen.push(value);
+    requestAnimationFrame(look);
+  })();
+}"""
 
 
 def radio(page, name):
@@ -93,12 +104,26 @@ def test_the_switch_changes_what_is_asked_and_the_link(open_page, asked):
 
 def test_a_second_press_is_not_undone_by_the_answer_to_the_first(open_page, asked):
     page = open_page()
+    sent, agreement = [], page.locator("#sv-agreement")
+    # The second request stays on its way until the first is answered.
+    is_second = re.compile(r'\\"task\\":\\"boxes3d\\"')
+
+    def hold(route):
+        (sent.append if is_second.search(route.request.post_data) else Route.continue_)(route)
+
+    page.route(re.compile("/queue/join"), hold)
     radio(page, "Instances").click()
     radio(page, "3D boxes").click()
+    page.evaluate(_WATCH)
+    expect(agreement).to_contain_text("panoptic quality")
+    while not sent:
+        page.wait_for_timeout(20)
+    sent[0].continue_()
     expect(page).to_have_url(re.compile("task=boxes3d"))
     expect(radio(page, "3D boxes")).to_be_checked()
-    expect(page.locator("#sv-agreement")).to_contain_text("3D boxes")
+    expect(agreement).to_contain_text("3D boxes")
     assert asked == [("instance", None), ("boxes3d", None)]
+    assert page.evaluate("window.chosen") == ["boxes3d"]
 
 
 def test_a_network_of_one_task_has_no_switch_and_says_what_it_does_instead(open_page):

@@ -40,7 +40,8 @@ def test_targets_of_one_thing_by_hand() -> None:
     assert not heat[0].any()
     # The speck is too small to be asked for, and nothing said of it is wrong.
     assert np.argwhere(targets["heat_weight"] == 0).tolist() == [[5, 10]]
-    assert targets["offsets_weight"].sum() == 2 * 4
+    weights = targets["offsets_weight"]  # 2 x 4 cells of the lorry, each 1 / sqrt(8)
+    np.testing.assert_allclose(weights[weights > 0], [8**-0.5] * 8, rtol=1e-6)
     # The cell of row 2, column 4 has its middle at (18, 10), the lorry at (24, 12).
     np.testing.assert_allclose(targets["offsets"][:, 2, 4], [6 / 32, 2 / 32])
     assert targets["boxes_weight"].sum() == pytest.approx(1)

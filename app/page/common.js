@@ -30,6 +30,13 @@ export function make(tag, attributes = {}, ...children) {
 export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
 
 /**
+ * Whether an answer is to something asked before the user last moved a control.
+ * @param {{ asked: number | null }} value asked when, by the page's clock; null sets it in any case
+ * @param {number} moved
+ */
+export const isLate = ({ asked }, moved) => asked !== null && asked < moved;
+
+/**
  * The JSON that Python sent, now and whenever it changes; null while there is none.
  * @template T
  * @param {Pick<View, "props" | "watch">} view

@@ -67,7 +67,7 @@ class Handlers:
         if not is_waiting(panel):
             return {}
         first = self.engine.first
-        changes = self.screen.draw_first(first, moves=0) | self._draw_tab(session)
+        changes = self.screen.draw_first(first, asked=0) | self._draw_tab(session)
         return changes if session.result is None else {}  # else something newer is on the screen
 
     def enter(self, session: Session, visit: str, key: str, query: Mapping[str, str]) -> Changes:
@@ -80,7 +80,7 @@ class Handlers:
             query: of the address.
         """
         self._visitors.enter(key, session, visit, goes_on=names_state(query))
-        session.moves = 0  # a page that opens counts anew
+        session.sent = 0  # the clock of a page that opens starts anew
         return self.open_link(session, query)
 
     def leave(self, key: str) -> None:
@@ -107,6 +107,7 @@ class Handlers:
         short_side: int,
         panel: str,
         task: str,
+        sent: float,
     ) -> Changes:
         """Analyse with what the controls say. The newest request of a session wins.
 
@@ -117,18 +118,18 @@ class Handlers:
             short_side: pixels, 0 for the photo's own.
             panel: see :func:`app.page.panel.read_panel`.
             task: see :func:`app.page.task.read_task_switch`.
+            sent: when, ms by the page's clock: requests may overtake each other on their way.
         """
+        if sent < session.sent:
+            return {}
+        session.sent = sent
         ticket = next(_tickets)  # before the photo is read: a small one would overtake a large one
         if photo_path is None and session.photo_path is not None:
             session.requests = ticket
             session.photo_path = None
             return {}  # removed, perhaps to make room for another: the result stays
-        moves = None
         try:
-            schedule, linked, moves = read_panel(panel)
-            if moves < session.moves:
-                raise Superseded  # sent before a move whose own request overtook it
-            session.moves = moves
+            schedule, linked = read_panel(panel)
             photo = self._read_photo(session, photo_path)
             name = self._check_model(session, model)
             aim, focal_mm = read_task_switch(task)
@@ -140,9 +141,9 @@ class Handlers:
             return {}
         except Exception as error:
             self.tell(error)
-            return self._restore(session, photo_path, moves)
+            return self._restore(session, photo_path, sent)
         session.photo_path = photo_path
-        return self._draw(session, result, None if is_waiting(panel) else before, moves)
+        return self._draw(session, result, None if is_waiting(panel) else before, sent)
 
     def measure(self, session: Session) -> Iterator[Changes]:
         """Measure the current result's latency, a few runs that refine while one looks."""
@@ -221,7 +222,7 @@ class Handlers:
             self.tell(error)
             return {}
         photo = self.engine.examples.get(query.get("photo", ""), known.photo)
-        changes = self._open(session, photo, settings, self.engine.first, moves=0)
+        changes = self._open(session, photo, settings, self.engine.first, asked=0)
         return changes | self._show_photo(session, photo)
 
     def pick_example(self, index: int) -> str:
@@ -257,7 +258,7 @@ class Handlers:
         photo: Photo,
         settings: Settings,
         shown: Result | None = None,
-        moves: int | None = None,
+        asked: float | None = None,
     ) -> Changes:
         """Analyse what the controls do not say yet, and set them.
 
@@ -265,7 +266,7 @@ class Handlers:
             session: of the user; updated.
             photo, settings: what to analyse.
             shown: what the page shows, if that is not the session's result.
-            moves: see :func:`app.page.panel.make_panel`.
+            asked: see :func:`app.page.panel.make_panel`.
         """
         try:
             result, before = self._analyze(session, photo, settings, next(_tickets))
@@ -275,12 +276,12 @@ class Handlers:
             self.tell(error)
             return {}
         changes = self._draw(session, result, shown or before)
-        return changes | self.screen.draw_controls(result, moves)
+        return changes | self.screen.draw_controls(result, asked)
 
     def _draw(
-        self, session: Session, result: Result, before: Result | None, moves: int | None = None
+        self, session: Session, result: Result, before: Result | None, asked: float | None = None
     ) -> Changes:
-        changes = self.screen.draw_result(session, result, before, moves)
+        changes = self.screen.draw_result(session, result, before, asked)
         return changes | self._draw_tab(session)
 
     def _draw_tab(self, session: Session) -> Changes:
@@ -341,10 +342,10 @@ class Handlers:
             return name
         raise ModelError(f"There is no model named {name!r} here; choose one of the list.")
 
-    def _restore(self, session: Session, photo_path: str | None, moves: int | None) -> Changes:
+    def _restore(self, session: Session, photo_path: str | None, asked: float) -> Changes:
         """Set the controls back to what the result on the screen was made with."""
         result = self.get_result(session)
-        changes = self.screen.draw_controls(result, moves)
+        changes = self.screen.draw_controls(result, asked)
         if photo_path != session.photo_path:
             path = session.photo_path or str(result.photo.path)
             changes["photo"] = path if Path(path).exists() else None

@@ -54,11 +54,11 @@ export function mount({ element, trigger, props, watch }) {
   /** @type {HTMLElement[]} */
   let heads = []; // one for each stage
   let timer = 0;
-  let moves = 0; // of the user, so that an answer to an earlier state does not undo later ones
+  let moved = 0; // when the user last did: an answer to an earlier state does not undo it
 
   // Called for every move of the user.
   function emit() {
-    state.moves = moves += 1;
+    moved = performance.now();
     clearTimeout(timer);
     timer = setTimeout(send, QUIET_MS);
   }
@@ -201,7 +201,7 @@ export function mount({ element, trigger, props, watch }) {
   let built = "";
   onValue({ props, watch }, (/** @type {PanelValue} */ value) => {
     const layout = JSON.stringify([countPairs(value), value.presets]);
-    state = keepMoves(value, state, moves);
+    state = keepMoves(value, state, moved);
     props.value = JSON.stringify(state); // a run that waits for its turn reads it
     if (layout !== built) build(); // else what has the focus keeps it
     built = layout;

@@ -14,16 +14,16 @@ _UNIFORM = (("Dense", 0.0), ("30 %", 0.3), ("60 %", 0.6))
 _LARGEST_TEXT = 20_000  # letters; far more than any network needs
 
 
-def make_panel(result: Result, moves: int | None = None) -> str:
+def make_panel(result: Result, asked: float | None = None) -> str:
     """JSON for the sliders.
 
     Args:
         result: what they show.
-        moves: how often the user had moved a slider when this was asked for. Sliders moved since
-            then keep their place. None sets them in any case.
+        asked: when this was asked for, ms by the page's clock. Sliders moved since then keep their
+            place. None sets them in any case.
 
     Returns:
-        ``{"linked": bool, "moves": int or null, "stages": [{"grid": [H, W], "windows": nW,
+        ``{"linked": bool, "asked": ms or null, "stages": [{"grid": [H, W], "windows": nW,
         "sparsities": [...]}], "presets": [{"label", "title", "stages"}], "waiting": bool}``; the
         sparsities are fractions.
     """
@@ -32,13 +32,13 @@ def make_panel(result: Result, moves: int | None = None) -> str:
         {"grid": list(block.grid.grid), "windows": block.total}
         for _, block in sorted(blocks.items())
     ]
-    return _write_panel(result.settings, result.depths, stages, moves=moves, waiting=False)
+    return _write_panel(result.settings, result.depths, stages, asked=asked, waiting=False)
 
 
 def announce_panel(opening: Opening) -> str:
     """The same before the first result is there: no grids, no windows, and ``waiting`` is true."""
     stages = [{"grid": None, "windows": None} for _ in opening.depths]
-    return _write_panel(opening.settings, opening.depths, stages, moves=None, waiting=True)
+    return _write_panel(opening.settings, opening.depths, stages, asked=None, waiting=True)
 
 
 def _write_panel(
@@ -95,8 +95,8 @@ def list_presets(
     return presets
 
 
-def read_panel(text: str) -> tuple[SparsitySchedule, bool, int]:
-    """(schedule, linked, moves) of what the sliders sent.
+def read_panel(text: str) -> tuple[SparsitySchedule, bool]:
+    """(schedule, linked) of what the sliders sent.
 
     Raises:
         ScheduleError: not what the sliders send, or a sparsity outside [0, 1).
@@ -106,12 +106,12 @@ def read_panel(text: str) -> tuple[SparsitySchedule, bool, int]:
             raise ValueError("too long")
         value = json.loads(text)
         stages = tuple(tuple(stage["sparsities"]) for stage in value["stages"])
-        linked, moves = value["linked"], int(value.get("moves") or 0)
+        linked = value["linked"]
     except (KeyError, TypeError, ValueError) as error:
         raise ScheduleError(
             "The sparsity controls sent something unreadable; reload the page."
         ) from error
-    return SparsitySchedule(stages), bool(linked), moves
+    return SparsitySchedule(stages), bool(linked)
 
 
 def is_waiting(text: str) -> bool:

@@ -66,19 +66,19 @@ class Screen:
             **self.tabs[0].announce(opening),
         }
 
-    def draw_first(self, first: Result, moves: int | None = None) -> Changes:
+    def draw_first(self, first: Result, asked: float | None = None) -> Changes:
         """The first result.
 
         Args:
             first: it.
-            moves: see :func:`app.page.panel.make_panel`.
+            asked: see :func:`app.page.panel.make_panel`.
         """
         return {
             "fed": show_fed(first),
             "headline": show_headline(first, self._engine.config.start_runs),
             "picture": make_photo(first),
-            "panel": make_panel(first, moves),
-            "task": make_task_switch(first),
+            "panel": make_panel(first, asked),
+            "task": make_task_switch(first, asked),
             "short_side": self._draw_side(first),  # memory may have run out
             **self.tabs[0].draw(self._engine, Session(), first),
         }
@@ -88,7 +88,7 @@ class Screen:
         session: Session,
         result: Result,
         before: Result | None,
-        moves: int | None = None,
+        asked: float | None = None,
     ) -> Changes:
         """What a new result changes on the page, all but the open tab.
 
@@ -96,22 +96,22 @@ class Screen:
             session: whose page it is.
             result: the new one.
             before: what was on the page; None if that was no result yet.
-            moves: see :func:`app.page.panel.make_panel`.
+            asked: see :func:`app.page.panel.make_panel`.
         """
         changes = self.draw_numbers(session, result, self._engine.config.first_runs)
         changes["fed"] = show_fed(result)
         changes["place"] = make_address(result)
         if before is None or _find_photo_key(result) != _find_photo_key(before):
             changes["picture"] = make_photo(result)
-        panel, now = make_panel(result, moves), result.settings
+        panel, now = make_panel(result, asked), result.settings
         if (
             before is None
             or (before.settings.model, before.settings.task) != (now.model, now.task)
-            or panel != make_panel(replace(before, settings=now), moves)
+            or panel != make_panel(replace(before, settings=now), asked)
         ):
             changes["panel"] = panel  # another network or size: other windows, other presets
-        task = make_task_switch(result)
-        if before is None or task != make_task_switch(before):
+        task = make_task_switch(result, asked)
+        if before is None or task != make_task_switch(before, asked):
             changes["task"] = task
         if before is None or now.model != before.settings.model:
             choices = list_choices(self._engine.list_models(), now.model)  # it may be here now
@@ -120,18 +120,18 @@ class Screen:
             changes["short_side"] = self._draw_side(result)
         return changes
 
-    def draw_controls(self, result: Result, moves: int | None = None) -> Changes:
+    def draw_controls(self, result: Result, asked: float | None = None) -> Changes:
         """Set the controls to what a result was made with, all but the photo.
 
         Args:
             result: the one on the screen.
-            moves: see :func:`app.page.panel.make_panel`.
+            asked: see :func:`app.page.panel.make_panel`.
         """
         return {
             "model": gr.update(value=result.settings.model),
             "short_side": self._draw_side(result),
-            "panel": make_panel(result, moves),
-            "task": make_task_switch(result),
+            "panel": make_panel(result, asked),
+            "task": make_task_switch(result, asked),
             "place": make_address(result),
         }
 

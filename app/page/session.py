@@ -41,7 +41,7 @@ class Session:
         results: number of results shown so far.
         opened: what ``results`` was when the open tab was opened.
         retries: how often the current result, being doubtful, has been looked at again.
-        moves: of the sliders that a request has told of.
+        sent: when the latest request was, ms by the page's clock.
         history: settings tried, oldest first.
         comparison: sparse against dense at lower resolutions, of the current result.
         search: the latest search for sparsities; another takes its place.
@@ -59,7 +59,7 @@ class Session:
     results: int = 0
     opened: int = 0
     retries: int = 0
-    moves: int = 0
+    sent: float = 0.0
     history: list[Try] = field(default_factory=list)
     comparison: SizeComparison | None = None
     search: PhotoSearch | None = None

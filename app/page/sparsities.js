@@ -1,6 +1,8 @@
 // What the sparsity sliders hold, apart from how they look. Sparsities are fractions, p a whole
 // percentage.
 
+import { isLate } from "./common.js";
+
 /** @import { PanelValue } from "./types.d.ts" */
 
 /** @param {number} sparsity */
@@ -42,17 +44,16 @@ export const linkPairs = (sparsities) =>
  * asked for.
  * @param {PanelValue} value
  * @param {PanelValue | null} state of the sliders
- * @param {number} moves of the user so far
+ * @param {number} moved when the user last did, by the page's clock
  * @returns {PanelValue}
  */
-export function keepMoves(value, state, moves) {
-  const isLate = value.moves !== null && value.moves < moves;
-  if (!isLate || countPairs(state).join() !== countPairs(value).join()) return { ...value, moves };
+export function keepMoves(value, state, moved) {
+  if (!isLate(value, moved) || countPairs(state).join() !== countPairs(value).join()) return value;
   const stages = value.stages.map((stage, i) => ({
     ...stage,
     sparsities: state.stages[i].sparsities,
   }));
-  return { ...value, stages, linked: state.linked, moves };
+  return { ...value, stages, linked: state.linked };
 }
 
 /** @param {PanelValue | null} value */

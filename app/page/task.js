@@ -2,10 +2,23 @@
 // length that 3D boxes need. props.value is the JSON of app/page/task.py; what the user chooses or
 // types fires "input".
 
-import { make, onValue } from "./common.js";
+import { isLate, make, onValue } from "./common.js";
 import { makeSwitch } from "./switch.js";
 
 /** @import { TaskValue, View } from "./types.d.ts" */
+
+/**
+ * What Python sent, but with what the user has chosen and typed since it was asked for.
+ * @param {TaskValue} value
+ * @param {TaskValue | null} state of the switch
+ * @param {number} moved when the user last chose or typed, by the page's clock
+ * @returns {TaskValue}
+ */
+export function keepChoice(value, state, moved) {
+  const isKnown = value.tasks.some((task) => task.name === state?.task);
+  if (!isLate(value, moved) || !isKnown) return value;
+  return { ...value, task: state.task, focal: state.focal };
+}
 
 /** @param {View} view */
 export function mount({ element, trigger, props, watch }) {
@@ -13,9 +26,11 @@ export function mount({ element, trigger, props, watch }) {
   /** @type {TaskValue} */
   let state = null;
   let listed = ""; // the tasks in the switch
+  let moved = 0; // when the user last chose or typed
 
   /** @param {Partial<TaskValue>} change */
   function send(change) {
+    moved = performance.now();
     state = { ...state, ...change };
     props.value = JSON.stringify(state);
     trigger("input");
@@ -33,8 +48,9 @@ export function mount({ element, trigger, props, watch }) {
   const camera = make("div", { class: "sv-camera" }, label, words);
   root.append(place, camera);
 
-  onValue({ props, watch }, (/** @type {TaskValue} */ value) => {
-    state = value;
+  onValue({ props, watch }, (/** @type {TaskValue} */ sent) => {
+    const value = (state = keepChoice(sent, state, moved));
+    props.value = JSON.stringify(value); // a run that waits for its turn reads it
     const names = JSON.stringify(value.tasks);
     if (names !== listed) {
       listed = names;

@@ -15,13 +15,17 @@ LABELS = {"semantic": "Classes", "instance": "Instances", "boxes3d": "3D boxes"}
 _LARGEST_TEXT = 1000  # letters
 
 
-def make_task_switch(shown: Result | Opening) -> str:
+def make_task_switch(shown: Result | Opening, asked: float | None = None) -> str:
     """JSON for ``task.js``.
 
+    Args:
+        shown: what it stands for.
+        asked: see :func:`app.page.panel.make_panel`.
+
     Returns:
-        ``{"tasks": [{"name", "label"}], "task": name, "focal": text, "camera": null or {"mm",
-        "words"}}``: the tasks that the network can do, the one that is shown, the focal length
-        that the user typed, and of 3D boxes the camera in force.
+        ``{"tasks": [{"name", "label"}], "task": name, "focal": text, "asked": ms or null,
+        "camera": null or {"mm", "words"}}``: the tasks that the network can do, the one that is
+        shown, the focal length that the user typed, and of 3D boxes the camera in force.
     """
     settings, task = shown.settings, shown.task.name
     camera: dict[str, Any] | None = None
@@ -34,6 +38,7 @@ def make_task_switch(shown: Result | Opening) -> str:
             "tasks": [{"name": name, "label": LABELS.get(name, name)} for name in shown.tasks],
             "task": task,
             "focal": "" if settings.focal_mm is None else f"{settings.focal_mm:g}",
+            "asked": asked,
             "camera": camera,
         }
     )

@@ -87,7 +87,7 @@ export interface Layers {
 /** Of app/page/panel.py. */
 export interface PanelValue {
   linked: boolean;
-  moves: number | null;
+  asked: number | null;
   stages: { grid: Size | null; windows: number | null; sparsities: number[] }[];
   presets: { label: string; title: string; stages: number[][] }[];
   waiting: boolean;
@@ -98,6 +98,7 @@ export interface TaskValue {
   tasks: { name: string; label: string }[];
   task: string;
   focal: string;
+  asked: number | null;
   camera: { mm: string; words: string } | null;
 }
 

@@ -157,6 +157,7 @@ def _add_results(engine: Engine, tabs: Sequence[Tab], shown: Changes, parts: Par
     parts["picture"] = add_view("photo", shown["picture"], visible="hidden")
     parts["place"] = add_view("place", None, visible="hidden")
     parts["retry"] = gr.Timer(_RETRY_S, active=False)
+    parts["sent"] = gr.Number(0, visible="hidden", elem_id="sv-sent")
     parts["visit"] = gr.Textbox(visible="hidden", elem_id="sv-visit")
     with gr.Tabs(elem_id="sv-tabs", overflow_behavior="wrap") as parts["tabs"]:
         for tab in tabs:

@@ -19,6 +19,9 @@ from app.page.session import Session
 _NAME_VISIT = """(session) => [session, (sessionStorage.sparsevit ??= Array.from(
   crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("-"))]"""
 
+#: A request tells when it was sent, since another may overtake it.
+_STAMP = "(...values) => [...values.slice(0, -1), performance.now()]"
+
 
 def wire_page(demo: gr.Blocks, handlers: Handlers, events: Events) -> None:
     """A page that opens and closes, the controls, the tabs, the stopwatch that tries again.
@@ -55,18 +58,16 @@ def wire_page(demo: gr.Blocks, handlers: Handlers, events: Events) -> None:
 def _wire_controls(handlers: Handlers, events: Events) -> None:
     """The photo, the network, the sliders: each runs the network with what all of them say."""
     parts, session = events.parts, events.session
-    controls = ("photo", "model", "short_side", "panel", "task")
+    controls = ("photo", "model", "short_side", "panel", "task", "sent")
 
     def run(trigger: Callable[..., Any], end: str = "", mode: str = "always_last") -> None:
         names = (f"run{end}", f"measure{end}", controls)
-        events.tie_run(trigger, handlers.run, *names, trigger_mode=mode)
+        events.tie_run(trigger, handlers.run, *names, trigger_mode=mode, js=_STAMP)
 
     def pick_example(event: gr.SelectData) -> str:
         return handlers.pick_example(event.index)
 
     run(partial(gr.on, [parts[name].input for name in controls[:-1]]))
-    # At once: a press that waited for the answer to an earlier one would be undone by it.
-    run(parts["task"].input, "_task", "multiple")
     picked = parts["examples"].select(
         pick_example, None, parts["photo"], api_name="pick_example", **CHOICES, **HIDDEN
     )

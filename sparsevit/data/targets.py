@@ -41,7 +41,8 @@ def make_targets(
 
         - heat (kinds, h, w): 1 at the cell of a thing's centre, a bump around it;
           heat_weight (h, w): 0 where things are too small to count or were not told apart;
-        - offsets (2, h, w) from a pixel of a thing to its centre; offsets_weight (h, w);
+        - offsets (2, h, w) from a pixel of a thing to its centre; offsets_weight (h, w): one over
+          the square root of the thing's cells, so that what counts is the error over its size;
         - boxes (8, h, w): see :meth:`sparsevit.networks.segmenter.Segmenter.forward`; boxes_weight
           (h, w): around each centre it sums up to 1. Only of kinds with sizes.
     """
@@ -77,7 +78,7 @@ def make_targets(
         heat = targets["heat"][thing.label]
         np.maximum(heat, bump, out=heat)
         targets["offsets"][:, is_own] = np.stack([u - x[is_own], v - y[is_own]]) / OFFSET_PIXELS
-        targets["offsets_weight"][is_own] = 1
+        targets["offsets_weight"][is_own] = 1 / math.sqrt(max(1, np.count_nonzero(is_own)))
         if kinds.sizes and thing.box and things.camera and thing.box.centre[2] > _NEAREST_M:
             is_near = (bump > _NEAR) & (bump > highest)
             highest[is_near] = bump[is_near]

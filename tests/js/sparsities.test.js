@@ -5,7 +5,7 @@ import { countKept, keepMoves, linkPairs, setPair, toPercent } from "../../app/p
 /** What Python sends for one stage with these sparsities. */
 const makeValue = (sparsities, rest = {}) => ({
   linked: true,
-  moves: 0,
+  asked: 0,
   stages: [{ grid: [8, 16], windows: 8, sparsities }],
   presets: [],
   waiting: false,
@@ -34,21 +34,20 @@ test("a sparsity reads as a whole percentage", () => {
 });
 
 test("an answer to what the sliders showed before leaves them alone", () => {
-  const state = makeValue([0.7], { linked: false, moves: 3 });
-  const late = keepMoves(makeValue([0.2], { moves: 2 }), state, 3);
-  assert.deepEqual(late, makeValue([0.7], { linked: false, moves: 3 }));
+  const state = makeValue([0.7], { linked: false });
+  const late = keepMoves(makeValue([0.2], { asked: 2 }), state, 3);
+  assert.deepEqual(late, makeValue([0.7], { linked: false, asked: 2 }));
 });
 
 test("an answer to the newest move, or to none, sets the sliders", () => {
-  const state = makeValue([0.7], { moves: 3 });
-  for (const moves of [3, null]) {
-    const value = keepMoves(makeValue([0.2], { moves }), state, 3);
-    assert.deepEqual(value, makeValue([0.2], { moves: 3 }));
+  for (const asked of [3, null]) {
+    const value = keepMoves(makeValue([0.2], { asked }), makeValue([0.7]), 3);
+    assert.deepEqual(value, makeValue([0.2], { asked }));
   }
 });
 
 test("another network sets the sliders however late it comes", () => {
-  const value = keepMoves(makeValue([0.2, 0.3], { moves: 1 }), makeValue([0.7], { moves: 3 }), 3);
+  const value = keepMoves(makeValue([0.2, 0.3], { asked: 1 }), makeValue([0.7]), 3);
   assert.deepEqual(value.stages[0].sparsities, [0.2, 0.3]);
   assert.deepEqual(keepMoves(makeValue([0.2]), null, 0).stages[0].sparsities, [0.2]);
 });
