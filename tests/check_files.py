@@ -15,8 +15,8 @@ MAX_BYTES = 300_000
 #: What may be larger, by its path in the repository.
 LARGE = {
     "assets/street_day_1024x2048.jpg",
-    "checkpoints/in-training.safetensors",
     "checkpoints/streets-nano.safetensors",
+    "checkpoints/streets.safetensors",
 }
 WEIGHTS = {".bin", ".ckpt", ".onnx", ".pt", ".pth", ".safetensors"}
 LICENCE = re.compile(r"\b(Apache[- ]2\.0|BSD-[23]-Clause|CC0|CC[- ]BY[- \w]*\d\.\d|MIT)\b")

@@ -61,12 +61,13 @@ def check_names(wheel: Path) -> None:
     assert tops == {"sparsevit", metadata.partition("/")[0]}, tops
     bundled = {name.removeprefix("sparsevit/_bundle/") for name in names if "/_bundle/" in name}
     ours = {"app.py", *_list("app"), *_list("assets"), *_list("checkpoints")}
-    ours = {name for name in ours if not name.startswith("checkpoints/in-training.")}
     ours -= {"assets/page.png"}
     assert bundled == ours, bundled ^ ours
     assert "sparsevit/py.typed" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
-    assert any(name.endswith(".dist-info/licenses/checkpoints/streets-nano.md") for name in names)
+    for card in _list("checkpoints"):
+        if card.endswith(".md"):
+            assert any(name.endswith(f".dist-info/licenses/{card}") for name in names), card
 
 
 def install(wheel: Path, environment: Path) -> Path:
@@ -87,7 +88,7 @@ def use(command: Path, folder: Path) -> None:
     """The commands of everyday, in a folder with one photo."""
     shutil.copy(ROOT / "assets" / PHOTO, folder)
     listed = _run([str(command), "models"], folder)
-    assert re.search("^streets-nano .* offline ", listed, re.MULTILINE), listed
+    assert re.search("^streets .* offline ", listed, re.MULTILINE), listed
     _run([str(command), "run", PHOTO, "--size", "256", "--repeats", "1"], folder)
     assert (folder / "out" / "result.json").is_file()
     search = ["search", "--data", "streets:0:2:64x128", "--trials", "2", "--out", "found"]

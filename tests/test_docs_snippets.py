@@ -25,7 +25,8 @@ from sparsevit.data.streets.files import write_scenes
 
 ROOT = Path(sparsevit.__file__).resolve().parent.parent
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "checkpoints/streets-nano.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "checkpoints").glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 ENDS_A_COMMAND = {"&&", "||", ";", "|", "&"}
@@ -141,7 +142,7 @@ class StandInClient:
         assert address == "http://127.0.0.1:7860"
 
     def predict(self, photo: Any, model: str, short_side: int, *more: Any, api_name: str) -> Any:
-        assert (model, short_side) == ("streets-nano", 512)
+        assert (model, short_side) == ("streets", 512)
         endpoint = getattr(Api(self.engine), api_name.removeprefix("/"))
         return endpoint(photo["path"], "small", 128, *more)
 

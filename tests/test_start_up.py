@@ -73,7 +73,7 @@ def test_help_and_the_list_of_networks_take_no_torch():
     assert result.returncode == 0, result.stderr
     *text, slow = result.stdout.splitlines()
     assert slow == "[]"
-    assert any("streets-nano" in line for line in text)
+    assert any("streets" in line for line in text)
     assert any(line.strip().startswith("--mcp") for line in text)  # the page's own help
     listed = {line.split()[0] for line in text if line.startswith("  ") and line.strip()}
     assert listed >= {*COMMANDS}
@@ -83,17 +83,17 @@ def test_without_the_extras_the_rest_works_and_each_says_what_it_needs(tmp_path)
     photo, bench = str(tmp_path / "photo.png"), str(tmp_path / "bench.json")
     cv2.imwrite(photo, np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8))
     out = ["--out", str(tmp_path / "out")]
-    nano = ["--model", "streets-nano"]
+    own = ["--model", "streets"]
     data = ["--data", "streets:0:2:64x128"]
     works = [
         ["run", photo, "--size", "64", "--repeats", "1", *out],
-        ["bench", *nano, "--size", "64", "--repeats", "1", "-s", "0.5", "--out", bench],
+        ["bench", *own, "--size", "64", "--repeats", "1", "-s", "0.5", "--out", bench],
         ["scenes", "--count", "1", "--size", "64x128", *out],
-        ["eval", *nano, "--images", str(tmp_path), "--size", "64", "-s", "0.5"],
+        ["eval", *own, "--images", str(tmp_path), "--size", "64", "-s", "0.5"],
     ]
     needs = {
         "accelerate: pip install 'sparsevit[train]'": ["train", *data, *out, "--steps", "1"],
-        "torchmetrics: pip install 'sparsevit[train]'": ["eval", *nano, *data],
+        "torchmetrics: pip install 'sparsevit[train]'": ["eval", *own, *data],
         "matplotlib: pip install 'sparsevit[train]'": [
             *("plot", "docs/eval-streets-nano-camvid.json", "--out", str(tmp_path / "p.png"))
         ],

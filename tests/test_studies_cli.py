@@ -78,7 +78,10 @@ def test_json_on_standard_output(weights: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["scores", "--task", "boxes3d"], "streets-nano does semantic, not 'boxes3d'."),
+        (
+            ["scores", "--model", "streets-nano", "--task", "boxes3d"],
+            "streets-nano does semantic, not 'boxes3d'.",
+        ),
         (["adaptation"], "Name the network before it was adapted: --against FILE.safetensors."),
         (["sensitivity", "--rounds", "3"], "The study sensitivity has no --rounds."),
         (["tokens", "--trials", "9", "--frontier", "x"], "has no --trials, --frontier."),

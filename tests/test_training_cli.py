@@ -139,11 +139,11 @@ def test_shipped_checkpoint_is_a_place_to_start_from(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = capture_config(monkeypatch, tmp_path)
-    result = run_train(data, tmp_path, "-m", "streets-nano")
+    result = run_train(data, tmp_path, "-m", "streets")
     assert result.exit_code == 0, result.stderr
     (config,) = found
     assert config.start is not None
-    assert config.start.name == "streets-nano.safetensors"
+    assert config.start.name == "streets.safetensors"
     assert read_config(config.start).embed_dim == config.model.embed_dim
     assert config.model.class_names == CLASSES
 

@@ -1,10 +1,9 @@
-"""What a step may learn beside classes: things, the dense output, the ranking of windows."""
+"""What a step may learn beside classes: things, the dense output."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from training_support import MODEL, Recorder, make_config, read_log
@@ -15,7 +14,6 @@ from sparsevit.data.classes import STREET_CLASSES
 from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.streets import write_scenes
 from sparsevit.training import TrainConfig, Trainer, train
-from sparsevit.training.ranking import StraightThroughGate
 
 
 @pytest.fixture
@@ -72,27 +70,3 @@ def test_a_share_of_the_sparse_steps_learns_from_dense_too(config: TrainConfig) 
     trainer.run_step(0.9)
     trainer.close()
     assert calls == [True, False]
-
-
-def test_the_ranking_is_taught_in_adaptation_alone(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A gate in every sparse step; a listwise loss in steps 0, 8, 16 of what is adaptation."""
-    report = Recorder()
-    listwise = replace(config, steps=20, adaptation=0.7, teaching="listwise")
-    train(listwise, report, show_bar=False)
-    taught = [progress.step - 1 for progress in report.seen if "ranking" in progress.losses]
-    assert taught == [8, 16]
-    steered: list[int] = []
-
-    class Gate(StraightThroughGate):
-        def choose(self, situation: Any) -> Any:
-            steered.append(trainer.step)
-            return super().choose(situation)
-
-    monkeypatch.setattr("sparsevit.training.trainer.StraightThroughGate", Gate)
-    trainer = Trainer(replace(config, teaching="gate", output=config.output / "gate"))
-    for fraction in (0.0, 0.9, 0.9):
-        trainer.run_step(fraction)
-    trainer.close()
-    assert set(steered) == {1, 2}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sparsevit.cli.common import Device, JsonFlag, Seed, report_errors, takes_options
-from sparsevit.package.choices import Precision, Score, Teaching
+from sparsevit.package.choices import Precision, Score
 
 if TYPE_CHECKING:
     from sparsevit.training import Progress, TrainConfig
@@ -68,10 +68,6 @@ class TrainOptions:
     distillation: Annotated[
         float, typer.Option(help="Share of those steps that also learn from a dense forward.")
     ] = 0.0
-    teaching: Annotated[
-        Teaching,
-        typer.Option(help="How those steps teach the ranking of windows; see docs/training.md."),
-    ] = "none"
     loss_weights: Annotated[
         str | None,
         typer.Option(help="Of losses, e.g. centres=1,boxes=0.5; classes and offsets are others."),
@@ -157,7 +153,6 @@ def _make_config(options: TrainOptions) -> TrainConfig:
         learning_rate=options.learning_rate,
         adaptation=options.adaptation,
         distillation=options.distillation,
-        teaching=options.teaching,
         loss_weights=_parse_weights(options.loss_weights),
         finetune=options.finetune,
         finetune_schedule=schedule,

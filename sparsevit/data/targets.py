@@ -78,7 +78,7 @@ def make_targets(
         heat = targets["heat"][thing.label]
         np.maximum(heat, bump, out=heat)
         targets["offsets"][:, is_own] = np.stack([u - x[is_own], v - y[is_own]]) / OFFSET_PIXELS
-        targets["offsets_weight"][is_own] = 1 / math.sqrt(max(1, np.count_nonzero(is_own)))
+        targets["offsets_weight"][is_own] = 1 / math.sqrt(max(1, int(is_own.sum())))
         if kinds.sizes and thing.box and things.camera and thing.box.centre[2] > _NEAREST_M:
             is_near = (bump > _NEAR) & (bump > highest)
             highest[is_near] = bump[is_near]

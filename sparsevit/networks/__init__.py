@@ -38,10 +38,9 @@ __all__ = [
     "needs_download",
 ]
 
-DEFAULT_MODEL = "streets-nano"
+DEFAULT_MODEL = "streets"
 CHECKPOINT_FOLDER = find_bundled("checkpoints")
 
-_UNFINISHED = "in-training"  # a checkpoint kept safe while it learns; no network to use
 _TASKS = ("semantic", "instance", "panoptic", "classification", "features")
 _log = logging.getLogger(__name__)
 
@@ -190,7 +189,7 @@ def find_own_checkpoints() -> dict[str, Path]:
     """Our checkpoints by name, the default one first."""
     paths = sorted(CHECKPOINT_FOLDER.glob("*.safetensors"))
     paths.sort(key=lambda path: path.stem != DEFAULT_MODEL)
-    return {path.stem: path for path in paths if path.stem != _UNFINISHED}
+    return {path.stem: path for path in paths}
 
 
 @contextmanager

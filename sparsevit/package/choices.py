@@ -12,7 +12,6 @@ Sampler = Literal["evolutionary", "random", "grid"]
 Precision = Literal["fp32", "bf16"]
 
 #: How adaptation teaches a network what its windows are ranked by.
-Teaching = Literal["none", "gate", "listwise"]
 
 #: What windows are ranked by.
 Score = Literal["rms", "centred", "l2", "l1", "linf", "random", "gradient"]

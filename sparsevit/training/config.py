@@ -11,7 +11,7 @@ from typing import Literal
 from sparsevit.data.batches import Phase
 from sparsevit.data.labelled import name_data
 from sparsevit.networks.segmenter import SegmenterConfig
-from sparsevit.package.choices import Precision, Teaching
+from sparsevit.package.choices import Precision
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.training.networks import nano_config
 
@@ -72,9 +72,6 @@ class TrainConfig:
         adaptation: share of the run that is trained under random schedules, after the dense part.
         distillation: share of the steps under random schedules that also run dense, from whose
             output the sparse one learns.
-        teaching: how adaptation teaches the ranking of windows: "none", a straight-through "gate"
-            on kept windows in each step, or a "listwise" loss of scores against worth in one step
-            of eight; see :mod:`sparsevit.training.ranking`.
         loss_weights: of the losses "classes", "centres", "offsets" and "boxes"; 1 for those that
             are not named.
         finetune: share at the end of the run that is trained under ``finetune_schedule``.
@@ -101,7 +98,6 @@ class TrainConfig:
     warmup: float = 0.03
     adaptation: float = 0.3
     distillation: float = 0.0
-    teaching: Teaching = "none"
     loss_weights: tuple[tuple[str, float], ...] = ()
     finetune: float = 0.1
     finetune_schedule: SparsitySchedule | None = None

@@ -23,7 +23,7 @@ DENSE_FILE = "dense.safetensors"
 LOG_FILE = "log.csv"
 
 LOG_COLUMNS = (
-    *("step", "fraction", "elapsed_s", "loss", *LOSSES, "distillation", "ranking"),
+    *("step", "fraction", "elapsed_s", "loss", *LOSSES, "distillation"),
     *("images_per_s", "schedule", "miou"),
 )
 

@@ -11,7 +11,6 @@ import math
 import random
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from sparsevit.core.stage import run_as_host
-from sparsevit.core.steering import steer
 from sparsevit.data.batches import Batch, BatchMaker
 from sparsevit.data.labelled import DataError, LabelledData, open_data
-from sparsevit.networks.scene_outputs import make_task
 from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import sparsify
 from sparsevit.schedule import SparsitySchedule
@@ -35,10 +32,8 @@ from sparsevit.training.optimisation import (
     MovingAverage,
     build_optimizers,
 )
-from sparsevit.training.ranking import StraightThroughGate, measure_listwise_loss
 from sparsevit.training.ranks import count_workers, join_ranks, supports_bf16
 
-_LISTWISE_EVERY = 8  # steps: it costs a forward and two backwards
 _NORM_BATCHES = 200  # after so many a batch norm has statistics
 
 
@@ -112,7 +107,6 @@ class Trainer:
         self.network: nn.Module = self.ranks.prepare_model(self.model, device_placement=False)
         self._parameters = list(self.model.parameters())
         self.optimizers = build_optimizers(self.model, config)
-        self._task = make_task(config.model, config.model.tasks[0])
         self.average = MovingAverage(self.model, config.ema_decay)
         self.step = 0
         self._earlier_s = 0.0
@@ -199,7 +193,6 @@ class Trainer:
         losses = self.compute_gradients(
             batch,
             distils=self._draws_distillation(fraction),
-            teaches=config.find_part(fraction) == "adaptation",
         )
         loss = sum(losses.values())
         norm = nn.utils.clip_grad_norm_(self._parameters, config.clip_norm)
@@ -219,15 +212,12 @@ class Trainer:
         rate = images / max(1e-9, self._clock() - began)
         return Progress(self.step, self.fraction, self.elapsed_s, loss, losses, rate, schedule)
 
-    def compute_gradients(
-        self, batch: Batch, *, distils: bool = False, teaches: bool = False
-    ) -> dict[str, float]:
+    def compute_gradients(self, batch: Batch, *, distils: bool = False) -> dict[str, float]:
         """Leave in every parameter the gradient of the loss over all processes' batches.
 
         Args:
             batch: of this process.
             distils: run dense as well, and let the sparse output learn from its.
-            teaches: teach the ranking of windows, too, as the run is told.
 
         Returns:
             The losses over all processes' batches by name, weighted.
@@ -241,14 +231,8 @@ class Trainer:
             with run_as_host():
                 dense = self._run(images)
             self._backward(self._weigh_losses(dense, batch))
-        teaching = self.config.teaching if teaches else "none"
-        is_gated = teaching == "gate"
-        with steer(self.model, StraightThroughGate()) if is_gated else nullcontext():
-            sparse = self._run(images)
+        sparse = self._run(images)
         losses = self._weigh_losses(sparse, batch)
-        if teaching == "listwise" and self.step % _LISTWISE_EVERY == 0:
-            loss = measure_listwise_loss(self.model, self._task, images)
-            losses["ranking"] = loss / self.ranks.num_processes
         if dense is not None:
             losses["distillation"] = distillation_loss(sparse, dense) / self.ranks.num_processes
         self._backward(losses)
