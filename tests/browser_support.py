@@ -111,6 +111,15 @@ def expect_no_clipping(page: Page) -> None:
     assert inner <= outer
 
 
+def wait_in(page: Page, is_so: Callable[[], bool]) -> None:
+    """Let the page go on until something is so that happens in this process."""
+    for _ in range(PATIENCE_MS // 20):
+        if is_so():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError(f"Not so after {PATIENCE_MS} ms")
+
+
 def wait_two_frames(page: Page) -> None:
     """Wait until what a script asked the browser to draw is drawn."""
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")

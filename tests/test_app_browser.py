@@ -6,7 +6,7 @@ import zipfile
 import pytest
 from app_support import serve, write_photo
 from axe_playwright_python.sync_playwright import Axe
-from browser_support import expect_no_clipping
+from browser_support import expect_no_clipping, wait_in
 from latency_support import set_load
 from playwright.sync_api import expect
 
@@ -285,30 +285,36 @@ def test_a_lost_connection_loses_neither_photo_nor_move(page, tmp_path):
     expect(slider(page, "Sparsity of stage 1")).to_have_value("50")
 
 
-def test_a_slider_moved_while_another_photo_loads_keeps_its_place(page, server):
+@pytest.fixture
+def asked(server, monkeypatch):
+    """Names of the example photos that the engine is asked to look at."""
+    names, real = [], server[1].analyze
+
+    def analyze(photo, *rest):
+        names.append(photo.example)
+        return real(photo, *rest)
+
+    monkeypatch.setattr(server[1], "analyze", analyze)
+    return names
+
+
+def test_a_slider_moved_while_another_photo_loads_keeps_its_place(page, server, asked):
     expect_measured(page)
     with server[1].turns.lock:  # the photo has to wait
         page.get_by_role("button", name="Example: street b").click()
-        expect(page.locator("#sv-headline .pending")).to_be_visible()
+        wait_in(page, lambda: bool(asked))
         set_number(page, "Sparsity of stage 1", 50)
     expect(page.locator("#sv-fed")).to_contain_text("Photo 224 × 512")
     expect_kept(page, 72, 144)
     expect(slider(page, "Sparsity of stage 1")).to_have_value("50")
 
 
-def test_a_request_that_another_overtakes_on_its_way_undoes_nothing(page, server, monkeypatch):
+def test_a_request_that_another_overtakes_on_its_way_undoes_nothing(page, asked):
     expect_measured(page)
-    held, asked, real = [], [], server[1].analyze
-
-    def analyze(photo, *rest):
-        asked.append(photo.example)
-        return real(photo, *rest)
-
-    monkeypatch.setattr(server[1], "analyze", analyze)
+    held = []
     page.route(re.compile("/queue/join"), lambda r: r.continue_() if held else held.append(r))
     set_number(page, "Sparsity of stage 1", 50)
-    while not held:
-        page.wait_for_timeout(20)
+    wait_in(page, lambda: bool(held))
     page.get_by_role("button", name="Example: street b").click()
     expect(page.locator("#sv-fed")).to_contain_text("Photo 224 × 512")
     held[0].continue_()

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from app_support import make_engine, offer_few_networks, serve_engine, write_many
 from axe_playwright_python.sync_playwright import Axe
-from browser_support import expect_no_clipping
+from browser_support import expect_no_clipping, wait_in
 from playwright.sync_api import Route, expect
 
 pytestmark = pytest.mark.ui
@@ -116,8 +116,7 @@ def test_a_second_press_is_not_undone_by_the_answer_to_the_first(open_page, aske
     radio(page, "3D boxes").click()
     page.evaluate(_WATCH)
     expect(agreement).to_contain_text("panoptic quality")
-    while not sent:
-        page.wait_for_timeout(20)
+    wait_in(page, lambda: bool(sent))
     sent[0].continue_()
     expect(page).to_have_url(re.compile("task=boxes3d"))
     expect(radio(page, "3D boxes")).to_be_checked()
