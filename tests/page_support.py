@@ -241,9 +241,9 @@ class Visitor(Page):
         return self.run(photo_path=path, model=model, panel=json.dumps(panel))
 
 
-def list_switches(engine: Engine) -> tuple[str, str]:
-    """What the sliders and the switch of tasks send on a page that was just opened."""
-    return make_panel(engine.first), make_task_switch(engine.first)
+def list_switches(engine: Engine) -> tuple[str, str, float]:
+    """What the sliders and the switch of tasks send on a page that was just opened, and when."""
+    return make_panel(engine.first), make_task_switch(engine.first), 0.0
 
 
 def check_interface(kind: type[Engine]) -> None:

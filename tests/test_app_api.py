@@ -25,7 +25,7 @@ def test_the_panel_says_grids_windows_and_schedule(engine):
     assert [len(stage["sparsities"]) for stage in panel["stages"]] == [1, 1, 2, 1]
     assert panel["linked"] is True
     settings = engine.first.settings
-    assert read_panel(json.dumps(panel)) == (settings.schedule, True, 0)
+    assert read_panel(json.dumps(panel)) == (settings.schedule, True)
 
 
 def test_command_page_zip_and_endpoint_say_the_same(engine, home, tmp_path, monkeypatch):

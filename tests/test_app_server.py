@@ -158,11 +158,11 @@ def test_ten_people_at_once_do_not_see_each_other(server, tmp_path):
     def visit(number):
         client = Client(url, verbose=False, download_files=False)
         photo = write_photo(tmp_path / f"photo{number:02}.png", number % 4)
-        text, task = list_switches(engine)
+        text, *more = list_switches(engine)
         panel = json.loads(text)
         for stage in panel["stages"]:
             stage["sparsities"] = [number / 20] * len(stage["sparsities"])
-        settings = [handle_file(str(photo)), "small", 256, json.dumps(panel), task]
+        settings = [handle_file(str(photo)), "small", 256, json.dumps(panel), *more]
         seen = json.dumps(client.predict(*settings, api_name="/run"))
         everybody.wait()
         return seen, json.dumps(client.predict(api_name="/make_zip"))
