@@ -27,6 +27,7 @@ from typer.testing import CliRunner
 
 from sparsevit import SparsitySchedule
 from sparsevit.cli import cli
+from sparsevit.data.pictures import DataError
 from sparsevit.networks.segmenter import Segmenter, save_segmenter
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import read_schedule
@@ -149,7 +150,7 @@ def test_it_goes_on_where_it_was_stopped(tmp_path):
             steps.close()
 
     def press_ctrl_c(count: int) -> None:
-        if count == 5:
+        if count == 6:
             raise KeyboardInterrupt
 
     broken = KnownJudge(act=press_ctrl_c)
@@ -157,8 +158,9 @@ def test_it_goes_on_where_it_was_stopped(tmp_path):
         search(broken, folder=tmp_path, trials=16, population=4)
     judge = KnownJudge()
     last = search(judge, folder=tmp_path, trials=16, population=4)[-1]
-    assert judge.asked.pop() == DENSE  # for the result's accuracy of dense
-    evaluated = broken.asked[:4] + judge.asked
+    # Every sitting asks for dense first, to see whether there is anything to find.
+    assert broken.asked[0] == judge.asked[0] == DENSE
+    evaluated = broken.asked[1:5] + judge.asked[1:]
     assert len(set(evaluated)) == len(evaluated) == 16 - 4
     assert len(last.tried) == 16
     states = list_states(f"sqlite:///{tmp_path / 'study.db'}")
@@ -188,6 +190,20 @@ def test_a_space_that_is_used_up_ends_it():
 def test_an_impossible_budget_says_what_is_possible():
     with pytest.raises(SearchError, match=r"as 12\.0 ms: the fastest .* 20\.0 ms, 0\.25x of dense"):
         search(KnownJudge(), trials=10, budget="0.15x")
+
+
+def test_pictures_that_show_nothing_are_refused_before_anything_is_timed(monkeypatch):
+    class BlindJudge(KnownJudge):
+        @property
+        def dense_accuracy(self):
+            raise DataError("The pictures show nothing that is to be found.")
+
+    def build_predictor(*_):
+        raise AssertionError("timed")
+
+    monkeypatch.setattr("sparsevit.search.run.build_predictor", build_predictor)
+    with pytest.raises(DataError, match="nothing that is to be found"):
+        next(search_steps(make_loaded(), BlindJudge(), SearchSettings(trials=3)))
 
 
 def test_another_search_s_study_is_refused(tmp_path):

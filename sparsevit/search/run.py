@@ -86,6 +86,7 @@ def search_steps(
         predictor: of this network, device and size, instead of the folder's or a new one.
 
     Raises:
+        DataError: the pictures show nothing to find.
         SearchError: a budget that cannot be reached, a study made for something else, or a storage
             that cannot be used.
         MissingPackageError: optuna is not installed.
@@ -97,6 +98,7 @@ def search_steps(
     settings = settings or SearchSettings()
     study = SharedStudy(Store(storage, folder), study_name, describe_search(loaded, judge))
     search = _Search(loaded, judge, settings, study, folder)
+    _ = judge.dense_accuracy  # pictures that show nothing are refused before latency takes minutes
     if predictor is None:
         predictor = yield from search.find_predictor()
     search.plan(predictor)
