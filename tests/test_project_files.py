@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from check_files import LARGE, find_faults
+from check_files import LARGE, LICENCE, find_faults
 
 import sparsevit
+from sparsevit.networks.segmenter import read_info
 
 ROOT = Path(sparsevit.__file__).resolve().parent.parent
 
@@ -51,6 +52,16 @@ def test_weights_have_a_card_that_states_their_licence(tmp_path, card, fault):
         (tmp_path / "tiny.md").write_text(card)
     faults = find_faults(tmp_path, ["tiny.safetensors"])
     assert [text[: len(fault or "")] for text in faults] == ([fault] if fault else [])
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "checkpoints").glob("*.safetensors")), ids=lambda p: p.stem
+)
+def test_weights_that_ship_state_their_terms_in_themselves_too(path):
+    """``sparsevit models`` reads them there."""
+    terms = LICENCE.search(read_info(path)["licence"])
+    assert terms
+    assert terms[0] in path.with_suffix(".md").read_text()
 
 
 @pytest.mark.parametrize(
