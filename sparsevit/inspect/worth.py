@@ -74,9 +74,7 @@ class WorthMeter:
         """Where the windows of a (stage, block) are ranked."""
         return key[0], any(self.grids[key].shift)
 
-    def measure(
-        self, objective: Tensor, retain_graph: bool = False
-    ) -> dict[tuple[int, int], Tensor]:
+    def measure(self, objective: Tensor) -> dict[tuple[int, int], Tensor]:
         """Worth of the windows of every (stage, block), (B, nW) float32 >= 0.
 
         With the branches of a window times a gate g, the objective changes by its derivative to g
@@ -84,10 +82,9 @@ class WorthMeter:
 
         Args:
             objective: scalar, of a forward steered by this meter with gradients recorded.
-            retain_graph: somebody goes backward once more.
         """
         gates = list(self.gates.values())
-        slopes = torch.autograd.grad(objective, gates, retain_graph=retain_graph)
+        slopes = torch.autograd.grad(objective, gates)
         return {key: slope.abs() for key, slope in zip(self.gates, slopes, strict=True)}
 
 
