@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sparsevit.core.ranking import rank_by
     from sparsevit.core.trace import BlockTrace, Trace, capture
     from sparsevit.hosts.registry import UnsupportedModelError, register_host
     from sparsevit.package.choices import SCORES
@@ -29,12 +30,13 @@ __all__ = [
     "get_depths",
     "is_sparse",
     "num_keep",
+    "rank_by",
     "register_host",
     "sparsify",
 ]
 
 #: Where the names are, the quickest to import first.
-_HOMES = ("schedule", "package.choices", "core.trace", "hosts.registry", "patch")
+_HOMES = ("schedule", "package.choices", "core.trace", "core.ranking", "hosts.registry", "patch")
 
 
 def __getattr__(name: str) -> Any:

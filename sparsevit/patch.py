@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import torch
 from torch import nn
 
 from sparsevit.core.forwards import Forwards
@@ -19,6 +20,7 @@ from sparsevit.core.overrides import (
     refuse_stray_sparsity,
 )
 from sparsevit.core.stage import PruningStage, StageSettings, run_as_host
+from sparsevit.core.windows import WindowGrid
 from sparsevit.hosts.registry import find_host, find_host_class, refuse_model
 from sparsevit.package.choices import SCORES, Score
 from sparsevit.schedule import SparsitySchedule
@@ -220,6 +222,20 @@ def get_depths(model: nn.Module) -> tuple[int, ...]:
 def get_token_grids(model: nn.Module, image_size: tuple[int, int]) -> list[tuple[int, int]]:
     """(H, W) tokens of every stage of a sparsified model for (img_h, img_w) pixels."""
     return find_host(model).find_token_grids(model, image_size)
+
+
+def list_grids(model: nn.Module, image_size: tuple[int, int]) -> list[list[WindowGrid]]:
+    """The windows of every block of every stage of a sparsified model, on the CPU.
+
+    Args:
+        model: a sparsified model.
+        image_size: (img_h, img_w) pixels.
+    """
+    sizes, device = get_token_grids(model, image_size), torch.device("cpu")
+    return [
+        [block.get_grid(*size, device) for block in blocks]
+        for blocks, size in zip(list_blocks(model), sizes, strict=True)
+    ]
 
 
 def fix_input_size(model: nn.Module, image_size: tuple[int, int]) -> None:

@@ -182,12 +182,10 @@ def test_another_size_of_a_photo_has_the_same_camera(loaded: LoadedModel) -> Non
     for boxes in (prepared.dense, analysis.sparse):
         assert vars(boxes.camera) == pytest.approx(vars(expected))
         assert boxes.size == (128, 256)
-    again = analyze(loaded, prepared, 0.0).sparse
-    assert loaded.task.compare(prepared.dense, again)["agreement"] == 1.0
+    again = analyze(loaded, prepared, 0.0)
+    assert loaded.task.compare(prepared.dense, again.sparse)["agreement"] == 1.0
     assert isinstance(loaded.task, Boxes3DTask)
-    sizes = compare_sizes(
-        *(loaded, photo, prepared, again, analysis.schedule, "sparsevit"), rounds=0, shares=(1, 0.5)
-    )
+    sizes = compare_sizes(loaded, photo, again, "sparsevit", rounds=0, shares=(1, 0.5))
     *_, last = sizes
     assert vars(last.dense[1].prediction.camera) == pytest.approx(vars(expected))
 

@@ -21,11 +21,9 @@ def steps(home):
     photo = np.random.default_rng(0).integers(0, 255, (128, 256, 3), dtype=np.uint8)
     prepared = prepare_image(loaded, photo, 128)
     schedule = SparsitySchedule.parse(0.5, loaded.depths)
-    sparse = analyze(loaded, prepared, schedule).sparse
-    found = list(
-        compare_sizes(loaded, photo, prepared, sparse, schedule, "sparsevit", 2, (1, 0.75, 0.5))
-    )
-    return photo, prepared, sparse, found
+    analysis = analyze(loaded, prepared, schedule)
+    found = list(compare_sizes(loaded, photo, analysis, "sparsevit", 2, (1, 0.75, 0.5)))
+    return photo, prepared, analysis.sparse, found
 
 
 def test_goes_through_every_size_and_then_the_rounds(steps):
@@ -41,8 +39,7 @@ def test_sizes_are_multiples_of_what_the_network_wants(home):
     loaded = replace(load_model("small"), multiple=64)
     photo = np.zeros((128, 256, 3), np.uint8)
     prepared = prepare_image(loaded, photo, 128)
-    schedule = SparsitySchedule.parse(0.5, loaded.depths)
-    asked = (loaded, photo, prepared, prepared.dense, schedule, "sparsevit", 0)
+    asked = (loaded, photo, analyze(loaded, prepared, 0.5), "sparsevit", 0)
     *_, last = compare_sizes(*asked)
     assert [point.size for point in last.dense] == [(128, 256), (64, 128)]  # none of them twice
 
@@ -50,8 +47,7 @@ def test_sizes_are_multiples_of_what_the_network_wants(home):
 def test_a_comparison_says_when_it_is_not_worth_quoting(home, doubt_load, monkeypatch):
     loaded = load_model("small")
     prepared = prepare_image(loaded, np.zeros((128, 256, 3), np.uint8), 128)
-    schedule = SparsitySchedule.parse(0.5, loaded.depths)
-    asked = (loaded, prepared.image, prepared, prepared.dense, schedule, "sparsevit", 1, (1, 0.5))
+    asked = (loaded, prepared.image, analyze(loaded, prepared, 0.5), "sparsevit", 1, (1, 0.5))
     for load, reason in ((0.38, "other programs used 38 % of its CPUs"), (0.01, None)):
         set_load(monkeypatch, load)
         *before, last = compare_sizes(*asked)

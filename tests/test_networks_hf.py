@@ -224,11 +224,7 @@ def test_other_uses_of_a_network_take_them(cache: Path, photo: np.ndarray, tmp_p
     loaded = load_model("hf/some/mask2former-instance")
     prepared = prepare_image(loaded, photo, 128)
     analysis = analyze(loaded, prepared, 0.5)
-    steps = compare_sizes(
-        *(loaded, photo, prepared, analysis.sparse, analysis.schedule, "sparsevit"),
-        rounds=1,
-        shares=(1.0, 0.5),
-    )
+    steps = compare_sizes(loaded, photo, analysis, "sparsevit", rounds=1, shares=(1.0, 0.5))
     last = list(steps)[-1]
     assert last.dense[0].agreement == 1.0
     assert last.sparse.agreement == analysis.agreement["agreement"]

@@ -13,7 +13,7 @@ from app.engine.models import Networks
 from app.engine.newest import always
 from app.engine.records import Result
 from app.engine.turns import Turns
-from sparsevit.inspect.photo import Analysis
+from sparsevit.inspect.photo import Analysis, list_maps
 from sparsevit.inspect.sizes import SizeComparison, compare_sizes
 from sparsevit.measure.dense import make_runs
 from sparsevit.measure.latency import (
@@ -54,7 +54,8 @@ class Measuring:
         loaded = self._find_network(result)
         images, schedule = result.analysis.prepared.images, result.settings.schedule
         form = self._choose_dense_form(loaded, result)
-        rounds = refine_latency(loaded.module, images, schedule, runs, form, warmup)
+        maps = list_maps(loaded, result.analysis)
+        rounds = refine_latency(loaded.module, images, schedule, runs, form, warmup, maps)
         linked = result.settings.linked
         for report in self._turns.take(loaded, linked, rounds, is_current):
             measured = replace(result, analysis=replace(result.analysis, latency=report))
@@ -72,8 +73,9 @@ class Measuring:
         loaded = self._find_network(result)
         form = self._choose_dense_form(loaded, result)
         schedules = {"sparse": result.settings.schedule}
+        images, maps = result.analysis.prepared.images, list_maps(loaded, result.analysis)
         with self._turns.hold(loaded, result.settings.linked), torch.inference_mode():
-            runs = make_runs(loaded.module, result.analysis.prepared.images, schedules)
+            runs = make_runs(loaded.module, images, schedules, maps=maps)
             dense, sparse = (peak_extra_mb(runs[key], loaded.device) for key in (form, "sparse"))
         return replace(result, peak_mb=(dense, sparse))
 
@@ -84,9 +86,7 @@ class Measuring:
         steps = compare_sizes(
             loaded,
             result.photo.pixels,
-            result.analysis.prepared,
-            result.analysis.sparse,
-            result.settings.schedule,
+            result.analysis,
             self._choose_dense_form(loaded, result),
             rounds,
         )

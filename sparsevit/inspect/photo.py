@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparsevit.core.ranking import Place, rank_by
 from sparsevit.core.trace import BlockTrace, capture
 from sparsevit.data.boxes import Boxes3D
 from sparsevit.data.focal import PhotoCamera, assume_camera
 from sparsevit.data.transforms import resize_image
+from sparsevit.inspect.painted import Painted, make_maps
 from sparsevit.measure.cost import CostReport, count_macs
 from sparsevit.measure.latency import (
     LatencyReport,
@@ -73,6 +77,7 @@ class Analysis:
             latency.
         latency: measured afterwards, if at all.
         revision: commit of the hub that the weights are of; None where there is none.
+        painted: windows that were kept and skipped whatever the schedule says.
     """
 
     model: str
@@ -88,6 +93,7 @@ class Analysis:
     forward_ms: float
     latency: LatencyReport | None = None
     revision: str | None = None
+    painted: tuple[Painted, ...] = ()
 
     @property
     def windows(self) -> tuple[int, int]:
@@ -108,6 +114,7 @@ class Analysis:
             "task": self.task.name,
             "input_size": list(self.prepared.input_size),
             "schedule": self.schedule.to_list(),
+            "painted": [entry.to_dict() for entry in self.painted],
             "blocks": [
                 {
                     "stage": block.stage + 1,
@@ -186,17 +193,24 @@ def prepare_image(
     )
 
 
-def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Analysis:
+def analyze(
+    loaded: LoadedModel,
+    prepared: PreparedImage,
+    schedule: Any,
+    painted: Sequence[Painted] = (),
+) -> Analysis:
     """Run a network at a schedule on a prepared photo and compare with dense.
 
     Args:
         loaded: the network the photo was prepared for; its schedule is left as it was.
         prepared: from :func:`prepare_image`.
         schedule: any form ``model.sparsity`` accepts.
+        painted: windows to keep and to skip all the same.
 
     Raises:
         ScheduleError: an impossible schedule.
-        ValueError: the photo was prepared for another network or task.
+        ValueError: the photo was prepared for another network or task, or the network has no such
+            windows as were painted.
     """
     ours, theirs = (loaded.name, loaded.task.name), (prepared.model, prepared.task)
     if ours != theirs:
@@ -205,10 +219,12 @@ def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Anal
         )
     model = loaded.module
     schedule = SparsitySchedule.parse(schedule, loaded.depths)
+    maps = make_maps(model, prepared.input_size, painted)
     outputs = []
 
     def run() -> None:
-        outputs.append(model(prepared.images))
+        with rank_by(model, maps, weight=0) if maps else nullcontext():
+            outputs.append(model(prepared.images))
 
     before = get_sparsity(model)
     try:
@@ -220,19 +236,22 @@ def analyze(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> Anal
     sparse = loaded.task.interpret(outputs[0], prepared.input_size)
     if isinstance(sparse, Boxes3D):
         sparse = sparse.see_with(prepared.dense.camera)
+    blocks = tuple(trace.blocks)
+    kept = {(block.stage, block.block): block.kept for block in blocks} if maps else None
     return Analysis(
         model=loaded.name,
         task=loaded.task,
         prepared=prepared,
         schedule=schedule,
-        blocks=tuple(trace.blocks),
+        blocks=blocks,
         sparse=sparse,
         agreement=loaded.task.compare(prepared.dense, sparse),
-        cost=count_macs(model, prepared.input_size, schedule, prepared.fixed_macs),
+        cost=count_macs(model, prepared.input_size, schedule, prepared.fixed_macs, kept),
         device=describe_device(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
         forward_ms=timed["sparse"].median_ms,
         revision=loaded.revision,
+        painted=tuple(painted),
     )
 
 
@@ -248,6 +267,16 @@ def measure(
         dense_form: see :func:`sparsevit.measure.latency.measure_latency`.
     """
     latency = measure_latency(
-        loaded.module, analysis.prepared.images, analysis.schedule, repeats, dense_form
+        loaded.module,
+        analysis.prepared.images,
+        analysis.schedule,
+        repeats,
+        dense_form,
+        list_maps(loaded, analysis),
     )
     return replace(analysis, latency=latency)
+
+
+def list_maps(loaded: LoadedModel, analysis: Analysis) -> dict[Place, Tensor]:
+    """What was painted, as maps for :func:`sparsevit.rank_by`."""
+    return make_maps(loaded.module, analysis.prepared.input_size, analysis.painted)

@@ -10,13 +10,12 @@ import numpy as np
 import torch
 
 from sparsevit.data.transforms import Size
-from sparsevit.inspect.photo import PreparedImage, prepare_image
+from sparsevit.inspect.photo import Analysis, list_maps, prepare_image
 from sparsevit.measure.dense import make_runs
 from sparsevit.measure.latency import LatencyStats, find_doubt, time_interleaved
 from sparsevit.measure.load import LoadMeter
 from sparsevit.networks import LoadedModel
 from sparsevit.patch import get_sparsity, set_sparsity
-from sparsevit.schedule import SparsitySchedule
 
 #: Shorter sides tried, as shares of the largest.
 SIDE_SHARES = (1.0, 0.875, 0.75, 0.625, 0.5)
@@ -60,14 +59,12 @@ class SizeComparison:
 def compare_sizes(
     loaded: LoadedModel,
     photo: np.ndarray,
-    prepared: PreparedImage,
-    sparse: Any,
-    schedule: SparsitySchedule,
+    analysis: Analysis,
     dense_form: str,
     rounds: int = 3,
     shares: Sequence[float] = SIDE_SHARES,
 ) -> Iterator[SizeComparison]:
-    """Run and time one schedule at full size and the dense network at several sizes, in turn.
+    """Time what was analysed at full size and the dense network at several sizes, in turn.
 
     A step is one prediction or one timed round; after each the comparison so far is given, and
     between two the network may be used for something else.
@@ -75,19 +72,17 @@ def compare_sizes(
     Args:
         loaded: the network.
         photo: (img_h, img_w, 3) uint8 RGB.
-        prepared: the photo at the largest size.
-        sparse: the prediction of ``schedule`` there.
-        schedule: layerwise sparsities.
+        analysis: of the photo at the largest size.
         dense_form: the fastest, from :func:`sparsevit.measure.latency.find_dense_form`.
         rounds: timed rounds, after one untimed.
         shares: of the largest shorter side, for the dense network; 1 is the largest itself.
     """
-    largest = prepared.input_size
+    prepared, largest = analysis.prepared, analysis.prepared.input_size
     side, step = min(largest), loaded.multiple
     sides = sorted({max(1, round(side * share / step)) * step for share in shares}, reverse=True)
     total = len(sides) + rounds
-    agreement = loaded.task.compare(prepared.dense, sparse)["agreement"]
-    result = SizeComparison(SizePoint(largest, sparse, agreement), (), 0, total)
+    point = SizePoint(largest, analysis.sparse, analysis.agreement["agreement"])
+    result = SizeComparison(point, (), 0, total)
     pictures = []
     for side in sides:
         at_side = (
@@ -101,12 +96,14 @@ def compare_sizes(
         pictures.append(at_side)
         result = replace(result, dense=(*result.dense, point), done=result.done + 1)
         yield result
-    runs = {"sparse": make_runs(loaded.module, prepared.images, {"sparse": schedule})["sparse"]}
+    sparse = {"sparse": analysis.schedule}
+    maps = list_maps(loaded, analysis)
+    runs = {"sparse": make_runs(loaded.module, prepared.images, sparse, maps=maps)["sparse"]}
     for number, picture in enumerate(pictures):
         runs[str(number)] = make_runs(loaded.module, picture.images, {})[dense_form]
     samples: dict[str, list[float]] = {name: [] for name in runs}
     meter = LoadMeter(loaded.device)
-    ratios = {"sparse": loaded.find_least_ratio(largest, schedule)}
+    ratios = {"sparse": analysis.cost.least_ratio}
     for number in range(rounds):
         before = get_sparsity(loaded.module)
         try:

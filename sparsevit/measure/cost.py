@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from sparsevit.core.windows import WindowGrid
-from sparsevit.patch import get_token_grids, host_form, list_blocks
+from sparsevit.patch import host_form, list_blocks, list_grids
 from sparsevit.schedule import SparsitySchedule, num_keep
 
 
@@ -78,7 +78,11 @@ class CostReport:
 
 
 def count_macs(
-    model: nn.Module, image_size: tuple[int, int], schedule: SparsitySchedule, fixed_macs: int
+    model: nn.Module,
+    image_size: tuple[int, int],
+    schedule: SparsitySchedule,
+    fixed_macs: int,
+    kept_windows: Mapping[tuple[int, int], int] | None = None,
 ) -> CostReport:
     """Multiply-accumulates of a schedule (bias, norms and softmax are not counted).
 
@@ -87,11 +91,15 @@ def count_macs(
         image_size: (img_h, img_w) pixels of the network's input.
         schedule: layerwise sparsities.
         fixed_macs: from :func:`count_fixed_macs`, which takes a while and depends on size alone.
+        kept_windows: how many windows a (stage, block) keeps, where the schedule does not say.
     """
     blocks = []
+    known = kept_windows or {}
     for index, stage in enumerate(_list_blocks_with_grids(model, image_size)):
         for number, (block, grid) in enumerate(stage):
-            kept = num_keep(grid.num_windows, schedule.sparsity_of(index, number))
+            kept = known.get((index, number))
+            if kept is None:
+                kept = num_keep(grid.num_windows, schedule.sparsity_of(index, number))
             blocks.append(
                 BlockCost(
                     stage=index,
@@ -143,8 +151,5 @@ def _list_blocks_with_grids(
     model: nn.Module, image_size: tuple[int, int]
 ) -> list[list[tuple[Any, WindowGrid]]]:
     """Of every stage its blocks, each with its windows."""
-    sizes = get_token_grids(model, image_size)
-    return [
-        [(block, block.get_grid(*size, torch.device("cpu"))) for block in blocks]
-        for blocks, size in zip(list_blocks(model), sizes, strict=True)
-    ]
+    grids = list_grids(model, image_size)
+    return [list(zip(*of, strict=True)) for of in zip(list_blocks(model), grids, strict=True)]

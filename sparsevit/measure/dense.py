@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from torch import Tensor, nn
 
+from sparsevit.core.ranking import Place, rank_by
 from sparsevit.patch import host_form, set_sparsity
 
 #: Forms that compute the same without pruning, by name, in words.
@@ -53,6 +54,7 @@ def make_runs(
     images: Tensor,
     schedules: Mapping[str, Any],
     forward: Callable[[Tensor], Any] | None = None,
+    maps: Mapping[Place, Tensor] | None = None,
 ) -> dict[str, Callable[[], Any]]:
     """Things to time: each of ``DENSE_FORMS``, and each schedule.
 
@@ -61,6 +63,7 @@ def make_runs(
         images: (B, 3, img_h, img_w) on the model's device, in its dtype.
         schedules: name -> any form ``model.sparsity`` accepts.
         forward: another way to run our forms, such as the model's CUDA graphs; itself if None.
+        maps: of what the schedules keep and skip for certain, see :func:`sparsevit.rank_by`.
     """
     ours = forward or model
 
@@ -76,7 +79,8 @@ def make_runs(
     def run_at(schedule: Any) -> Callable[[], Any]:
         def run() -> Any:
             set_sparsity(model, schedule)
-            return ours(images)
+            with rank_by(model, maps, weight=0) if maps else nullcontext():
+                return ours(images)
 
         return run
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sparsevit.core.ranking import Place
 from sparsevit.measure.dense import choose_dense, make_runs
 from sparsevit.measure.load import LoadMeter
 from sparsevit.patch import find_stages, get_sparsity, set_sparsity
@@ -215,6 +216,7 @@ def measure_latency(
     schedule: Any,
     repeats: int = 10,
     dense_form: str | None = None,
+    maps: Mapping[Place, Tensor] | None = None,
 ) -> LatencyReport:
     """Time a sparsified model dense and at ``schedule``, interleaved.
 
@@ -227,13 +229,14 @@ def measure_latency(
         schedule: any form ``model.sparsity`` accepts.
         repeats: timed runs of each, >= 1.
         dense_form: where it is known which is the fastest; found out if None.
+        maps: of what is kept and skipped for certain, see :func:`sparsevit.rank_by`.
 
     Raises:
         ValueError: repeats < 1.
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got {repeats}.")
-    *_, report = refine_latency(model, images, schedule, repeats, dense_form)
+    *_, report = refine_latency(model, images, schedule, repeats, dense_form, maps=maps)
     return report
 
 
@@ -244,16 +247,17 @@ def refine_latency(
     repeats: int = 10,
     dense_form: str | None = None,
     warmup: int = WARMUP_RUNS,
+    maps: Mapping[Place, Tensor] | None = None,
 ) -> Iterator[LatencyReport]:
     """:func:`measure_latency` round by round: after each, a report of all rounds so far.
 
     Between two rounds the model may be used for something else.
 
     Args:
-        model, images, schedule, repeats, dense_form: see :func:`measure_latency`.
+        model, images, schedule, repeats, dense_form, maps: see :func:`measure_latency`.
         warmup: untimed rounds before the first.
     """
-    runs = make_runs(model, images, {"sparse": schedule})
+    runs = make_runs(model, images, {"sparse": schedule}, maps=maps)
     dense, sparse = LatencyStats(()), LatencyStats(())
     meter = LoadMeter(images.device)
     for number in range(repeats):

@@ -11,8 +11,6 @@ Sampler = Literal["evolutionary", "random", "grid"]
 #: Arithmetic of a training step.
 Precision = Literal["fp32", "bf16"]
 
-#: How adaptation teaches a network what its windows are ranked by.
-
 #: What windows are ranked by.
 Score = Literal["rms", "centred", "l2", "l1", "linf", "random", "gradient"]
 SCORES: tuple[Score, ...] = get_args(Score)
