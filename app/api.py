@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,7 @@ from app.engine.search import make_storage, read_search
 from sparsevit.data.reader import ImageError
 from sparsevit.draw.masks import draw_compute_map, draw_pruned_windows, draw_score_map
 from sparsevit.inspect.sizes import SizePoint
+from sparsevit.inspect.worth import join_worth
 from sparsevit.networks import ModelError
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 
@@ -91,7 +93,8 @@ class Api:
             short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
             block: number of the block, from 0 in network order.
-            view: "pruned" (skipped windows dark), "scores" (heat map) or "compute" (all blocks).
+            view: "pruned" (skipped windows dark), "scores" (heat map), "worth" (what windows are
+                worth to the dense output) or "compute" (all blocks).
             task: one of the network's tasks, which the endpoint models lists; empty for its first.
 
         Returns:
@@ -104,9 +107,12 @@ class Api:
                 raise ScheduleError(f"block must be 0 to {len(blocks) - 1}, got {block}.")
             if view == "compute":
                 return draw_compute_map(image, blocks)
+            if view == "worth":
+                worth = self._engine.measure_worth(result)[block].worth
+                return draw_score_map(image, replace(blocks[block], scores=worth[None]))
             draw = {"pruned": draw_pruned_windows, "scores": draw_score_map}.get(view)
             if draw is None:
-                raise ScheduleError(f'view must be pruned, scores or compute, got "{view}".')
+                raise ScheduleError(f'view must be pruned, scores, worth or compute, got "{view}".')
             return draw(image, blocks[block])
         except Exception as error:
             raise self._refuse(error) from None
@@ -138,6 +144,41 @@ class Api:
             return result.task.draw(result.analysis.prepared.image, result.analysis.sparse)
         except Exception as error:
             raise self._refuse(error) from None
+
+    def worth(
+        self, photo: str, model: str, short_side: int, task: str = "", focal_mm: float = 0
+    ) -> list[dict[str, Any]]:
+        """Estimate what every window is worth to a dense network's output, beside its score.
+
+        Args:
+            photo: an uploaded picture.
+            model: a name that the endpoint models lists.
+            short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
+            task: one of the network's tasks, which the endpoint models lists; empty for its first.
+            focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
+
+        Returns:
+            For the plain and the shifted windows of every stage: stage, shifted, grid [rows,
+            columns], worth and scores (row-major; worth summed over the blocks), and correlation,
+            Spearman's of both, null for too few windows. Worth is by how much the output's loss
+            against what it says now would change without that window alone, to first order.
+        """
+        try:
+            result = self._run(photo, model, short_side, "0", task, focal_mm)
+            parts = join_worth(self._engine.measure_worth(result))
+        except Exception as error:
+            raise self._refuse(error) from None
+        return [
+            {
+                "stage": stage + 1,
+                "shifted": shifted,
+                "grid": [part.grid.rows, part.grid.cols],
+                "worth": part.worth.tolist(),
+                "scores": part.scores.tolist(),
+                "correlation": part.correlation,
+            }
+            for (stage, shifted), part in parts.items()
+        ]
 
     def compare_sizes(
         self,

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,10 +25,12 @@ from app.tabs.learn.handlers import LearnHandlers
 from app.tabs.registry import TABS
 from app.tabs.takeaway.handlers import TakeawayHandlers
 from app.tabs.tradeoff.handlers import TradeoffHandlers
+from app.tabs.windows.handlers import WindowsHandlers
 from sparsevit.data.reader import load_image
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.block import BlockSteps
 from sparsevit.inspect.sizes import SizeComparison, SizePoint
+from sparsevit.inspect.worth import LeftOut, WindowWorth
 from sparsevit.measure.load import LoadMeter
 from sparsevit.networks import ModelInfo, Tell
 from sparsevit.search import SearchProgress, SearchSettings
@@ -182,6 +184,16 @@ class FakeEngine(Engine):
             if not is_current():
                 return
 
+    def measure_worth(self, result: Result) -> list[WindowWorth]:
+        if self.error is not None:
+            raise self.error
+        return self._real.measure_worth(result)
+
+    def leave_out(
+        self, result: Result, stage: int, blocks: Collection[int], window: tuple[int, int]
+    ) -> LeftOut:
+        return self._real.leave_out(result, stage, blocks, window)
+
     def trace_block(self, result: Result, index: int) -> BlockSteps:
         return self._real.trace_block(result, index)
 
@@ -192,7 +204,7 @@ class Page:
     Attributes:
         messages: what the user was told.
         handlers: of the whole page.
-        latency, tradeoff, learn, takeaway: handlers of these tabs.
+        windows, latency, tradeoff, learn, takeaway: handlers of these tabs.
         controls: what the page's controls say.
     """
 
@@ -202,6 +214,7 @@ class Page:
         self.engine = engine
         self.messages: list[str] = []
         self.handlers = Handlers(engine, tabs, warn=self.messages.append)
+        self.windows = WindowsHandlers(self.handlers)
         self.latency = LatencyHandlers(self.handlers)
         self.tradeoff = TradeoffHandlers(self.handlers)
         self.learn = LearnHandlers(self.handlers)

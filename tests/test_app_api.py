@@ -25,7 +25,7 @@ def test_the_panel_says_grids_windows_and_schedule(engine):
     assert [len(stage["sparsities"]) for stage in panel["stages"]] == [1, 1, 2, 1]
     assert panel["linked"] is True
     settings = engine.first.settings
-    assert read_panel(json.dumps(panel)) == (settings.schedule, True)
+    assert read_panel(json.dumps(panel)) == (settings.schedule, True, ())
 
 
 def test_command_page_zip_and_endpoint_say_the_same(engine, home, tmp_path, monkeypatch):
@@ -86,7 +86,7 @@ def test_the_endpoints_for_programs_answer(page, tmp_path):
     assert api.models()[0]["name"] == "small"
     sizes = api.compare_sizes(photo, "small", 0, "0.5")
     assert sizes["dense"] == [{"size": [256, 512], "latency_ms": 90.0, "agreement": 1.0}]
-    for view in ("pruned", "scores", "compute"):
+    for view in ("pruned", "scores", "worth", "compute"):
         assert api.draw_windows(photo, "small", 0, "0.5", 3, view).shape == (256, 512, 3)
     assert api.draw_outputs(photo, "small", 0, "0.5").shape == (256, 512, 3)
     with pytest.raises(gr.Error, match="view must be"):

@@ -9,7 +9,7 @@ from studies_support import make_toy_subject
 
 from sparsevit.core.trace import capture
 from sparsevit.evaluation import evaluate
-from sparsevit.inspect.worth import measure_worth
+from sparsevit.inspect.worth import correlate, measure_worth
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.studies import worth as study
 from sparsevit.studies.registry import draw_study, run_study
@@ -26,10 +26,10 @@ def rank_by_hand(values):
 def test_correlations_by_hand():
     # ranks 1 2 3 4 and 2 1 3 4: 1 - 6 * (1 + 1) / (4 * 15)
     worth = torch.tensor([0.1, 0.2, 0.5, 9.0])
-    assert study.correlate(torch.tensor([3.0, 1.0, 4.0, 5.0]), worth) == pytest.approx(0.8)
-    assert study.correlate(-worth, worth) == pytest.approx(-1, abs=1e-5)
-    assert study.correlate(torch.ones(4), worth) == 0
-    assert study.correlate(torch.ones(2), worth[:2]) is None
+    assert correlate(torch.tensor([3.0, 1.0, 4.0, 5.0]), worth) == pytest.approx(0.8)
+    assert correlate(-worth, worth) == pytest.approx(-1, abs=1e-5)
+    assert correlate(torch.ones(4), worth) == 0
+    assert correlate(torch.ones(2), worth[:2]) is None
 
 
 def test_scores_are_correlated_with_worth():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from app.engine.turns import Turns
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.block import BlockSteps, trace_block
 from sparsevit.inspect.sizes import SizeComparison
+from sparsevit.inspect.worth import LeftOut, WindowWorth, leave_one_out, measure_worth
 from sparsevit.measure.latency import describe_device
 from sparsevit.measure.load import LoadMeter
 from sparsevit.networks import ModelInfo, Tell
@@ -181,6 +182,18 @@ class LocalEngine(Engine):
             yield progress
             if not is_current():
                 return
+
+    def measure_worth(self, result: Result) -> list[WindowWorth]:
+        loaded = self.networks.get(result.settings.model, result.settings.task)
+        with self.turns.hold(loaded, result.settings.linked):
+            return measure_worth(loaded, result.analysis.prepared.images)
+
+    def leave_out(
+        self, result: Result, stage: int, blocks: Collection[int], window: tuple[int, int]
+    ) -> LeftOut:
+        loaded = self.networks.get(result.settings.model, result.settings.task)
+        with self.turns.hold(loaded, result.settings.linked):
+            return leave_one_out(loaded, result.analysis.prepared.images, stage, blocks, window)
 
     def trace_block(self, result: Result, index: int) -> BlockSteps:
         loaded = self.networks.get(result.settings.model, result.settings.task)

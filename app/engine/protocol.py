@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from app.engine.records import FrameResult, Opening, Photo, Result, Settings
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.block import BlockSteps
 from sparsevit.inspect.sizes import SizeComparison
+from sparsevit.inspect.worth import LeftOut, WindowWorth
 from sparsevit.measure.load import LoadMeter
 from sparsevit.networks import ModelInfo, Tell
 from sparsevit.search import SearchProgress, SearchSettings
@@ -210,6 +211,23 @@ class Engine(Protocol):
         Raises:
             ModelError: the network cannot be had.
             SearchError: a budget that cannot be met.
+        """
+
+    def measure_worth(self, result: Result) -> list[WindowWorth]:
+        """What every window of the dense network is worth to its output on a result's photo.
+
+        Raises:
+            ValueError: an output that no objective is known for.
+        """
+
+    def leave_out(
+        self, result: Result, stage: int, blocks: Collection[int], window: tuple[int, int]
+    ) -> LeftOut:
+        """What the dense network loses with one window.
+
+        Args:
+            result: whose photo.
+            stage, blocks, window: see :func:`sparsevit.inspect.worth.leave_one_out`.
         """
 
     def trace_block(self, result: Result, index: int) -> BlockSteps:

@@ -12,6 +12,7 @@ from sparsevit.core.trace import BlockTrace
 from sparsevit.data.focal import PhotoCamera
 from sparsevit.data.things import Things
 from sparsevit.data.transforms import Size
+from sparsevit.inspect.painted import Painted
 from sparsevit.inspect.photo import Analysis
 from sparsevit.schedule import SparsitySchedule, num_pairs
 from sparsevit.tasks import Task
@@ -72,6 +73,7 @@ class Settings:
         task: name of what the network is run for; None is the first that it can do.
         focal_mm: focal length of the lens that took the photo, mm in terms of 35 mm film; None is
             what the photo tells. It matters to 3D boxes alone.
+        painted: windows to keep and to skip whatever the schedule says.
     """
 
     model: str
@@ -80,6 +82,7 @@ class Settings:
     short_side: int | None = 512
     task: str | None = None
     focal_mm: float | None = None
+    painted: tuple[Painted, ...] = ()
 
 
 @dataclass(frozen=True)

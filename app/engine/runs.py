@@ -19,11 +19,14 @@ from app.engine.tasks import fit_task
 from app.engine.turns import Turns
 from sparsevit.data.focal import PhotoCamera
 from sparsevit.data.reader import ImageError
+from sparsevit.inspect.painted import choose_fitting
 from sparsevit.inspect.photo import PreparedImage, analyze, prepare_image
 from sparsevit.measure.latency import describe_device
 from sparsevit.measure.load import LoadMeter
 from sparsevit.measure.memory import is_out_of_memory
 from sparsevit.networks import LoadedModel
+
+_UNPAINTED = "Windows painted by hand were left out where this size or network has none such."
 
 _SMALLEST_SIDE = 256  # pixels; below it no smaller size is tried when memory runs out
 
@@ -68,9 +71,14 @@ class Runs:
             try:
                 with self._turns.hold(loaded, settings.linked, is_current):
                     prepared = self._prepare(loaded, photo, settings.short_side, camera)
+                    size = prepared.input_size
+                    painted = choose_fitting(loaded.module, size, settings.painted)
+                    if painted != settings.painted:
+                        notes.append(_UNPAINTED)
+                        settings = replace(settings, painted=painted)
                     meter = LoadMeter(loaded.device)
                     with meter:
-                        analysis = analyze(loaded, prepared, schedule)
+                        analysis = analyze(loaded, prepared, schedule, painted)
                 return Result(
                     *(photo, settings, analysis, loaded.depths, loaded.tasks),
                     note=" ".join(filter(None, notes)),

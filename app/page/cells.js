@@ -54,6 +54,27 @@ export function findWindow(block, place) {
 }
 
 /**
+ * For each window row (or column) of another partition those of this one that it meets, each with
+ * the share of its length that lies in it.
+ * @param {Spans} spans of this one
+ * @param {Spans} others
+ * @returns {[number, number][][]}
+ */
+export function findOverlaps(spans, others) {
+  return others.map((theirs) =>
+    spans.flatMap((mine, index) => {
+      let [shared, whole] = [0, 0];
+      for (const [from, to] of mine) {
+        whole += to - from;
+        for (const [start, end] of theirs)
+          shared += Math.max(0, Math.min(to, end) - Math.max(from, start));
+      }
+      return shared > 0 ? [/** @type {[number, number]} */ ([index, shared / whole])] : [];
+    }),
+  );
+}
+
+/**
  * In how many blocks each place was computed: { xs, ys, counts }, as finely as all blocks' cells
  * divide the picture.
  * @param {Block[]} blocks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 
 import cv2
 import numpy as np
@@ -59,6 +60,11 @@ def photo_key(photo: Photo, size: Size) -> str:
 def round_number(value: float | None) -> float | None:
     """A number as the page needs it, None as None."""
     return None if value is None else round(float(value), _DECIMALS)
+
+
+def round_significant(value: float | None) -> float | None:
+    """4 significant digits; None for what JSON cannot say."""
+    return float(f"{value:.4g}") if value is not None and math.isfinite(value) else None
 
 
 def describe_classes(task: SemanticTask | SegmentsTask) -> list[dict[str, str]]:

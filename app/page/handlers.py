@@ -129,13 +129,12 @@ class Handlers:
             session.photo_path = None
             return {}  # removed, perhaps to make room for another: the result stays
         try:
-            schedule, linked = read_panel(panel)
+            schedule, linked, painted = read_panel(panel)
             photo = self._read_photo(session, photo_path)
             name = self._check_model(session, model)
             aim, focal_mm = read_task_switch(task)
-            if _is_of_another(session.result, photo, focal_mm):
-                focal_mm = None
-            settings = Settings(name, schedule, linked, short_side or None, aim, focal_mm)
+            settings = Settings(name, schedule, linked, short_side or None, aim, focal_mm, painted)
+            settings = _leave_behind(settings, session.result, photo)
             result, before = self._analyze(session, photo, settings, ticket)
         except Superseded:
             return {}
@@ -352,8 +351,12 @@ class Handlers:
         return changes
 
 
-def _is_of_another(shown: Result | None, photo: Photo, focal_mm: float | None) -> bool:
-    """Whether a focal length was typed for another photo than this one."""
+def _leave_behind(settings: Settings, shown: Result | None, photo: Photo) -> Settings:
+    """The settings without what was typed or painted for another photo than this one."""
     if shown is None or shown.photo.key == photo.key:
-        return False
-    return focal_mm == shown.settings.focal_mm
+        return settings
+    if settings.focal_mm == shown.settings.focal_mm:
+        settings = replace(settings, focal_mm=None)
+    if settings.painted == shown.settings.painted:
+        settings = replace(settings, painted=())
+    return settings

@@ -285,3 +285,61 @@ export function paintOutline(context, area, ratio, block, index, colour) {
     context.stroke(path);
   }
 }
+
+/**
+ * A tint over some windows, and a line around each group of them.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Area} area
+ * @param {Block} block
+ * @param {Set<number>} windows
+ * @param {string} colour
+ */
+export function paintTint(context, area, block, windows, colour) {
+  const [x, y] = placeBlock(block, area);
+  context.save();
+  context.globalAlpha = 0.25;
+  context.fillStyle = colour;
+  context.fill(traceCells(block, x, y, (window) => windows.has(window)));
+  context.restore();
+  const around = traceEdges(
+    block,
+    x,
+    y,
+    (first, second) => windows.has(first) !== windows.has(second),
+  );
+  strokeSharp(context, around, 2, colour);
+}
+
+/**
+ * A sign in the middle of every piece of some windows, where there is room for it.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Area} area
+ * @param {number} ratio
+ * @param {Block} block
+ * @param {Set<number>} windows
+ * @param {string} sign
+ * @param {string} colour
+ */
+export function paintSymbols(context, area, ratio, block, windows, sign, colour) {
+  const [x, y] = placeBlock(block, area);
+  const side = Math.min(area.width / block.cols, area.height / block.rows);
+  if (side < 10 * ratio) return;
+  const size = Math.min(18 * ratio, side / 2);
+  context.save();
+  context.font = `700 ${size}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.lineWidth = size / 5;
+  context.strokeStyle = "rgb(0 0 0 / 0.75)";
+  context.fillStyle = colour;
+  block.ys.forEach((row, i) =>
+    block.xs.forEach((column, j) => {
+      if (!windows.has(row.owner * block.cols + column.owner)) return;
+      if (Math.min(x[j + 1] - x[j], y[i + 1] - y[i]) < size) return;
+      const [across, down] = [(x[j] + x[j + 1]) / 2, (y[i] + y[i + 1]) / 2];
+      context.strokeText(sign, across, down);
+      context.fillText(sign, across, down);
+    }),
+  );
+  context.restore();
+}

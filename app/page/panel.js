@@ -2,7 +2,16 @@
 // props.value is the JSON of app/page/panel.py; every change of the user fires "input".
 
 import { make, onValue } from "./common.js";
-import { countKept, countPairs, keepMoves, linkPairs, setPair, toPercent } from "./sparsities.js";
+import {
+  countKept,
+  countPairs,
+  keepMoves,
+  linkPairs,
+  setPair,
+  toPercent,
+  toWish,
+} from "./sparsities.js";
+import { onPaint, paint, setWish } from "./wish.js";
 
 /** @import { PanelValue, View } from "./types.d.ts" */
 /** @typedef {{ stage: number, pair: number, control: Control, count: HTMLElement }} Row */
@@ -98,6 +107,10 @@ export function mount({ element, trigger, props, watch }) {
       button.setAttribute("aria-pressed", String(button.dataset.stages === current));
     }
     link.checked = state.linked;
+    const count = state.painted.reduce((sum, { keep, skip }) => sum + keep.length + skip.length, 0);
+    byHand.hidden = !count;
+    byHandCount.textContent = `${count} window${count > 1 ? "s" : ""} chosen by hand`;
+    setWish(toWish(state));
   }
 
   const presets = make("div", { class: "sv-presets", role: "group", "aria-label": "Presets" });
@@ -117,6 +130,16 @@ export function mount({ element, trigger, props, watch }) {
     emit();
   });
   const stagesBox = make("div", { class: "sv-stages" });
+  const byHandCount = make("span");
+  const clear = make("button", { type: "button", class: "sv-small" }, "Clear");
+  clear.addEventListener("click", () => paint([]));
+  const byHand = make("div", { class: "sv-by-hand" }, byHandCount, clear);
+  onPaint((painted) => {
+    if (!state || state.waiting) return;
+    state.painted = painted;
+    refresh();
+    emit();
+  });
 
   function build() {
     rows = [];
@@ -197,6 +220,7 @@ export function mount({ element, trigger, props, watch }) {
       ),
     ),
     stagesBox,
+    byHand,
   );
   let built = "";
   onValue({ props, watch }, (/** @type {PanelValue} */ value) => {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from app.engine.frontiers import list_ours
 from app.engine.records import Opening, Result, Settings
+from sparsevit.inspect.painted import Painted
 from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, preset
 
 _UNIFORM = (("Dense", 0.0), ("30 %", 0.3), ("60 %", 0.6))
-_LARGEST_TEXT = 20_000  # letters; far more than any network needs
+_LARGEST_TEXT = 200_000  # letters; far more than any network needs
 
 
 def make_panel(result: Result, asked: float | None = None) -> str:
@@ -24,8 +26,9 @@ def make_panel(result: Result, asked: float | None = None) -> str:
 
     Returns:
         ``{"linked": bool, "asked": ms or null, "stages": [{"grid": [H, W], "windows": nW,
-        "sparsities": [...]}], "presets": [{"label", "title", "stages"}], "waiting": bool}``; the
-        sparsities are fractions.
+        "sparsities": [...]}], "painted": [...], "presets": [{"label", "title", "stages"}],
+        "waiting": bool}``; the sparsities are fractions, what is painted has the fields of
+        :class:`sparsevit.inspect.painted.Painted`.
     """
     blocks = {block.stage: block for block in result.analysis.blocks}
     stages = [
@@ -52,6 +55,7 @@ def _write_panel(
                 {**stage, "sparsities": list(sparsities)}
                 for stage, sparsities in zip(stages, schedule, strict=True)
             ],
+            "painted": [asdict(entry) for entry in settings.painted],
             "presets": list_presets(depths, list_ours(settings)),
             **rest,
         }
@@ -95,11 +99,11 @@ def list_presets(
     return presets
 
 
-def read_panel(text: str) -> tuple[SparsitySchedule, bool]:
-    """(schedule, linked) of what the sliders sent.
+def read_panel(text: str) -> tuple[SparsitySchedule, bool, tuple[Painted, ...]]:
+    """(schedule, linked, painted) of what the sliders and the brush sent.
 
     Raises:
-        ScheduleError: not what the sliders send, or a sparsity outside [0, 1).
+        ScheduleError: not what they send, or a sparsity outside [0, 1).
     """
     try:
         if len(text) > _LARGEST_TEXT:
@@ -107,11 +111,29 @@ def read_panel(text: str) -> tuple[SparsitySchedule, bool]:
         value = json.loads(text)
         stages = tuple(tuple(stage["sparsities"]) for stage in value["stages"])
         linked = value["linked"]
+        painted = read_painted(value["painted"])
     except (KeyError, TypeError, ValueError) as error:
         raise ScheduleError(
             "The sparsity controls sent something unreadable; reload the page."
         ) from error
-    return SparsitySchedule(stages), bool(linked)
+    return SparsitySchedule(stages), bool(linked), painted
+
+
+def read_painted(entries: Sequence[Mapping[str, Any]]) -> tuple[Painted, ...]:
+    """Windows painted by hand, from plain data.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not of the right form.
+    """
+    painted = []
+    for entry in entries:
+        block = entry["block"]
+        numbers = [int(entry[name]) for name in ("stage", "rows", "cols")]
+        stage, rows, cols = numbers
+        keep, skip = (tuple(sorted({int(n) for n in entry[name]})) for name in ("keep", "skip"))
+        block = None if block is None else int(block)
+        painted.append(Painted(stage, bool(entry["shifted"]), rows, cols, keep, skip, block))
+    return tuple(painted)
 
 
 def is_waiting(text: str) -> bool:

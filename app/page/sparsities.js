@@ -3,7 +3,7 @@
 
 import { isLate } from "./common.js";
 
-/** @import { PanelValue } from "./types.d.ts" */
+/** @import { PanelValue, Wish } from "./types.d.ts" */
 
 /** @param {number} sparsity */
 export const toPercent = (sparsity) => Math.round(sparsity * 100);
@@ -53,8 +53,18 @@ export function keepMoves(value, state, moved) {
     ...stage,
     sparsities: state.stages[i].sparsities,
   }));
-  return { ...value, stages, linked: state.linked };
+  return { ...value, stages, linked: state.linked, painted: state.painted };
 }
+
+/**
+ * @param {PanelValue} value
+ * @returns {Wish}
+ */
+export const toWish = ({ linked, stages, painted }) => ({
+  linked,
+  stages: stages.map(({ sparsities }) => sparsities),
+  painted,
+});
 
 /** @param {PanelValue | null} value */
 export const countPairs = (value) => value?.stages.map(({ sparsities }) => sparsities.length) ?? [];

@@ -84,11 +84,30 @@ export interface Layers {
   small: { photo: CanvasImageSource; pruned: CanvasImageSource };
 }
 
+/** Windows painted by hand: see sparsevit/inspect/painted.py. */
+export interface Painted {
+  stage: number;
+  block: number | null;
+  shifted: boolean;
+  rows: number;
+  cols: number;
+  keep: number[];
+  skip: number[];
+}
+
+/** What is asked of the network; sparsities by stage and pair. */
+export interface Wish {
+  linked: boolean;
+  stages: number[][];
+  painted: Painted[];
+}
+
 /** Of app/page/panel.py. */
 export interface PanelValue {
   linked: boolean;
   asked: number | null;
   stages: { grid: Size | null; windows: number | null; sparsities: number[] }[];
+  painted: Painted[];
   presets: { label: string; title: string; stages: number[][] }[];
   waiting: boolean;
 }

@@ -93,7 +93,11 @@ def get_score_range(block: BlockTrace, image_index: int = 0) -> tuple[float, flo
         (low, high): the 2nd and 98th percentile of the finite scores, so that one odd window does
         not wash out the rest; their ends where those are equal; (0, 0) when there is none.
     """
-    scores = block.scores[image_index].numpy()
+    return find_range(block.scores[image_index].numpy())
+
+
+def find_range(scores: np.ndarray) -> tuple[float, float]:
+    """(low, high) of scores of any shape, as :func:`get_score_range` has them of a block."""
     finite = scores[np.isfinite(scores)]
     low, high = np.percentile(finite, _SCORE_PERCENTILES) if finite.size else (0, 0)
     low, high = (low, high) if low < high or not finite.size else (finite.min(), finite.max())

@@ -80,6 +80,22 @@ class Painted:
         }
 
 
+def choose_fitting(
+    model: nn.Module, image_size: tuple[int, int], painted: Sequence[Painted]
+) -> tuple[Painted, ...]:
+    """Those of what was painted that a network has windows for.
+
+    Args:
+        model: a sparsified model.
+        image_size: (img_h, img_w) pixels of the network's input.
+        painted: what was.
+    """
+    if not painted:
+        return ()
+    grids = list_grids(model, image_size)
+    return tuple(entry for entry in painted if entry.suits(grids))
+
+
 def make_maps(
     model: nn.Module, image_size: tuple[int, int], painted: Sequence[Painted]
 ) -> dict[Place, Tensor]:
@@ -96,7 +112,7 @@ def make_maps(
     Raises:
         ValueError: windows that the network does not have at this size.
     """
-    grids = list_grids(model, image_size)
+    grids = list_grids(model, image_size) if painted else []
     maps: dict[Place, Tensor] = {}
     for entry in painted:
         if not entry.suits(grids):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,9 @@ from sparsevit.core.steering import Choice, Partition, Situation, steer
 from sparsevit.core.windows import WindowGrid, get_window_grid
 from sparsevit.inspect.objective import build_objective
 from sparsevit.networks import LoadedModel
+from sparsevit.package.extras import require
+
+_FEWEST_WINDOWS = 3  # that can be ranked alike or not
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,26 @@ class WindowWorth:
     def shifted(self) -> bool:
         """Whether the windows are shifted."""
         return any(self.grid.shift)
+
+
+@dataclass(frozen=True, eq=False)
+class PartitionWorth:
+    """The windows that a stage ranks together.
+
+    Attributes:
+        grid: the windows.
+        worth: (nW,) float32, summed over the blocks that have them.
+        scores: (nW,) float32 of the dense network.
+    """
+
+    grid: WindowGrid
+    worth: Tensor
+    scores: Tensor
+
+    @property
+    def correlation(self) -> float | None:
+        """See :func:`correlate`."""
+        return correlate(self.scores, self.worth)
 
 
 @dataclass(frozen=True)
@@ -110,6 +133,33 @@ def measure_worth(loaded: LoadedModel, images: Tensor) -> list[WindowWorth]:
         output = run_metered(loaded.module, images, meter)
         worth = meter.measure(build_objective(loaded.task, output)(output))
     return [_make_record(key, meter, worth[key]) for key in worth]
+
+
+def join_worth(blocks: Iterable[WindowWorth]) -> dict[Partition, PartitionWorth]:
+    """Sum the worth of the blocks whose windows are ranked together."""
+    joined: dict[Partition, PartitionWorth] = {}
+    for block in blocks:
+        key, worth = (block.stage, block.shifted), block.worth.flatten()
+        known = joined.get(key)
+        if known is None:
+            joined[key] = PartitionWorth(block.grid, worth, block.scores.flatten())
+        else:
+            joined[key] = replace(known, worth=known.worth + worth)
+    return joined
+
+
+def correlate(scores: Tensor, worth: Tensor) -> float | None:
+    """Spearman's rank correlation of two (nW,) float tensors; None for too few to rank.
+
+    Raises:
+        MissingPackageError: torchmetrics is not installed.
+    """
+    require("torchmetrics", "Correlating ranks", "train")
+    from torchmetrics.functional.regression import spearman_corrcoef  # a second to import
+
+    if len(worth) < _FEWEST_WINDOWS:
+        return None
+    return float(spearman_corrcoef(scores.double(), worth.double()))
 
 
 def run_metered(model: nn.Module, images: Tensor, meter: WorthMeter) -> Any:

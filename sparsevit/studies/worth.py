@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from sparsevit.core.steering import Choice, Partition, Situation, steer
-from sparsevit.inspect.worth import WorthMeter, measure_worth, run_metered
+from sparsevit.inspect.worth import WorthMeter, correlate, join_worth, measure_worth, run_metered
 from sparsevit.networks import LoadedModel
 from sparsevit.package.choices import Score
-from sparsevit.package.extras import require
 from sparsevit.patch import sparsify
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.studies.compare import Gain, compare_means, describe_gain
@@ -31,8 +30,6 @@ RANKINGS: dict[Score, str] = {
 }
 OURS = RANKINGS["rms"]
 WORTH = "worth itself"
-
-_FEWEST_WINDOWS = 3  # that can be ranked alike or not
 
 PerPartition = dict[Partition, Tensor]  # (nW,) float32 each
 
@@ -70,27 +67,10 @@ def study_worth(subject: Subject) -> dict[str, Any]:
     }
 
 
-def correlate(scores: Tensor, worth: Tensor) -> float | None:
-    """Spearman's rank correlation of two (nW,) float tensors; None for too few to rank.
-
-    Raises:
-        MissingPackageError: torchmetrics is not installed.
-    """
-    require("torchmetrics", "Correlating ranks", "train")
-    from torchmetrics.functional.regression import spearman_corrcoef  # a second to import
-
-    if len(worth) < _FEWEST_WINDOWS:
-        return None
-    return float(spearman_corrcoef(scores.double(), worth.double()))
-
-
 def add_worth(loaded: LoadedModel, images: Tensor) -> PerPartition:
     """The worth of the windows of every partition, summed over its blocks."""
-    worth: PerPartition = {}
-    for record in measure_worth(loaded, images):
-        key, values = (record.stage, record.shifted), record.worth.flatten()
-        worth[key] = worth[key] + values if key in worth else values
-    return worth
+    parts = join_worth(measure_worth(loaded, images))
+    return {key: part.worth for key, part in parts.items()}
 
 
 def _read_scores(loaded: LoadedModel, images: Tensor, score: Score, seed: int) -> PerPartition:

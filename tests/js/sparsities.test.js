@@ -7,6 +7,7 @@ const makeValue = (sparsities, rest = {}) => ({
   linked: true,
   asked: 0,
   stages: [{ grid: [8, 16], windows: 8, sparsities }],
+  painted: [],
   presets: [],
   waiting: false,
   ...rest,

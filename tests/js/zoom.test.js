@@ -6,7 +6,8 @@ import { MAX_ZOOM, makeZoom } from "../../app/tabs/windows/zoom.js";
 function start() {
   const stage = { clientWidth: 400, clientHeight: 200, style: {}, addEventListener() {} };
   const levels = [];
-  const zoom = makeZoom(stage, { onZoom: (level) => levels.push(level) });
+  const onZoom = (level) => levels.push(level);
+  const zoom = makeZoom(stage, { onZoom, isPainting: () => false });
   zoom.reset({ width: 2, height: 1 });
   return { zoom, levels };
 }

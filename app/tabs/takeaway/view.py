@@ -27,6 +27,7 @@ def make_snippet(result: Result) -> str:
         "from sparsevit.data.boxes import Intrinsics" if has_boxes else "",
         "from sparsevit.data.focal import PhotoCamera" if has_boxes else "",
         "from sparsevit.data.reader import load_image",
+        "from sparsevit.inspect.painted import Painted" if settings.painted else "",
         "from sparsevit.inspect.photo import analyze, measure, prepare_image",
         "from sparsevit.networks import load_model",
     ]
@@ -39,7 +40,15 @@ def make_snippet(result: Result) -> str:
         f"camera = {camera}" if has_boxes else "",
         f"prepared = prepare_image(loaded, photo, short_side={settings.short_side}"
         f"{', camera=camera' if has_boxes else ''})",
-        f"analysis = analyze(loaded, prepared, {settings.schedule})",
+        *(
+            ["painted = [  # windows kept and skipped by hand, see sparsevit.rank_by"]
+            + [f"    {entry}," for entry in settings.painted]
+            + ["]"]
+            if settings.painted
+            else []
+        ),
+        f"analysis = analyze(loaded, prepared, {settings.schedule}"
+        f"{', painted' if settings.painted else ''})",
         "print(analysis.agreement, measure(loaded, analysis).latency.speedup)",
     ]
     return "\n".join([*filter(None, head), "", *filter(None, body)]) + "\n"

@@ -108,6 +108,7 @@ export function makeStrip(chooseBlock) {
       const kept = percent(block.kept / block.total);
       const isCurrent = index === current;
       share.textContent = shown.waiting ? "–" : kept;
+      button.classList.toggle("sv-win-preview", block.state === "preview");
       button.setAttribute("aria-label", `${block.name}: ${kept} of its windows kept`);
       button.setAttribute("aria-pressed", String(isCurrent));
       button.tabIndex = isCurrent ? 0 : -1;

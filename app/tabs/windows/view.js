@@ -1,60 +1,43 @@
 // The windows every block kept, drawn over the photo from the JSON of app/tabs/windows/view.py.
-import { addAxes, countComputed, findCell, findWindow, isKept } from "../../page/cells.js";
+import { addAxes, countComputed, findWindow } from "../../page/cells.js";
 import { make, onValue, percent } from "../../page/common.js";
-import {
-  makeLayers,
-  paintCompute,
-  paintLines,
-  paintMask,
-  paintOutline,
-  paintScores,
-} from "../../page/paint.js";
+import { makeLayers, paintCompute, paintLines, paintMask, paintScores } from "../../page/paint.js";
 import { getPhoto, onPhoto } from "../../page/photo.js";
 import { makeSwitch } from "../../page/switch.js";
+import { getWish, onWish, paint } from "../../page/wish.js";
+import { makeBrush } from "./brush.js";
+import { drawMarks } from "./marks.js";
+import { countAt, makePinned, makeTip, stepFrom } from "./pinned.js";
+import { isSame, lookAhead, readWish } from "./preview.js";
+import { makeStrip, startCanvas } from "./strip.js";
+import { makeTool, makeTools } from "./toolbar.js";
 import {
+  describeHands,
+  describeState,
   describeView,
   describeWindow,
   formatNumber,
   makeLegend,
-  makeTable,
   strong,
 } from "./words.js";
-import { makeStrip, startCanvas } from "./strip.js";
+import { describeLeft, findWorth, getWorth, makeAsking, onWorth } from "./worth.js";
 import { MAX_ZOOM, makeZoom } from "./zoom.js";
 
-/** @import { Area, Cell, Place, View } from "../../page/types.d.ts" */
+/** @import { Area, Computed, Place, View } from "../../page/types.d.ts" */
 /** @import { Picture, Shown, WindowsBlock, WindowsValue } from "./types.d.ts" */
 
 /** @type {Record<Picture, string>} */
-const VIEWS = { pruned: "Pruned windows", scores: "Scores", compute: "Compute map" };
+const VIEWS = {
+  pruned: "Pruned windows",
+  scores: "Scores",
+  worth: "Worth",
+  compute: "Compute map",
+};
 const WAITING =
   "The network looks at this photo for the first time; what it skips appears here by itself.";
-const ZOOM_STEP = 1.5;
 const CENTRE = { x: 0.5, y: 0.5 };
-const CURSOR_COLOUR = "#ffffff";
-const PIN_COLOUR = "#f0a04b";
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-/**
- * @param {string} label
- * @param {string} path
- * @param {() => void} action
- */
-function makeTool(label, path, action) {
-  const icon = make(
-    "svg",
-    { viewBox: "0 0 16 16", "aria-hidden": "true" },
-    make("path", { d: path }),
-  );
-  const button = make(
-    "button",
-    { type: "button", class: "sv-win-tool", "aria-label": label, title: label },
-    icon,
-  );
-  button.addEventListener("click", action);
-  return button;
-}
 
 /** @param {Place} place */
 const isOnPicture = ({ x, y }) => x >= 0 && x < 1 && y >= 0 && y < 1;
@@ -71,19 +54,22 @@ const scaleArea = ({ x, y, width, height }, ratio) => ({
 });
 
 /** @param {View} view */
-export function mount({ element, props, watch }) {
+export function mount({ element, trigger, props, watch }) {
   // What the user chose. The pinned place and that of the cursor are { x, y }, fractions of the
   // picture.
   /** @type {{ block: number, view: Picture, pin: Place, cursor: Place }} */
   const state = { block: 0, view: "pruned", pin: null, cursor: null };
   /** @type {WindowsValue} */
   let latest = null; // what Python sent last
+  /** @type {WindowsBlock[]} */
+  let ran = []; // its blocks
   /** @type {Shown} */
-  let shown = null; // what is drawn: { key, linked, blocks, waiting, computed, photo, layers }
+  let shown = null; // what is drawn
   /** @type {Place} */
   let pinBefore = null; // what a click replaced, should it become a double click
   let frame = 0;
 
+  const ask = makeAsking((index, value) => trigger("select", { index, value }));
   const currentBlock = () => shown.blocks[state.block];
 
   /* ---- The page's elements ---- */
@@ -94,16 +80,23 @@ export function mount({ element, props, watch }) {
   const blockKept = make("span");
   const previous = makeTool("Previous block", "M10 3 5 8l5 5", () => chooseBlock(state.block - 1));
   const next = makeTool("Next block", "m6 3 5 5-5 5", () => chooseBlock(state.block + 1));
-  const zoomOut = makeTool("Zoom out", "M3 8h10", () => zoom.scale(1 / ZOOM_STEP));
-  const zoomIn = makeTool("Zoom in", "M3 8h10M8 3v10", () => zoom.scale(ZOOM_STEP));
-  const zoomFit = makeTool("Fit the whole picture", "M2 4h12v8H2zM5 8h6", () => zoom.zoomTo(1));
-  const whole = makeTool("Full screen", "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4", () =>
-    document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen(),
-  );
-  whole.hidden = !root.requestFullscreen;
+  const brush = makeBrush({
+    get: () => getWish()?.painted ?? [],
+    set: paint,
+    onSwitch() {
+      tools.showBrush(brush.isOn());
+      stage.classList.toggle("sv-win-painting", brush.isOn());
+      zoom.zoomTo(1);
+      update();
+    },
+  });
+  const tools = makeTools(root, {
+    scale: (factor) => zoom.scale(factor),
+    fit: () => zoom.zoomTo(1),
+    brush: () => brush.toggle(),
+  });
   const canvas = make("canvas", { role: "img" });
   const marks = make("canvas", { "aria-hidden": "true" });
-  const tip = make("div", { class: "sv-win-tip" });
   const stage = make(
     "div",
     {
@@ -112,23 +105,19 @@ export function mount({ element, props, watch }) {
       role: "application",
       "aria-label":
         "Windows over the photo. Arrow keys move between windows, Enter pins one, Escape lets it go, " +
-        "plus and minus zoom, 0 fits the picture.",
+        "plus and minus zoom, 0 fits the picture. With the brush, Space paints and Ctrl+Z undoes.",
     },
     canvas,
     marks,
-    tip,
   );
+  const tip = makeTip(stage);
+  stage.append(tip.node);
   const caption = make("p", { class: "sv-win-caption" });
   const legend = make("div", { class: "sv-win-legend" });
   const strip = makeStrip(chooseBlock);
-  const hint = make(
-    "p",
-    { class: "sv-win-hint" },
-    "Click a window to follow its place through all blocks.",
-  );
-  const panel = make("section", {
-    class: "sv-win-panel",
-    "aria-label": "The pinned window in every block",
+  const pinned = makePinned(() => {
+    pinPlace(null);
+    stage.focus({ preventScroll: true });
   });
   const spoken = make("p", { class: "sv-win-spoken", "aria-live": "polite" });
   root.hidden = true;
@@ -147,20 +136,13 @@ export function mount({ element, props, watch }) {
         make("div", { class: "sv-win-name", "aria-live": "polite" }, blockName, blockKept),
         next,
       ),
-      make(
-        "div",
-        { class: "sv-win-tools", role: "group", "aria-label": "Zoom" },
-        zoomOut,
-        zoomIn,
-        zoomFit,
-        whole,
-      ),
+      tools.box,
     ),
+    brush.box,
     stage,
     make("div", { class: "sv-win-below" }, caption, legend),
     strip.box,
-    hint,
-    panel,
+    ...pinned.nodes,
     spoken,
   );
 
@@ -168,8 +150,7 @@ export function mount({ element, props, watch }) {
     /** @param {number} level */
     onZoom(level) {
       stage.classList.toggle("sv-win-zoomed", level > 1);
-      zoomOut.disabled = zoomFit.disabled = level === 1;
-      zoomIn.disabled = level === MAX_ZOOM;
+      tools.showZoom(level, MAX_ZOOM);
       updateTip();
       requestDraw();
     },
@@ -181,6 +162,8 @@ export function mount({ element, props, watch }) {
       togglePin(place);
     },
     onDoubleClick: () => pinPlace(pinBefore),
+    isPainting: () => brush.isOn(),
+    onPaint: paintPlaces,
   });
 
   /* ---- What is shown ---- */
@@ -190,12 +173,12 @@ export function mount({ element, props, watch }) {
     const photo = getPhoto();
     if (!latest || photo?.key !== latest.key) return;
     const before = shown;
-    const { key, linked, waiting } = latest;
-    const blocks = latest.blocks.map(addAxes);
+    const { key, waiting } = latest;
     const layers = before?.key === key ? before.layers : makeLayers(photo.image);
-    shown = { key, linked, blocks, waiting, computed: countComputed(blocks), layers };
+    ran = latest.blocks.map(addAxes);
+    look({ key, waiting, layers });
     root.inert = Boolean(waiting);
-    state.block = Math.min(state.block, blocks.length - 1);
+    state.block = Math.min(state.block, ran.length - 1);
     /** @param {Shown | null} some */
     const names = (some) => some?.blocks.map(({ name }) => name).join();
     if (names(before) !== names(shown)) strip.build(shown);
@@ -206,6 +189,18 @@ export function mount({ element, props, watch }) {
       zoom.reset(photo);
     }
     update();
+  }
+
+  // What is drawn: the last run, or what the sliders and the brush will make of it.
+  /** @param {Pick<Shown, "key" | "waiting" | "layers">} some */
+  function look({ key, waiting, layers }) {
+    const { wish, blocks } = waiting
+      ? { wish: readWish(latest), blocks: ran }
+      : lookAhead(ran, readWish(latest), getWish());
+    /** @type {Computed} */
+    let counted = null;
+    const computed = () => (counted ??= countComputed(blocks));
+    shown = { key, waiting, layers, blocks, computed, linked: wish.linked, wish };
   }
 
   /** @param {number} index */
@@ -228,30 +223,47 @@ export function mount({ element, props, watch }) {
     blockKept.replaceChildren(
       ...(shown.waiting
         ? ["starting…"]
-        : [kept, make("i", {}, ` (${percent(block.kept / block.total)})`)]),
+        : [kept, make("i", {}, describeState(block) || ` (${percent(block.kept / block.total)})`)]),
     );
+    const window = state.pin && findWindow(block, state.pin);
+    const isAsked = state.view === "worth" && !shown.waiting;
+    const worth = isAsked ? ask(latest.worth_key, block, state.block, window) : null;
     previous.disabled = state.block === 0;
     next.disabled = state.block === shown.blocks.length - 1;
     caption.replaceChildren(
-      ...(shown.waiting ? [WAITING] : describeView(state.view, block, shown)),
+      ...(shown.waiting ? [WAITING] : describeView(state.view, block, shown, worth)),
     );
     canvas.setAttribute(
       "aria-label",
       `${VIEWS[state.view]}. ${block.name}. ${caption.textContent}`,
     );
-    legend.replaceChildren(...makeLegend(state.view, block, shown.blocks.length));
+    legend.replaceChildren(...makeLegend(state.view, block, shown.blocks.length, worth));
     strip.update(shown, state);
-    updatePanel();
+    brush.update(describeHands(shown, latest));
+    pinned.update(shown, state, isAsked ? describeLeft(worth, block, window) : "");
     updateTip();
     requestDraw();
   }
 
-  /* ---- One window ---- */
+  /* ---- Worth ---- */
 
-  /** @param {Place} place */
-  function countAt(place) {
-    return shown.blocks.filter((block) => isKept(block, findWindow(block, place))).length;
+  // The worth of the current block's windows, where that is looked at.
+  const findCurrentWorth = () =>
+    state.view === "worth" ? findWorth(getWorth(latest.worth_key), currentBlock()) : null;
+
+  /* ---- The brush ---- */
+
+  /**
+   * @param {Place[]} places
+   * @param {boolean} isSameStroke
+   */
+  function paintPlaces(places, isSameStroke) {
+    const block = currentBlock();
+    const windows = places.filter(isOnPicture).map((place) => findWindow(block, place));
+    if (windows.length) brush.paint(block, new Set(windows), isSameStroke);
   }
+
+  /* ---- One window ---- */
 
   /**
    * The cursor window: under the mouse, or moved by the arrow keys.
@@ -260,52 +272,21 @@ export function mount({ element, props, watch }) {
   function setCursor(place) {
     state.cursor = place && isOnPicture(place) ? place : null;
     updateTip();
-    drawMarks();
+    drawPointers();
   }
 
   function updateTip() {
-    tip.hidden = !state.cursor;
-    if (!state.cursor) return;
+    if (!state.cursor) return tip.hide();
     const block = currentBlock();
-    const words = describeWindow(block, findWindow(block, state.cursor));
-    const computed = `computed in ${countAt(state.cursor)} of ${shown.blocks.length} blocks`;
-    tip.replaceChildren(
+    const window = findWindow(block, state.cursor);
+    const computed = `computed in ${countAt(shown, state.cursor)} of ${shown.blocks.length} blocks`;
+    const worth = findCurrentWorth();
+    const words = [
       ...(state.view === "compute" ? [strong(computed)] : []),
-      `${formatNumber(block)}: ${words}`,
-    );
-    const area = zoom.getArea();
-    const row = block.ys[findCell(block.ys, state.cursor.y)];
-    const column = block.xs[findCell(block.xs, state.cursor.x)];
-    const [top, bottom] = [row.from, row.to].map((edge) => area.y + edge * area.height);
-    const middle = area.x + ((column.from + column.to) / 2) * area.width;
-    const above = top - tip.offsetHeight - 6;
-    const left = Math.min(
-      stage.clientWidth - tip.offsetWidth - 4,
-      Math.max(4, middle - tip.offsetWidth / 2),
-    );
-    const below = Math.min(stage.clientHeight - tip.offsetHeight - 4, bottom + 6);
-    tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(above >= 4 ? above : below)}px)`;
-  }
-
-  function updatePanel() {
-    panel.hidden = !state.pin;
-    hint.hidden = Boolean(state.pin);
-    if (!state.pin) return;
-    const release = make("button", { type: "button" }, "Let go");
-    release.addEventListener("click", () => {
-      pinPlace(null);
-      stage.focus({ preventScroll: true });
-    });
-    const share = strong(`${countAt(state.pin)} of ${shown.blocks.length} blocks`);
-    panel.replaceChildren(
-      make("header", {}, make("p", {}, "The pinned place was computed in ", share, "."), release),
-      makeTable(shown.blocks, state.pin, state.block),
-      make(
-        "p",
-        { class: "sv-win-hint" },
-        "The highest rank fills its bar; bars that pass the line were kept.",
-      ),
-    );
+      `${formatNumber(block)}: ${describeWindow(block, window)}`,
+      ...(worth ? [make("small", {}, `by worth rank ${worth.ranks[window]}`)] : []),
+    ];
+    tip.show(words, block, state.cursor, zoom.getArea());
   }
 
   /* ---- Mouse and keys ---- */
@@ -325,29 +306,27 @@ export function mount({ element, props, watch }) {
   function moveCursor([across, down]) {
     const block = currentBlock();
     const from = state.cursor ?? state.pin ?? CENTRE;
-    /**
-     * @param {Cell[]} axis
-     * @param {number} place
-     * @param {number} by
-     */
-    const step = (axis, place, by) => {
-      const cell = axis[Math.min(axis.length - 1, Math.max(0, findCell(axis, place) + by))];
-      return (cell.from + cell.to) / 2;
-    };
-    const place = { x: step(block.xs, from.x, across), y: step(block.ys, from.y, down) };
+    const place = stepFrom(block, from, [across, down]);
     zoom.reveal(place);
     setCursor(place);
     spoken.textContent = describeWindow(block, findWindow(block, place));
   }
 
+  root.addEventListener("keydown", (event) => {
+    if (!brush.isOn() || event.key !== "z" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    brush.undo();
+  });
+
   stage.addEventListener("keydown", (event) => {
     /** @type {Record<string, () => void>} */
     const actions = {
       Enter: () => togglePin(state.cursor ?? CENTRE),
+      ...(brush.isOn() && { " ": () => paintPlaces([state.cursor ?? CENTRE], false) }),
       Escape: () => (state.pin ? pinPlace(null) : setCursor(null)),
-      "+": () => zoom.scale(ZOOM_STEP),
-      "=": () => zoom.scale(ZOOM_STEP),
-      "-": () => zoom.scale(1 / ZOOM_STEP),
+      "+": () => zoom.scale(tools.step),
+      "=": () => zoom.scale(tools.step),
+      "-": () => zoom.scale(1 / tools.step),
       0: () => zoom.zoomTo(1),
     };
     const action = event.key in ARROWS ? () => moveCursor(ARROWS[event.key]) : actions[event.key];
@@ -375,28 +354,28 @@ export function mount({ element, props, watch }) {
     const block = currentBlock();
     const [context, ratio] = startCanvas(canvas);
     const area = scaleArea(zoom.getArea(), ratio);
+    const worth = findCurrentWorth();
     if (state.view === "compute")
-      paintCompute(context, area, shown.layers, shown.computed, shown.blocks.length);
+      paintCompute(context, area, shown.layers, shown.computed(), shown.blocks.length);
     else {
-      (state.view === "scores" ? paintScores : paintMask)(context, area, shown.layers, block);
+      if (worth)
+        paintScores(context, area, shown.layers, { ...block, ...worth, scores: worth.worth });
+      else if (state.view === "scores") paintScores(context, area, shown.layers, block);
+      else paintMask(context, area, shown.layers, block);
       paintLines(context, area, ratio, block);
     }
-    drawMarks();
+    drawPointers();
     strip.draw(shown);
   }
 
-  // The windows pointed at and pinned, on a canvas of their own.
-  function drawMarks() {
+  // What lies over the picture, on a canvas of its own.
+  function drawPointers() {
     if (!shown || !stage.clientWidth) return;
     const [context, ratio] = startCanvas(marks);
     const area = scaleArea(zoom.getArea(), ratio);
     const block = currentBlock();
-    for (const { place, colour } of [
-      { place: state.cursor, colour: CURSOR_COLOUR },
-      { place: state.pin, colour: PIN_COLOUR },
-    ]) {
-      if (place) paintOutline(context, area, ratio, block, findWindow(block, place), colour);
-    }
+    const { cursor, pin } = state;
+    drawMarks(context, area, ratio, { shown, block, worth: findCurrentWorth(), cursor, pin });
   }
 
   new ResizeObserver(() => {
@@ -405,6 +384,12 @@ export function mount({ element, props, watch }) {
     requestDraw();
   }).observe(stage);
   onPhoto(settle);
+  onWorth(() => shown && update());
+  onWish((wish) => {
+    if (!shown || shown.waiting || isSame(wish, shown.wish)) return;
+    look(shown);
+    update();
+  });
   onValue({ props, watch }, (/** @type {WindowsValue} */ value) => {
     latest = value;
     settle();

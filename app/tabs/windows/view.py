@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-import math
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from app.engine.records import Opening, Result
-from app.page.common import name_block, photo_key
+from app.page.common import name_block, photo_key, round_significant
+from app.tabs.windows.worth import name_worth
 from sparsevit.core.scoring import rank_windows
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import find_spans
 from sparsevit.draw.masks import get_score_range
 
 
-def make_windows(result: Result) -> str:
+def make_windows(result: Result, without: float | None = None) -> str:
     """JSON for ``view.js``: every block's windows over the photo.
 
-    ``{"key", "size", "linked", "blocks"}``: the photo's key, the network's input [img_h, img_w] in
-    pixels, whether a stage's blocks share one ranking, and for each block:
+    ``{"key", "size", "linked", "schedule", "painted", "by_hand", "worth_key", "blocks"}``: the
+    photo's key, the network's input [img_h, img_w] in pixels, whether a stage's blocks share one
+    ranking, the sparsities by stage and pair, what was painted by hand and what that did to the
+    agreement, what :func:`make_worth` calls this network and photo, and for each block:
 
     - name, stage, block (counted from 1), shifted;
     - grid [H, W] and window [Wh, Ww] in tokens; rows, cols: windows down and across;
@@ -31,14 +34,25 @@ def make_windows(result: Result) -> str:
     - low, high: the scores at the two ends of the colours;
     - row_spans, col_spans: for each window row and column its pieces, [from, to] as fractions of
       the picture.
+
+    Args:
+        result: what is shown.
+        without: agreement with dense where nothing is painted, in [0, 1]; None where nobody asked.
     """
-    analysis = result.analysis
+    analysis, settings = result.analysis, result.settings
+    agreement, by_hand = analysis.agreement["agreement"], None
+    if settings.painted and without is not None:
+        by_hand = {"agreement": agreement, "without": without}
     size = analysis.prepared.input_size
     return json.dumps(
         {
             "key": photo_key(result.photo, size),
             "size": size,
-            "linked": result.settings.linked,
+            "linked": settings.linked,
+            "schedule": settings.schedule.to_list(),
+            "painted": [asdict(entry) for entry in settings.painted],
+            "by_hand": by_hand,
+            "worth_key": name_worth(result),
             "blocks": [
                 {"name": name_block(result, index)} | _describe_block(block)
                 for index, block in enumerate(analysis.blocks)
@@ -68,7 +82,8 @@ def announce_windows(opening: Opening) -> str:
         for block in range(depth)
     ]
     known = {"key": photo_key(opening.photo, opening.size), "size": opening.size, "linked": True}
-    return json.dumps(known | {"blocks": blocks, "waiting": True})
+    asked = {"schedule": opening.settings.schedule.to_list(), "painted": [], "by_hand": None}
+    return json.dumps(known | asked | {"worth_key": "", "blocks": blocks, "waiting": True})
 
 
 def _describe_block(block: BlockTrace) -> dict[str, Any]:
@@ -91,18 +106,13 @@ def _describe_block(block: BlockTrace) -> dict[str, Any]:
         "cols": grid.cols,
         "kept": block.kept,
         "total": block.total,
-        "sparsity": _round(1 - block.kept / block.total),
+        "sparsity": round_significant(1 - block.kept / block.total),
         "keep": "".join("1" if kept else "0" for kept in keep),
         "score": block.score,
-        "scores": [_round(score) for score in scores.tolist()],
+        "scores": [round_significant(score) for score in scores.tolist()],
         "ranks": ranks.tolist(),
-        "low": _round(low),
-        "high": _round(high),
+        "low": round_significant(low),
+        "high": round_significant(high),
         "row_spans": row_spans,
         "col_spans": col_spans,
     }
-
-
-def _round(value: float) -> float | None:
-    """4 significant digits; None for what JSON cannot say."""
-    return float(f"{value:.4g}") if math.isfinite(value) else None

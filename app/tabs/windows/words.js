@@ -3,9 +3,11 @@ import { findWindow, isKept } from "../../page/cells.js";
 import { drawChart } from "../../page/chart.js";
 import { VIRIDIS, makeGradient, pickViridis } from "../../page/colours.js";
 import { make, percent } from "../../page/common.js";
+import { MISSED_COLOUR, WASTED_COLOUR } from "./marks.js";
+import { describeWorth, findWorth } from "./worth.js";
 
 /** @import { Computed, Place } from "../../page/types.d.ts" */
-/** @import { Picture, Shown, WindowsBlock } from "./types.d.ts" */
+/** @import { Picture, Shown, WindowsBlock, WindowsValue, WorthValue } from "./types.d.ts" */
 
 /** @param {string | number} text */
 export const strong = (text) => make("b", {}, text);
@@ -28,15 +30,48 @@ export function describeWindow(block, index) {
 }
 
 /**
+ * How sure it is what a block keeps, while the network has not run yet.
+ * @param {WindowsBlock} block
+ */
+export const describeState = ({ state }) =>
+  !state ? "" : state === "exact" ? " (running…)" : " (preview)";
+
+/**
+ * What was chosen by hand, and what it changed.
+ * @param {Shown} shown
+ * @param {WindowsValue} latest
+ */
+export function describeHands({ wish, blocks }, latest) {
+  const [kept, skipped] = /** @type {const} */ (["keep", "skip"]).map((name) =>
+    wish.painted.reduce((sum, entry) => sum + entry[name].length, 0),
+  );
+  if (!kept && !skipped) return "Paint windows on the picture; the network runs with your choice.";
+  const counts = `${kept} kept and ${skipped} skipped by hand`;
+  const change = latest.by_hand;
+  if (blocks.some(({ state }) => state) || !change) return `${counts}.`;
+  const points = 100 * (change.agreement - change.without);
+  return (
+    `${counts}: agreement with dense ${percent(change.agreement, 1)}, without your choice ` +
+    `${percent(change.without, 1)} (${points >= 0 ? "+" : "−"}${Math.abs(points).toFixed(1)} points).`
+  );
+}
+
+/**
  * What one sees in a view, in one or two sentences: texts and elements.
  * @param {Picture} view
  * @param {WindowsBlock} block
  * @param {Shown} shown
+ * @param {WorthValue | null} value
  */
-export function describeView(view, block, { blocks, computed, linked }) {
+export function describeView(view, block, { blocks, computed, linked }, value) {
   const skipped = block.total - block.kept;
+  if (view === "worth") {
+    const worth = findWorth(value, block);
+    if (worth) return describeWorth(block, value, worth);
+    return [value?.error ?? "Measuring what every window is worth to the output…"];
+  }
   if (view === "compute") {
-    const { mean, every, none } = summarise(computed, blocks.length);
+    const { mean, every, none } = summarise(computed(), blocks.length);
     return [
       "In how many of the ",
       strong(`${blocks.length} blocks`),
@@ -102,8 +137,9 @@ export function summarise({ xs, ys, counts }, total) {
  * @param {Picture} view
  * @param {WindowsBlock} block
  * @param {number} total
+ * @param {WorthValue | null} value
  */
-export function makeLegend(view, block, total) {
+export function makeLegend(view, block, total, value) {
   if (view === "pruned") {
     return ["kept", "skipped"].map((word) =>
       make("span", { class: "sv-win-key" }, make("i", { class: `sv-win-${word}` }), word),
@@ -117,6 +153,19 @@ export function makeLegend(view, block, total) {
     );
     return [makeRamp(stops), makeEnds("0 blocks", `all ${total}`)];
   }
+  if (view === "worth") {
+    if (!findWorth(value, block)) return [];
+    const [missed, wasted] =
+      block.kept < block.total
+        ? ["skipped, though it is worth much", "kept, though it is worth little"]
+        : ["scored too low", "scored too high"];
+    return [
+      makeRamp(VIRIDIS),
+      makeEnds("worth little", "worth much"),
+      makeOutlineKey(MISSED_COLOUR, "missed", missed),
+      makeOutlineKey(WASTED_COLOUR, "wasted", wasted),
+    ];
+  }
   const ramp = makeRamp(VIRIDIS);
   if (block.kept < block.total) {
     const level = (lowestKept(block) - block.low) / (block.high - block.low || 1);
@@ -129,6 +178,17 @@ export function makeLegend(view, block, total) {
     ramp.append(cut);
   }
   return [ramp, makeEnds(`≤ ${formatScore(block.low)} low`, `high ≥ ${formatScore(block.high)}`)];
+}
+
+/**
+ * @param {string} colour
+ * @param {string} words
+ * @param {string} title
+ */
+function makeOutlineKey(colour, words, title) {
+  const swatch = make("i", { class: "sv-win-outline" });
+  swatch.style.borderColor = colour;
+  return make("span", { class: "sv-win-key", title }, swatch, words);
 }
 
 /** @param {string[]} stops */

@@ -4,17 +4,20 @@
 /** @import { ZoomEvents } from "./types.d.ts" */
 
 export const MAX_ZOOM = 16;
+const PAINT_STEP = 3; // CSS pixels between two places that a stroke paints
 const CLICK_SLACK = 5; // CSS pixels a pointer may travel during a click
 
 /**
  * Places are { x, y }, fractions of the picture; points are { x, y }, CSS pixels of the stage.
  * Calls back: onZoom(level) when the picture lies elsewhere, onHover(place), onLeave(),
- * onClick(place), and onDoubleClick() after the second click of a pair, which has zoomed in. Places
- * may lie off the picture.
+ * onClick(place), and onDoubleClick() after the second click of a pair, which has zoomed in. While
+ * isPainting(), one pointer calls onPaint(places, isSameStroke) and moves nothing. Places may lie off
+ * the picture.
  * @param {HTMLElement} stage
  * @param {ZoomEvents} events
  */
-export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleClick }) {
+export function makeZoom(stage, events) {
+  const { onZoom, onHover, onLeave, onClick, onDoubleClick, isPainting, onPaint } = events;
   /** @type {Map<number, Place>} */
   const pressed = new Map(); // pointer id -> point
   let size = { width: 1, height: 1 }; // of the picture, any unit
@@ -33,6 +36,19 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
    * @param {Place} second
    */
   const between = (first, second) => ({ x: (first.x + second.x) / 2, y: (first.y + second.y) / 2 });
+
+  /**
+   * Points close to each other from one to another, this one with them.
+   * @param {Place} from
+   * @param {Place} to
+   */
+  function listBetween(from, to) {
+    const steps = Math.max(1, Math.ceil(distance(from, to) / PAINT_STEP));
+    return Array.from({ length: steps }, (_, step) => ({
+      x: from.x + ((step + 1) / steps) * (to.x - from.x),
+      y: from.y + ((step + 1) / steps) * (to.y - from.y),
+    }));
+  }
 
   // Where the picture lies, { x, y, width, height } in CSS pixels; it leaves no gap it could fill.
   function getArea() {
@@ -79,7 +95,7 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
       y: place.y + (middle().y - point.y) / height,
     };
     centre = locate(middle());
-    stage.style.touchAction = level > 1 ? "none" : "pan-x pan-y";
+    stage.style.touchAction = level > 1 || isPainting() ? "none" : "pan-x pan-y";
     onZoom(level);
   }
 
@@ -120,6 +136,7 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
     pressed.set(event.pointerId, getPoint(event));
     travelled = pressed.size > 1 ? Infinity : 0;
     stage.setPointerCapture(event.pointerId);
+    if (isPainting() && pressed.size === 1) onPaint([locate(getPoint(event))], false);
   });
   stage.addEventListener("pointermove", (event) => {
     const now = getPoint(event);
@@ -131,6 +148,9 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
     if (other) {
       const stretch = distance(now, other) / Math.max(1, distance(before, other));
       zoomTo(level * stretch, between(now, other), locate(between(before, other)));
+    } else if (isPainting()) {
+      onHover(locate(now));
+      onPaint(listBetween(before, now).map(locate), true);
     } else if (travelled > CLICK_SLACK) {
       onLeave();
       zoomTo(level, now, locate(before));
@@ -159,7 +179,7 @@ export function makeZoom(stage, { onZoom, onHover, onLeave, onClick, onDoubleCli
     { passive: false },
   );
   stage.addEventListener("click", (event) => {
-    if (travelled > CLICK_SLACK) return;
+    if (travelled > CLICK_SLACK || isPainting()) return;
     const point = getPoint(event);
     if (event.detail < 2) return onClick(locate(point));
     zoomTo(level < MAX_ZOOM ? 2 * level : 1, point);

@@ -1,0 +1,102 @@
+"""What windows are worth to the network's output, beside their scores; ``worth.js`` tells of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from app.engine.records import Result
+from app.page.common import photo_key, round_significant
+from app.tabs.windows.shows import find_classes
+from sparsevit.core.scoring import rank_windows
+from sparsevit.draw.masks import find_range
+from sparsevit.inspect.worth import LeftOut, WindowWorth, join_worth
+
+_AGREEMENT_DIGITS = 2  # of a percentage
+
+
+@dataclass
+class WorthMemory:
+    """What the tab remembers of a user.
+
+    Attributes:
+        key: of the result that the rest is of.
+        blocks: worth of every block's windows.
+        left: words about the window that was left out last, and which one that was.
+    """
+
+    key: str = ""
+    blocks: list[WindowWorth] = field(default_factory=list)
+    left: dict[str, Any] | None = None
+
+
+def name_worth(result: Result) -> str:
+    """Stands for what the worth of windows depends on: the dense network on a photo."""
+    settings, size = result.settings, result.analysis.prepared.input_size
+    return f"{photo_key(result.photo, size)} {settings.model} {settings.task} {settings.focal_mm}"
+
+
+def make_worth(result: Result, memory: WorthMemory) -> str:
+    """JSON for ``worth.js``.
+
+    ``{"key", "partitions", "names", "left", "error"}``: for "1" (the plain windows of the first
+    stage), "1s" (its shifted ones) and so on worth, ranks (1 is the highest), low and high as for
+    scores, correlation, and shows: the class that most of a window's pixels have in the dense
+    output, an index of names; null where the task has none. left: the window that was left out.
+    """
+    names, shows = find_classes(result)
+    partitions = {}
+    for (stage, shifted), part in join_worth(memory.blocks).items():
+        order = rank_windows(part.worth[None])[0]
+        ranks = torch.empty_like(order)
+        ranks[order] = torch.arange(1, len(order) + 1)
+        low, high = find_range(part.worth.numpy())
+        partitions[f"{stage + 1}{'s' * shifted}"] = {
+            "worth": [round_significant(value) for value in part.worth.tolist()],
+            "ranks": ranks.tolist(),
+            "low": round_significant(low),
+            "high": round_significant(high),
+            "shows": shows(part.grid),
+            "correlation": round_significant(part.correlation),
+        }
+    return _write(name_worth(result), partitions, names, memory.left, None)
+
+
+def refuse_worth(result: Result, sentence: str) -> str:
+    """The same where it cannot be had, and why."""
+    return _write(name_worth(result), {}, [], None, sentence)
+
+
+def _write(key: str, partitions: Any, names: Any, left: Any, error: str | None) -> str:
+    data = {"key": key, "partitions": partitions, "names": names, "left": left, "error": error}
+    return json.dumps(data, separators=(",", ":"))
+
+
+def describe_left(
+    left: LeftOut, block: WindowWorth, window: int, estimate: float, num_blocks: int
+) -> dict[str, Any]:
+    """What leaving one window out does, in words.
+
+    Args:
+        left: the outcome.
+        block: any of the blocks that left it out.
+        window: its row-major number.
+        estimate: of the rise.
+        num_blocks: how many left it out.
+    """
+    kind = "shifted" if block.shifted else "plain"
+    where = f"the {kind} block" if num_blocks == 1 else f"all {num_blocks} {kind} blocks"
+    agreement = f"{100 * left.comparison['agreement']:.{_AGREEMENT_DIGITS}f} %"
+    return {
+        "stage": block.stage + 1,
+        "shifted": block.shifted,
+        "window": window,
+        "words": (
+            f"Measured: with this window alone skipped in {where} of stage {block.stage + 1}, "
+            f"agreement with dense is {agreement}; the output's loss against what dense says rises "
+            f"by {left.rise:.2g}, where worth estimates {estimate:.2g}."
+        ),
+    }
