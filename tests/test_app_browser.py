@@ -56,6 +56,7 @@ def caption(page):
 
 
 def expect_kept(page, kept, total=128):
+    expect(page.locator(".sv-windows")).to_have_attribute("aria-busy", "false")  # no preview
     expect(caption(page)).to_contain_text(f"computed {kept} of {total} windows")
 
 
@@ -158,6 +159,34 @@ def test_a_busy_machine_is_named_until_it_is_quiet(open_page, monkeypatch, doubt
     set_load(monkeypatch, 0.0)
     expect_measured(page)
     expect(page.locator("#sv-latency")).to_contain_text("Speed-up")
+
+
+def test_windows_are_chosen_by_hand_and_let_go(page):
+    expect_kept(page, 51)
+    page.get_by_role("button", name="Brush").click()
+    page.get_by_role("radio", name="Skip", exact=True).check()
+    box = page.locator(".sv-win-stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + box["width"] / 6, y, steps=3)
+    page.mouse.up()
+    words = page.locator(".sv-win-brush-words")
+    expect(words).to_have_text(re.compile(r"0 kept and \d+ skipped by hand: agreement .* points"))
+    expect(page.locator(".sv-by-hand")).to_contain_text("chosen by hand")
+    expect(caption(page)).to_contain_text("or you chose so")
+    page.keyboard.press("Control+z")
+    expect(words).to_contain_text("Paint windows")
+    expect_kept(page, 51)
+    expect(page.locator(".sv-by-hand")).to_be_hidden()
+
+
+def test_worth_is_asked_for_and_one_window_left_out(page):
+    expect_kept(page, 51)
+    page.get_by_role("radio", name="Worth", exact=True).check()
+    expect(caption(page)).to_contain_text("Rank correlation of score and worth")
+    page.locator(".sv-win-stage").click()
+    expect(page.locator(".sv-win-left")).to_have_text(re.compile("^Measured: .* stage 1"))
 
 
 def test_presets_set_all_sliders(page):

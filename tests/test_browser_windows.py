@@ -81,6 +81,13 @@ def page(open_page):
     return open_page()
 
 
+# What the sliders ask for: the sparsities of every stage, 3 in the third.
+WISH = """async (stages) => {
+  const { setWish } = await import(new URL("sparsevit/page/wish.js", document.baseURI));
+  setWish({ linked: true, painted: [], stages });
+}"""
+
+
 def thumbs(page):
     return page.locator(".sv-win-strip button")
 
@@ -95,6 +102,23 @@ def picture(page):
 
 def tip(page):
     return page.locator(".sv-win-tip")
+
+
+def test_masks_follow_a_slider_before_the_network_has_run(page, results):
+    pages_masks = [thumb.get_attribute("aria-label") for thumb in thumbs(page).all()]
+    page.evaluate(WISH, [[0.6], [0], [0.6, 0.6], [0.6]])
+    expect(page.locator(".sv-windows")).to_have_attribute("aria-busy", "true")
+    expect(thumbs(page).nth(2)).to_have_attribute("aria-label", re.compile("100 % of its windows"))
+    previews = page.locator(".sv-win-preview")
+    expect(previews).to_have_count(6)  # stages 3 and 4; the second itself is certain
+    page.evaluate(WISH, [[0.6], [0.6], [0.6, 0.6], [0.6]])  # back to what ran
+    expect(previews).to_have_count(0)
+    assert [thumb.get_attribute("aria-label") for thumb in thumbs(page).all()] == pages_masks
+    page.evaluate(WISH, [[0], [0], [0, 0], [0]])
+    expect(previews).not_to_have_count(0)
+    send_next(page)  # the network has run dense
+    expect(page.locator(".sv-windows")).to_have_attribute("aria-busy", "false")
+    expect(previews).to_have_count(0)
 
 
 def send_next(page):

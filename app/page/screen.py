@@ -108,6 +108,8 @@ class Screen:
             before is None
             or (before.settings.model, before.settings.task) != (now.model, now.task)
             or panel != make_panel(replace(before, settings=now), asked)
+            or before.settings.painted != now.painted  # it may have been left out
+            or result.note
         ):
             changes["panel"] = panel  # another network or size: other windows, other presets
         task = make_task_switch(result, asked)

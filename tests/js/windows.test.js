@@ -63,9 +63,9 @@ test("the stage that moves is exact, those after it are a preview, those before 
 
 test("where nothing was pruned, the first block that will be is exact, since it shows its own scores", () => {
   const blocks = look(makeWish([[0, 0]]), makeWish([[0, 0.5]]));
-  assert.equal(states(blocks), "preview preview exact preview");
+  assert.equal(states(blocks), "exact exact exact preview");
   const later = look(makeWish([[0.5, 0.5]]), makeWish([[0, 0.5]]));
-  assert.equal(states(later), "preview preview preview preview"); // ranked by another block
+  assert.equal(states(later), "exact exact preview preview"); // ranked by another block
 });
 
 test("unlinked blocks are exact up to the first stage that moves", () => {

@@ -2,7 +2,7 @@
 // since the network runs with both.
 import { make } from "../../page/common.js";
 import { makeSwitch } from "../../page/switch.js";
-import { isOwn } from "./preview.js";
+import { isOwn, namePainted } from "./preview.js";
 
 /** @import { Painted } from "../../page/types.d.ts" */
 /** @import { Brush, BrushUse, WindowsBlock } from "./types.d.ts" */
@@ -101,7 +101,7 @@ export function makeBrush({ get, set, onSwitch }) {
      */
     paint(block, windows, isSameStroke) {
       const painted = addWindows(get(), block, windows, use, isForBlock);
-      if (JSON.stringify(painted) === JSON.stringify(get())) return;
+      if (namePainted(painted) === namePainted(get())) return;
       if (isSameStroke && mine) {
         mine = painted;
         set(painted);
@@ -110,7 +110,7 @@ export function makeBrush({ get, set, onSwitch }) {
     /** @param {string} text */
     update(text) {
       const painted = get();
-      if (JSON.stringify(painted) !== JSON.stringify(mine ?? [])) [past, mine] = [[], null];
+      if (namePainted(painted) !== namePainted(mine ?? [])) [past, mine] = [[], null];
       undo.disabled = !past.length;
       clear.disabled = !painted.length;
       words.textContent = text;

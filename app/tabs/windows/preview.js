@@ -10,13 +10,23 @@ import { countKept, toPercent } from "../../page/sparsities.js";
 
 const LEAST_SKIPPED = 0.5; // see sparsevit/core/ranking.py
 
+/** @param {Painted[]} painted */
+export const namePainted = (painted) =>
+  JSON.stringify(
+    painted.map(({ stage, block, shifted, rows, cols, keep, skip }) => [
+      ...[stage, block, shifted, rows, cols],
+      ...[keep, skip],
+    ]),
+  );
+
 /**
  * @param {Wish} one
  * @param {Wish} other
  */
 export const isSame = (one, other) =>
-  JSON.stringify([one.linked, one.stages, one.painted]) ===
-  JSON.stringify([other.linked, other.stages, other.painted]);
+  one.linked === other.linked &&
+  JSON.stringify(one.stages) === JSON.stringify(other.stages) &&
+  namePainted(one.painted) === namePainted(other.painted);
 
 /**
  * The blocks of a run as they will be: `state` is "run" where nothing changes, "exact" where the
@@ -31,8 +41,9 @@ export function foresee(blocks, ran, wish) {
   let isClean = true; // nothing before this block changes
   return blocks.map((block, index) => {
     const choice = choose(block, blocks, wish);
-    const isMine = isRankedAlike(block, blocks, ran, wish);
-    const state = isClean && isMine ? "exact" : "preview";
+    const isSure =
+      choice.kept === block.total || (isClean && isRankedAlike(block, blocks, ran, wish));
+    const state = isSure ? "exact" : "preview";
     const next = blocks[index + 1];
     // Where pairs are linked, later blocks of a stage are ranked by its first pruned one.
     if (!wish.linked || next?.stage !== block.stage)
@@ -98,7 +109,10 @@ const findFirst = (blocks, wish) =>
  */
 function isStageSame(stage, ran, wish) {
   const [before, now] = [ran, wish].map(({ stages, painted }) =>
-    JSON.stringify([stages[stage - 1], painted.filter((entry) => entry.stage === stage - 1)]),
+    JSON.stringify([
+      stages[stage - 1],
+      namePainted(painted.filter((entry) => entry.stage === stage - 1)),
+    ]),
   );
   return before === now;
 }

@@ -240,6 +240,7 @@ export function mount({ element, trigger, props, watch }) {
     legend.replaceChildren(...makeLegend(state.view, block, shown.blocks.length, worth));
     strip.update(shown, state);
     brush.update(describeHands(shown, latest));
+    root.setAttribute("aria-busy", String(shown.blocks.some(({ state: ahead }) => ahead)));
     pinned.update(shown, state, isAsked ? describeLeft(worth, block, window) : "");
     updateTip();
     requestDraw();

@@ -4,6 +4,7 @@ import { drawChart } from "../../page/chart.js";
 import { VIRIDIS, makeGradient, pickViridis } from "../../page/colours.js";
 import { make, percent } from "../../page/common.js";
 import { MISSED_COLOUR, WASTED_COLOUR } from "./marks.js";
+import { meets } from "./preview.js";
 import { describeWorth, findWorth } from "./worth.js";
 
 /** @import { Computed, Place } from "../../page/types.d.ts" */
@@ -51,9 +52,9 @@ export function describeHands({ wish, blocks }, latest) {
   if (blocks.some(({ state }) => state) || !change) return `${counts}.`;
   const points = 100 * (change.agreement - change.without);
   return (
-    `${counts}: agreement with dense ${percent(change.agreement, 1)}, without your choice ` +
-    `${percent(change.without, 1)} (${points >= 0 ? "+" : "−"}${Math.abs(points).toFixed(1)} points).`
-  );
+    `${counts}: agreement with dense ${percent(change.agreement, 2)}, without your choice ` +
+    `${percent(change.without, 2)} (${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)} points).`
+  ).replaceAll(" %", "\u00a0%");
 }
 
 /**
@@ -63,7 +64,7 @@ export function describeHands({ wish, blocks }, latest) {
  * @param {Shown} shown
  * @param {WorthValue | null} value
  */
-export function describeView(view, block, { blocks, computed, linked }, value) {
+export function describeView(view, block, { blocks, computed, linked, wish }, value) {
   const skipped = block.total - block.kept;
   if (view === "worth") {
     const worth = findWorth(value, block);
@@ -97,6 +98,7 @@ export function describeView(view, block, { blocks, computed, linked }, value) {
       ...cut,
     ];
   }
+  const isByHand = wish.painted.some((entry) => meets(entry, block));
   const shift = block.shifted ? " Shifted windows wrap around the border." : "";
   if (!skipped)
     return [
@@ -110,7 +112,9 @@ export function describeView(view, block, { blocks, computed, linked }, value) {
     kept,
     ". The ",
     strong(`${skipped} dark ones`),
-    ` scored lowest and were skipped.${shift}`,
+    isByHand
+      ? ` were skipped: they scored lowest, or you chose so.${shift}`
+      : ` scored lowest and were skipped.${shift}`,
   ];
 }
 

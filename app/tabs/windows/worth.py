@@ -96,7 +96,7 @@ def describe_left(
         "window": window,
         "words": (
             f"Measured: with this window alone skipped in {where} of stage {block.stage + 1}, "
-            f"agreement with dense is {agreement}; the output's loss against what dense says rises "
-            f"by {left.rise:.2g}, where worth estimates {estimate:.2g}."
+            f"agreement with dense is {agreement}; the output's loss against what dense says "
+            f"changes by {left.rise:.1e}, where worth estimates {estimate:.1e} up or down."
         ),
     }
