@@ -15,12 +15,15 @@ ASSETS_FOLDER = Path(__file__).resolve().parent.parent / "assets"
 
 #: Choices of the shorter side fed to the network, pixels; None is the photo's own.
 SHORT_SIDES: tuple[tuple[str, int | None], ...] = (
+    ("256", 256),
     ("512", 512),
     ("768", 768),
     ("1024", 1024),
     ("1536", 1536),
     ("native", None),
 )
+
+_SHORT_SIDE, _LEAST_SIDE = 512, 64  # pixels
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -58,7 +61,7 @@ class Config:
     model: str = DEFAULT_MODEL
     checkpoint: str | None = None
     share: bool = False
-    short_side: int | None = 512
+    short_side: int | None = _SHORT_SIDE
     sparsity: float = 0.6
     assets: Path = ASSETS_FOLDER
     kept_models: int = 2
@@ -109,6 +112,12 @@ def parse_args(
     parser.add_argument(
         "--checkpoint", help="a .safetensors file of ours, or weights for a timm --model"
     )
+    parser.add_argument(
+        "--short-side",
+        type=int,
+        default=env.get("SPARSEVIT_SHORT_SIDE") or _SHORT_SIDE,
+        help="short side that the page opens with, pixels; 256 suits a slow machine",
+    )
     parser.add_argument("--share", action="store_true", help="open a public link")
     parser.add_argument(
         "--auth",
@@ -120,6 +129,8 @@ def parse_args(
         "--mcp", action="store_true", help="serve the endpoints to agents (pip install gradio[mcp])"
     )
     args = parser.parse_args(arguments)
+    if args.short_side < _LEAST_SIDE:
+        parser.error(f"--short-side takes pixels, at least {_LEAST_SIDE}")
     if args.auth is not None and not all(args.auth.partition(":")[::2]):
         parser.error("--auth takes NAME:PASSWORD")
     if find_spec("gradio") is None:
@@ -136,6 +147,7 @@ def parse_args(
         model=args.model,
         checkpoint=args.checkpoint,
         share=args.share,
+        short_side=args.short_side,
         auth=args.auth,
         mcp=args.mcp,
     )

@@ -13,6 +13,7 @@ from page_support import Page
 
 from app.engine.records import Settings
 from app.page.address import make_address
+from app.page.headline import offer_side, show_fed
 from app.page.panel import read_panel
 from app.page.session import MOST_RETRIES
 from app.tabs.registry import TABS
@@ -436,3 +437,13 @@ def test_a_link_opens_no_file_of_the_server(fake_engine):
     assert page.handlers.open_link(page.session, {"model": "/etc/secret.safetensors"}) == {}
     assert "choose one of the list" in page.messages[0]
     assert fake_engine.calls == []
+
+
+def test_a_small_picture_comes_with_an_offer_of_more(page):
+    assert "Look closer: 256 px" in page.run(short_side=128)["fed"]  # the photo has no more
+    changes = page.handlers.look_closer(page.session)
+    assert page.engine.calls[-1].short_side == 256
+    assert changes["short_side"]["value"] == 256
+    assert offer_side(page.session.result) is None
+    assert "Look closer" not in show_fed(page.session.result)
+    assert page.handlers.look_closer(page.session) == {}

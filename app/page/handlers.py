@@ -20,6 +20,7 @@ from app.engine.protocol import Engine
 from app.engine.records import Photo, Result, Settings, Try
 from app.page.address import names_state, read_query
 from app.page.events import Changes
+from app.page.headline import offer_side
 from app.page.panel import is_waiting, read_panel
 from app.page.screen import Screen
 from app.page.session import MOST_RETRIES, Session, Visitors
@@ -194,6 +195,14 @@ class Handlers:
         """Show what was tried once: its photo, network, size and sparsities."""
         changes = self._open(session, entry.photo, entry.settings)
         return changes | self._show_photo(session, entry.photo)
+
+    def look_closer(self, session: Session) -> Changes:
+        """Feed the network a larger picture, as is offered where a small one was fed."""
+        result = self.get_result(session)
+        side = offer_side(result)
+        if side is None:
+            return {}
+        return self._open(session, result.photo, replace(result.settings, short_side=side))
 
     def open_tab(self, session: Session, tab: str) -> Changes:
         """Draw what a tab shows; only the open one is drawn while sliders move."""

@@ -16,24 +16,36 @@ _AGREEMENT = {
     "features": "cosine with the dense features, mean of the stages",
 }
 
+_USUAL_SIDE = 512  # pixels
+
 #: How far the timing is: failed; guessed from one run; none yet; measured, worth quoting or not.
 _State = Literal["failed", "guessed", "waiting", "doubtful", "measured"]
 
 
 def show_fed(result: Result) -> str:
-    """What the network really got, and what was done otherwise than asked."""
+    """What the network really got, what was done otherwise than asked, and an offer of more."""
     return render(
         "page/fed.html",
         photo=result.photo,
         size=result.analysis.prepared.input_size,
         first=result.analysis.blocks[0],
         note=result.note,
+        offer=offer_side(result),
     )
+
+
+def offer_side(result: Result) -> int | None:
+    """A larger short side, pixels, that a button offers; None where there is no need."""
+    side, own = result.settings.short_side, min(result.photo.size)
+    wanted = min(_USUAL_SIDE, own)
+    return wanted if side is not None and side < wanted else None
 
 
 def announce_fed(opening: Opening) -> str:
     """The same before the first result is there."""
-    return render("page/fed.html", photo=opening.photo, size=opening.size, first=None, note="")
+    return render(
+        "page/fed.html", photo=opening.photo, size=opening.size, first=None, note="", offer=None
+    )
 
 
 def show_headline(result: Result, runs: int, will_retry: bool = True) -> str:

@@ -81,6 +81,8 @@ def _wire_controls(handlers: Handlers, events: Events) -> None:
         **HIDDEN,
     )
     run(uploaded.then, "_uploaded")
+    closer = parts["fed"].select
+    events.tie_run(closer, handlers.look_closer, "look_closer", "measure_closer")
 
 
 def wire_api(engine: Engine) -> None:
