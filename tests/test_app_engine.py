@@ -118,10 +118,10 @@ def test_an_example_of_ours_tells_its_things_one_by_one():
 def test_falls_back_to_a_smaller_size_when_memory_runs_out(engine, monkeypatch):
     real = runs_module.analyze
 
-    def short_of_memory(loaded, prepared, schedule):
+    def short_of_memory(loaded, prepared, *rest):
         if prepared.input_size[0] > 256:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")
-        return real(loaded, prepared, schedule)
+        return real(loaded, prepared, *rest)
 
     monkeypatch.setattr(runs_module, "analyze", short_of_memory)
     result = engine.analyze(engine.first.photo, _settings(short_side=1024))
