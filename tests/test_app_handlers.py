@@ -24,7 +24,7 @@ from sparsevit.schedule import ScheduleError
 
 def test_a_moved_slider_shows_masks_and_agreement_before_the_latency(page):
     changes = page.set_sparsities([[0.2], [0.2], [0.3, 0.4], [0.0]])
-    assert set(changes) == {"headline", "fed", "place", "windows"}
+    assert set(changes) == {"headline", "pin", "fed", "place", "windows"}
     assert "measuring…" in changes["headline"]
     assert "agreement" in changes["headline"]
     assert "accuracy" not in changes["headline"]
@@ -116,7 +116,7 @@ def test_only_the_open_tab_is_drawn(page):
         "takeaway": {"json", "snippet", "address", "zip"},
     }.items():
         assert set(page.handlers.open_tab(page.session, tab)) == drawn
-        assert set(page.run()) == drawn | {"headline", "fed", "place"}
+        assert set(page.run()) == drawn | {"headline", "pin", "fed", "place"}
 
 
 def test_a_tab_is_drawn_again_if_a_result_came_since_it_was_opened(page):

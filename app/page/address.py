@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from app.engine.records import Result, Settings
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 
+_LARGEST_TEXT = 20_000  # letters; far more than any network needs
 
-def make_address(result: Result) -> str:
+
+def make_address(result: Result, pinned: Result | None = None) -> str:
     """JSON for ``address.js`` and ``place.js``: the end of the address that reopens this state.
+
+    Args:
+        result: what is on the screen.
+        pinned: A, which it is held against; the address carries its settings as ``a``.
 
     Returns:
         ``{"query": "?model=...", "note": a sentence where something is not in it}``.
     """
-    settings = result.settings
-    values: dict[str, str | int] = {
-        "model": settings.model,
-        "size": settings.short_side or "native",
-        "sparsity": json.dumps(settings.schedule.to_list(), separators=(",", ":")),
-        "linked": int(settings.linked),
-    }
-    if settings.task is not None:
-        values["task"] = settings.task
-    if settings.focal_mm is not None:
-        values["focal"] = f"{settings.focal_mm:g}"
+    values = _write_settings(result.settings)
+    values["sparsity"] = _write_json(values["sparsity"])
     note = "Your own photo is not part of the link; it opens with an example."
     if result.photo.example is not None:
         values["photo"], note = result.photo.example, ""
+    if pinned is not None:
+        values["a"] = _write_json(_write_settings(pinned.settings))
     return json.dumps({"query": "?" + urlencode(values), "note": note})
 
 
 def names_state(query: Mapping[str, str]) -> bool:
     """Whether an address says what to show."""
-    return not query.keys().isdisjoint(("model", "size", "sparsity", "task", "photo"))
+    return not query.keys().isdisjoint(("model", "size", "sparsity", "task", "photo", "a"))
 
 
 def read_query(query: Mapping[str, str], before: Settings) -> Settings:
@@ -44,19 +44,71 @@ def read_query(query: Mapping[str, str], before: Settings) -> Settings:
     Raises:
         ScheduleError: sparsities or a size that cannot be read.
     """
-    schedule, side, focal = before.schedule, before.short_side, None
     try:
-        if "size" in query:
-            side = None if query["size"] == "native" else int(query["size"])
-        if "focal" in query:
-            focal = float(query["focal"])
-        if "sparsity" in query:
-            stages = json.loads(query["sparsity"])
-            schedule = SparsitySchedule(tuple(tuple(float(s) for s in stage) for stage in stages))
+        values: dict[str, Any] = dict(query)
+        if "sparsity" in values:
+            values["sparsity"] = json.loads(values["sparsity"])
+        return _read_settings(values, before)
+    except ScheduleError:
+        raise
     except (TypeError, ValueError) as error:
-        if isinstance(error, ScheduleError):
-            raise
         raise ScheduleError("The address names settings that cannot be read.") from error
-    linked = query.get("linked", "1" if before.linked else "0") != "0"
-    model, task = query.get("model", before.model), query.get("task")
+
+
+def read_pinned(query: Mapping[str, str], before: Settings) -> Settings | None:
+    """The settings of A in an address; None where nothing is pinned.
+
+    Raises:
+        ScheduleError: they cannot be read.
+    """
+    if "a" not in query:
+        return None
+    try:
+        if len(query["a"]) > _LARGEST_TEXT:
+            raise ValueError("too long")
+        return _read_settings(dict(json.loads(query["a"])), before)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ScheduleError(
+            "What the address pins as A cannot be read, so nothing is pinned."
+        ) from error
+
+
+def _write_settings(settings: Settings) -> dict[str, Any]:
+    """Settings as plain data: texts, numbers, and lists of sparsities."""
+    values: dict[str, Any] = {
+        "model": settings.model,
+        "size": settings.short_side or "native",
+        "sparsity": settings.schedule.to_list(),
+        "linked": int(settings.linked),
+    }
+    if settings.task is not None:
+        values["task"] = settings.task
+    if settings.focal_mm is not None:
+        focal = settings.focal_mm
+        values["focal"] = int(focal) if focal == int(focal) else focal
+    return values
+
+
+def _read_settings(values: Mapping[str, Any], before: Settings) -> Settings:
+    """Settings from what :func:`_write_settings` gave, or from the texts of an address.
+
+    Raises:
+        TypeError, ValueError: it cannot be read.
+    """
+    schedule, side, focal = before.schedule, before.short_side, None
+    if "size" in values:
+        side = None if values["size"] == "native" else int(values["size"])
+    if "focal" in values:
+        focal = float(values["focal"])
+    if "sparsity" in values:
+        stages = values["sparsity"]
+        schedule = SparsitySchedule(tuple(tuple(float(s) for s in stage) for stage in stages))
+    linked = str(values.get("linked", int(before.linked))) != "0"
+    model, task = values.get("model", before.model), values.get("task")
+    if not isinstance(model, str) or not isinstance(task, str | None):
+        raise TypeError("Names of networks and tasks are texts.")
     return Settings(model, schedule, linked, side, task, focal)
+
+
+def _write_json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

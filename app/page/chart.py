@@ -59,7 +59,8 @@ class Row:
     """One or two bars, the lengths in the unit of the chart.
 
     Attributes:
-        bars: (kind, length) each, one below the other; the kind is "dense", "sparse" or "ideal".
+        bars: (kind, length) each, one below the other; the kind is "dense", "sparse", "ideal",
+            "a" or "b".
         name, value, about: written before and after them; no name, no words.
         range: two lengths between which a line is drawn over the only bar.
         at: where a mark stands over the last bar.

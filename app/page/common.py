@@ -10,6 +10,7 @@ import numpy as np
 
 from app.engine.records import Photo, Result
 from sparsevit.data.transforms import Size, resize_image
+from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks.segments import SegmentsTask
 from sparsevit.tasks.semantic import SemanticTask
 
@@ -23,6 +24,15 @@ def name_block(result: Result, index: int) -> str:
     block = result.analysis.blocks[index]
     kind = " · shifted" if block.shifted else ""
     return f"Stage {block.stage + 1} · block {block.block + 1}{kind}"
+
+
+def describe_schedule(schedule: SparsitySchedule) -> str:
+    """ "60 %" or "60 / 0 / 20 40 50 / 0 %"."""
+    sparsities = {sparsity for stage in schedule.stages for sparsity in stage}
+    if len(sparsities) == 1:
+        return f"{100 * sparsities.pop():.0f} %"
+    stages = [" ".join(f"{100 * value:.0f}" for value in stage) for stage in schedule.stages]
+    return " / ".join(stages) + " %"
 
 
 def display_photo(photo: Photo, size: Size, long_side: int = LONG_SIDE) -> np.ndarray:

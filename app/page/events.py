@@ -68,6 +68,15 @@ class PageActions(Protocol):
     def go_back(self, session: Session, entry: Try) -> Changes:
         """Show what was tried once: its photo, network, size and sparsities."""
 
+    def show(self, session: Session, result: Result) -> Changes:
+        """Put a result that is there already on the screen, and the controls on its settings."""
+
+    def draw_numbers(self, session: Session, runs: int) -> Changes:
+        """What a further timed run changes, of so many."""
+
+    def redraw(self, session: Session) -> Changes:
+        """Draw anew what depends on which result is pinned."""
+
 
 class Events:
     """Ties events to handlers.

@@ -18,7 +18,7 @@ from app.engine.errors import explain
 from app.engine.newest import Superseded
 from app.engine.protocol import Engine
 from app.engine.records import Photo, Result, Settings, Try
-from app.page.address import names_state, read_query
+from app.page.address import names_state, read_pinned, read_query
 from app.page.events import Changes
 from app.page.headline import offer_side
 from app.page.panel import is_waiting, read_panel
@@ -204,6 +204,23 @@ class Handlers:
             return {}
         return self._open(session, result.photo, replace(result.settings, short_side=side))
 
+    def show(self, session: Session, result: Result) -> Changes:
+        """Put a result that is there already on the screen, and the controls on its settings."""
+        session.requests = next(_tickets)
+        before = self.get_result(session)
+        session.set_result(result)
+        changes = self._draw(session, result, before)
+        return changes | self.screen.draw_controls(session, result)
+
+    def draw_numbers(self, session: Session, runs: int) -> Changes:
+        """What a further timed run changes, of so many."""
+        return self.screen.draw_numbers(session, self.get_result(session), runs)
+
+    def redraw(self, session: Session) -> Changes:
+        """Draw anew what depends on which result is pinned."""
+        changes = self.screen.draw_pin(session, self.get_result(session))
+        return changes | self._draw_tab(session)
+
     def open_tab(self, session: Session, tab: str) -> Changes:
         """Draw what a tab shows; only the open one is drawn while sliders move."""
         session.tab = tab
@@ -230,6 +247,7 @@ class Handlers:
             self.tell(error)
             return {}
         photo = self.engine.examples.get(query.get("photo", ""), known.photo)
+        session.pinned = self._open_pinned(session, photo, settings, query)
         changes = self._open(session, photo, settings, self.engine.first, asked=0)
         return changes | self._show_photo(session, photo)
 
@@ -284,7 +302,25 @@ class Handlers:
             self.tell(error)
             return {}
         changes = self._draw(session, result, shown or before)
-        return changes | self.screen.draw_controls(result, asked)
+        return changes | self.screen.draw_controls(session, result, asked)
+
+    def _open_pinned(
+        self, session: Session, photo: Photo, settings: Settings, query: Mapping[str, str]
+    ) -> Result | None:
+        """What an address pins, on the photo it names; if it cannot be had, nothing is pinned."""
+        try:
+            pinned = read_pinned(query, settings)
+            if pinned is None:
+                return None
+            self._check_model(session, pinned.model)
+            known = session.pinned
+            if known and (known.photo.key, known.settings) == (photo.key, pinned):
+                return known  # a page that was loaded again
+            self.note_use(session)
+            return self.engine.analyze(photo, pinned)
+        except Exception as error:
+            self.tell(error)
+            return None
 
     def _draw(
         self, session: Session, result: Result, before: Result | None, asked: float | None = None
@@ -353,7 +389,7 @@ class Handlers:
     def _restore(self, session: Session, photo_path: str | None, asked: float) -> Changes:
         """Set the controls back to what the result on the screen was made with."""
         result = self.get_result(session)
-        changes = self.screen.draw_controls(result, asked)
+        changes = self.screen.draw_controls(session, result, asked)
         if photo_path != session.photo_path:
             path = session.photo_path or str(result.photo.path)
             changes["photo"] = path if Path(path).exists() else None

@@ -9,7 +9,7 @@ export function mount({ props, watch }) {
   onValue({ props, watch }, (/** @type {AddressValue} */ address) => {
     if (!address) return;
     const url = new URL(location.href);
-    for (const name of ["photo", "task", "focal"]) url.searchParams.delete(name); // not always named
+    for (const name of ["photo", "task", "focal", "a"]) url.searchParams.delete(name); // not always named
     for (const [name, value] of new URLSearchParams(address.query))
       url.searchParams.set(name, value);
     history.replaceState(history.state, "", url);

@@ -17,13 +17,14 @@ from app.page.headline import announce_fed, announce_headline, show_fed, show_he
 from app.page.menus import NATIVE, list_choices, list_sides
 from app.page.panel import announce_panel, make_panel
 from app.page.photo import describe_photo, make_photo
+from app.page.pin import make_pin
 from app.page.session import MOST_RETRIES, Session
 from app.page.tab import Tab
 from app.page.task import make_task_switch
 
 _OF_NO_TAB = (
     *("photo", "model", "short_side", "panel", "task"),
-    *("fed", "headline", "picture", "place"),
+    *("fed", "headline", "picture", "place", "pin"),
 )
 
 
@@ -46,7 +47,7 @@ class Screen:
         self.tabs = tuple(tabs)
         self.of_tabs = tuple(name for tab in tabs for name in tab.outputs)
         self.outputs = (*_OF_NO_TAB, *self.of_tabs, "retry")
-        self.numbers = ("headline", *(name for tab in tabs for name in tab.numbers), "retry")
+        self.numbers = ("headline", "pin", *(name for tab in tabs for name in tab.numbers), "retry")
 
     def find_tab(self, session: Session) -> Tab:
         """The tab that a user has open."""
@@ -100,7 +101,7 @@ class Screen:
         """
         changes = self.draw_numbers(session, result, self._engine.config.first_runs)
         changes["fed"] = show_fed(result)
-        changes["place"] = make_address(result)
+        changes["place"] = make_address(result, session.pinned)
         if before is None or _find_photo_key(result) != _find_photo_key(before):
             changes["picture"] = make_photo(result)
         panel, now = make_panel(result, asked), result.settings
@@ -122,10 +123,13 @@ class Screen:
             changes["short_side"] = self._draw_side(result)
         return changes
 
-    def draw_controls(self, result: Result, asked: float | None = None) -> Changes:
+    def draw_controls(
+        self, session: Session, result: Result, asked: float | None = None
+    ) -> Changes:
         """Set the controls to what a result was made with, all but the photo.
 
         Args:
+            session: whose page it is.
             result: the one on the screen.
             asked: see :func:`app.page.panel.make_panel`.
         """
@@ -134,8 +138,13 @@ class Screen:
             "short_side": self._draw_side(result),
             "panel": make_panel(result, asked),
             "task": make_task_switch(result, asked),
-            "place": make_address(result),
+            "place": make_address(result, session.pinned),
         }
+
+    def draw_pin(self, session: Session, result: Result) -> Changes:
+        """What is pinned beside a result, and the address, which names both."""
+        pinned = session.get_pinned(result)
+        return {"pin": make_pin(result, pinned), "place": make_address(result, pinned)}
 
     def draw_numbers(self, session: Session, result: Result, runs: int) -> Changes:
         """What a further timed run changes.
@@ -147,6 +156,7 @@ class Screen:
         """
         will_retry = session.retries < MOST_RETRIES
         changes: Changes = {"headline": show_headline(result, runs, will_retry)}
+        changes["pin"] = make_pin(result, session.get_pinned(result))
         return changes | self.find_tab(session).draw_numbers(session, result, runs)
 
     def draw_tab(self, session: Session, result: Result) -> Changes:

@@ -46,6 +46,7 @@ class Session:
         comparison: sparse against dense at lower resolutions, of the current result.
         search: the latest search for sparsities; another takes its place.
         placed: schedules of the shipped frontier, tried on the current photo.
+        pinned: A, which what is on the screen is held against; see :meth:`get_pinned`.
         folder: this user's own files, made when first needed.
         memories: what tabs remember, see :meth:`recall`.
     """
@@ -64,6 +65,7 @@ class Session:
     comparison: SizeComparison | None = None
     search: PhotoSearch | None = None
     placed: list[Try] = field(default_factory=list)
+    pinned: Result | None = None
     folder: Path | None = None
     memories: dict[type[Any], Any] = field(default_factory=dict)
 
@@ -78,16 +80,15 @@ class Session:
 
     @property
     def num_bytes(self) -> int:
-        """What the photos and the result with both predictions take, all but the examples."""
+        """What the photos and results with both predictions take, all but the examples."""
         photos = [known.photo for known in self.history]
         if self.search is not None:
             photos.append(self.search.photo)
         arrays: dict[int, int] = {}
-        if self.result is not None:
-            photos.append(self.result.photo)
-            analysis = self.result.analysis
-            found = _find_arrays((analysis.prepared, analysis.sparse))
-            arrays = {id(array): array.nbytes for array in found}  # each once
+        for result in filter(None, (self.result, self.pinned)):
+            photos.append(result.photo)
+            found = _find_arrays((result.analysis.prepared, result.analysis.sparse))
+            arrays |= {id(array): array.nbytes for array in found}  # each once
         pixels = {photo.key: photo.pixels.nbytes for photo in photos if photo.example is None}
         return sum(arrays.values()) + sum(pixels.values())
 
@@ -107,6 +108,15 @@ class Session:
         self.retries = 0
         self.comparison = None
         self.placed = [entry for entry in self.placed if entry.is_like(result)]
+
+    def get_pinned(self, shown: Result) -> Result | None:
+        """A; where it is what is on the screen, with what has been measured of that since."""
+        pinned = self.pinned
+        if pinned is not None and shown.analysis.latency is not None:
+            is_shown = pinned.is_of(shown.photo, shown.settings, shown.analysis.prepared.input_size)
+            if is_shown and pinned.settings == shown.settings:
+                self.pinned = shown
+        return self.pinned
 
     def note_try(self, result: Result) -> None:
         """Remember a measured result; the same setting again takes the place of its entry."""

@@ -126,3 +126,10 @@ export interface AddressValue {
   query: string;
   note: string;
 }
+
+/** Of app/page/pin.py; without sides while nothing is pinned. */
+export interface PinValue {
+  a?: { differs: string; numbers: string };
+  b?: { differs: string; numbers: string };
+  same?: string;
+}

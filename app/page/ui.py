@@ -15,6 +15,7 @@ from app.page.events import Changes, Events, Parts
 from app.page.handlers import Handlers
 from app.page.menus import list_choices, list_sides
 from app.page.photo import show_examples
+from app.page.pin import PIN_EVENTS
 from app.page.screen import Screen
 from app.page.session import Session
 from app.page.tab import Tab
@@ -153,7 +154,9 @@ def _add_results(engine: Engine, tabs: Sequence[Tab], shown: Changes, parts: Par
         parts: the components by name; updated.
     """
     parts["headline"] = add_figure(shown["headline"], "sv-headline")
-    parts["task"] = add_view("task", shown["task"])
+    with gr.Row(elem_classes="sv-above"):
+        parts["task"] = add_view("task", shown["task"])
+        parts["pin"] = add_view("pin", "{}", PIN_EVENTS)
     parts["picture"] = add_view("photo", shown["picture"], visible="hidden")
     parts["place"] = add_view("place", None, visible="hidden")
     parts["retry"] = gr.Timer(_RETRY_S, active=False)

@@ -13,6 +13,7 @@ from app.engine.protocol import Engine
 from app.page.components import PhotoInput, PictureOutput
 from app.page.events import CHOICES, HIDDEN, LOOKS, RUNS, SEARCHES, Changes, Events, by_index
 from app.page.handlers import Handlers
+from app.page.pin import PinHandlers
 from app.page.session import Session
 
 #: The same for every load of one browser tab, and unknown to others.
@@ -33,6 +34,7 @@ def wire_page(demo: gr.Blocks, handlers: Handlers, events: Events) -> None:
     """
     parts = events.parts
     _wire_controls(handlers, events)
+    _wire_pin(handlers, events)
 
     def enter(state: Session, visit: str, request: gr.Request) -> Changes:
         query = dict(request.query_params)
@@ -83,6 +85,15 @@ def _wire_controls(handlers: Handlers, events: Events) -> None:
     run(uploaded.then, "_uploaded")
     closer = parts["fed"].select
     events.tie_run(closer, handlers.look_closer, "look_closer", "measure_closer")
+
+
+def _wire_pin(handlers: Handlers, events: Events) -> None:
+    """What is on the screen is pinned, let go, or swapped with what is pinned."""
+    pins, view = PinHandlers(handlers), events.parts["pin"]
+    outputs = ("pin", "place", *handlers.screen.of_tabs)
+    events.tie(view.pin, pins.pin, outputs, "pin", **CHOICES)
+    events.tie(view.unpin, pins.unpin, outputs, "unpin", **CHOICES)
+    events.tie_run(view.swap, pins.swap, "swap", "measure_swapped")
 
 
 def wire_api(engine: Engine) -> None:

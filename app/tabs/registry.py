@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.page.tab import Tab
+from app.tabs.compare.tab import CompareTab
 from app.tabs.latency.tab import LatencyTab
 from app.tabs.learn.tab import LearnTab
 from app.tabs.outputs.tab import OutputsTab
@@ -16,6 +17,7 @@ from app.tabs.windows.tab import WindowsTab
 TABS: tuple[Tab, ...] = (
     WindowsTab(),
     OutputsTab(),
+    CompareTab(),
     LatencyTab(),
     TradeoffTab(),
     SearchTab(),

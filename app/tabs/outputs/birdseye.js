@@ -1,6 +1,6 @@
 // 3D boxes seen from above: footprints, with metres to the right and ahead of the camera.
 import { make } from "../../page/common.js";
-import { KEYS_ID, listenToKeys } from "./frame.js";
+import { listenToKeys } from "./frame.js";
 
 /** @import { Box, BoxRef, Plan, PlanBox } from "./types.d.ts" */
 
@@ -101,6 +101,7 @@ export function findNearest(boxes, [right, ahead], scale) {
 
 /**
  * @param {object} calls
+ * @param {string} calls.keysId of what says what keys do
  * @param {(box: BoxRef | null, isPinned: boolean) => void} calls.onPoint a box is pointed at, or
  *   none; pinned where no mouse pointer shows it
  * @param {() => void} calls.onLeave the mouse has left
@@ -108,9 +109,9 @@ export function findNearest(boxes, [right, ahead], scale) {
  * @param {() => void} calls.onEscape
  * @param {() => void} calls.onResize
  */
-export function makeBirdsEye({ onPoint, onLeave, onStep, onEscape, onResize }) {
+export function makeBirdsEye({ keysId, onPoint, onLeave, onStep, onEscape, onResize }) {
   const looks = { class: "sv-out-birdseye", role: "img", tabindex: 0 };
-  const svg = make("svg", { ...looks, "aria-describedby": KEYS_ID });
+  const svg = make("svg", { ...looks, "aria-describedby": keysId });
   const [less, more] = [
     ["+", "Show fewer metres"],
     ["−", "Show more metres"],

@@ -1,7 +1,7 @@
 // 3D boxes: lines over the photo, and beside it the same boxes from above.
 import { percent } from "../../page/common.js";
 import { describeBox, describeLook, drawSample } from "./boxwords.js";
-import { SIDES, TRUE_COLUMNS, bold, keep, pairUp } from "./words.js";
+import { SIDES, bold, keep, listTrueColumns, nameSide, pairUp } from "./words.js";
 import { drawBoxes, findBox, measureExtent, nameBoxes } from "./wireframe.js";
 
 /** @import { Box, BoxRef, Look, MapName, Mode, OutputsValue, Shown, State, TaskView } from "./types.d.ts" */
@@ -20,38 +20,41 @@ export const BOXES = {
 
   listModes: ({ boxes }) => ["compare", "together", ...(boxes.truth ? TRUTH_MODES : [])],
 
-  listColumns: ({ boxes }) => [
-    ...pairUp("found by", String, false),
+  listColumns: (data) => [
+    ...pairUp(data, "found by", String, false),
     { key: "matched", head: "matched", write: String },
     { key: "error", head: "mean error, m", write: (error) => error.toFixed(2) },
-    ...(boxes.truth ? TRUE_COLUMNS : []),
+    ...(data.boxes.truth ? listTrueColumns(data) : []),
   ],
 
-  describeAgreement({ agreement, boxes, matched, centre_error: error }) {
-    if (!boxes.dense.length && !boxes.sparse.length)
-      return ["Agreement with dense: ", bold(percent(agreement, 1)), ", as neither finds a box."];
+  describeAgreement(data) {
+    const { agreement, boxes, matched, centre_error: error } = data;
+    const dense = nameSide(data, "dense");
+    const words = [`Agreement with ${dense}: `, bold(percent(agreement, 1))];
+    if (!boxes.dense.length && !boxes.sparse.length) return [...words, ", as neither finds a box."];
     return [
-      "Agreement with dense: ",
-      bold(percent(agreement, 1)),
-      `, twice the matches over the boxes of both. ${matched} of ${boxes.dense.length} dense boxes matched`,
+      ...words,
+      `, twice the matches over the boxes of both. ${matched} of ${boxes.dense.length} ${dense} boxes matched`,
       matched ? `, their centres ${error.toFixed(2)} m apart on average` : "",
-      `; sparse has ${boxes.sparse.length}.`,
+      `; ${nameSide(data, "sparse")} has ${boxes.sparse.length}.`,
     ];
   },
 
-  describeTruth({ boxes, rows }) {
+  describeTruth(data) {
+    const { boxes, rows } = data;
     if (!boxes.truth) return null;
     if (!boxes.truth.length) return ["Truth: there is nothing to find."];
-    const [dense, sparse] = /** @type {const} */ (["true_dense", "true_sparse"]).map((key) =>
+    const [found, foundBySparse] = /** @type {const} */ (["true_dense", "true_sparse"]).map((key) =>
       rows.reduce((sum, row) => sum + row[key], 0),
     );
+    const [dense, sparse] = [nameSide(data, "dense"), nameSide(data, "sparse")];
     return [
       "Truth: ",
-      bold(`of ${boxes.truth.length} things dense finds ${dense}, sparse ${sparse}`),
+      bold(`of ${boxes.truth.length} things ${dense} finds ${found}, ${sparse} ${foundBySparse}`),
       " by a centre 2 m away or less; boxes where none is: ",
-      keep(`dense ${boxes.dense.length - dense}`),
+      keep(`${dense} ${boxes.dense.length - found}`),
       ", ",
-      keep(`sparse ${boxes.sparse.length - sparse}`),
+      keep(`${sparse} ${boxes.sparse.length - foundBySparse}`),
       ".",
     ];
   },
@@ -88,12 +91,12 @@ export const BOXES = {
     const boxes = sides.flatMap((side) =>
       listShown(data, side, look).map((shown) => {
         const name = data.classes[shown.box.class].name;
-        const words = `${side}: ${name} ${describeBox(data, shown).join(", ")}`;
+        const words = `${nameSide(data, side)}: ${name} ${describeBox(data, shown).join(", ")}`;
         return { ...shown, words, isLit: isLit(data, shown, state) };
       }),
     );
     const counts = sides.map(
-      (side) => `${boxes.filter((box) => box.side === side).length} ${side}`,
+      (side) => `${boxes.filter((box) => box.side === side).length} ${nameSide(data, side)}`,
     );
     plan.draw({
       sights: data.sights,
@@ -134,7 +137,7 @@ export const BOXES = {
     const [place, ...others] = describeBox(data, ref);
     const kind = data.classes[data.boxes[ref.side][ref.index].class].name;
     return [
-      keep(drawSample(ref.side), `${ref.side} `, bold(kind), ` ${place}`),
+      keep(drawSample(ref.side), `${nameSide(data, ref.side)} `, bold(kind), ` ${place}`),
       ...others.map((words) => keep(words)),
     ];
   },

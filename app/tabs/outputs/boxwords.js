@@ -1,6 +1,6 @@
 // 3D boxes in words.
 import { make } from "../../page/common.js";
-import { SIDES, bold, nameChosen } from "./words.js";
+import { SIDES, bold, nameChosen, nameSide } from "./words.js";
 
 /** @import { Box, BoxRef, Look, MapName, OutputsValue } from "./types.d.ts" */
 
@@ -20,10 +20,10 @@ export function describeLook(data, sides, { mode, chosen }) {
     return [
       bold("No boxes above the threshold:"),
       ` neither network finds one with a score of ${least} or more.`,
-      ...(truth ? [" ", makeKey("truth"), ` has ${truth}.`] : []),
+      ...(truth ? [" ", makeKey(data, "truth"), ` has ${truth}.`] : []),
     ];
   }
-  const keys = sides.map(makeKey);
+  const keys = sides.map((side) => makeKey(data, side));
   const name = nameChosen(data, chosen);
   return [
     name === null ? "Boxes: " : `Only ${name}: `,
@@ -36,10 +36,11 @@ export function describeLook(data, sides, { mode, chosen }) {
 
 /**
  * The name of a side, after a piece of its line.
+ * @param {OutputsValue} data
  * @param {MapName} side
  */
-function makeKey(side) {
-  return make("span", { class: "sv-out-key" }, drawSample(side), bold(side));
+function makeKey(data, side) {
+  return make("span", { class: "sv-out-key" }, drawSample(side), bold(nameSide(data, side)));
 }
 
 /**
@@ -63,7 +64,8 @@ export function drawSample(side) {
  * @param {OutputsValue} data
  * @param {BoxRef} ref
  */
-export function describeBox({ boxes }, { side, index }) {
+export function describeBox(data, { side, index }) {
+  const { boxes } = data;
   const box = boxes[side][index];
   const [length, height, width] = box.size.map((metres) => metres.toFixed(1));
   return [
@@ -73,7 +75,9 @@ export function describeBox({ boxes }, { side, index }) {
     ...(box.score === null ? [] : [`score ${box.score.toFixed(2)}`]),
     .../** @type {MapName[]} */ (["dense", "sparse", "truth"])
       .filter((other) => other !== side && boxes[other])
-      .map((other) => describePartner(box, other, boxes[other][box.matches[other]])),
+      .map((other) =>
+        describePartner(box, nameSide(data, other), boxes[other][box.matches[other]]),
+      ),
   ];
 }
 
@@ -101,7 +105,7 @@ export function describeFront({ footprint: [, two, three] }) {
 /**
  * What another side has of a box.
  * @param {Pick<Box, "place">} box
- * @param {MapName} side
+ * @param {string} side what it is called
  * @param {Pick<Box, "place"> | undefined} partner
  */
 export function describePartner(box, side, partner) {

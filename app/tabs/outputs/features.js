@@ -2,7 +2,7 @@
 import { percent } from "../../page/common.js";
 import { drawLayer } from "./draw.js";
 import { decodePictures } from "./maps.js";
-import { bold, nameChosen } from "./words.js";
+import { bold, nameChosen, nameSide } from "./words.js";
 
 /** @import { Layer, Side, TaskView } from "./types.d.ts" */
 
@@ -11,8 +11,8 @@ export const FEATURES = {
   listModes: () => ["compare"],
   picture: "Photo coloured by its features.",
   things: ["stage", "Stages"],
-  tags: { dense: "dense: strength", sparse: "sparse: cosine" },
-  note: "Cosine: 1 where the features of sparse and dense point the same way. Choose a stage to see it alone.",
+  tags: { dense: "strength", sparse: "cosine" },
+  note: "Cosine: 1 where the features of both point the same way. Choose a stage to see it alone.",
 
   listColumns: () => [
     { key: "grid", head: "places", write: ([rows, cols]) => `${rows} × ${cols}` },
@@ -20,9 +20,9 @@ export const FEATURES = {
     { key: "cosine", head: "mean cosine", write: (value) => value.toFixed(3), hasBar: true },
   ],
 
-  describeAgreement: ({ agreement }) => [
-    "Agreement with dense: ",
-    bold(percent(agreement, 1)),
+  describeAgreement: (data) => [
+    `Agreement with ${nameSide(data, "dense")}: `,
+    bold(percent(data.agreement, 1)),
     ", the cosine of the features, mean of the stages.",
   ],
 
@@ -37,9 +37,9 @@ export const FEATURES = {
     const caption = [
       name === null ? "All stages: " : `${name} alone: `,
       bold("strength"),
-      " of the dense features left of the handle, dark blue weak, yellow strong; ",
+      ` of the ${nameSide(data, "dense")} features left of the handle, dark blue weak, yellow strong; `,
       bold("cosine"),
-      " of sparse with dense right, dark blue 0, yellow 1.",
+      ` of ${nameSide(data, "sparse")} with ${nameSide(data, "dense")} right, dark blue 0, yellow 1.`,
     ];
     return { caption, layers: [makeSide("dense"), makeSide("sparse")] };
   },

@@ -4,7 +4,7 @@ import { make } from "../../page/common.js";
 
 /** @import { Place } from "./types.d.ts" */
 
-export const KEYS_ID = "sv-outputs-hint"; // of what says what keys do
+let made = 0; // so that each says itself what keys do
 const TAG_ROOM = 0.12; // of the picture; a side narrower than this has no tag
 /** @type {Record<string, [number, number]>} */
 const DIRECTIONS = {
@@ -48,8 +48,9 @@ export function makeIcon(path) {
  * @param {() => void} calls.onResize
  */
 export function makeFrame({ hasHandle, onSplit, onPlace, onLeave, onStep, onEscape, onResize }) {
-  const hint = make("p", { id: KEYS_ID, hidden: "" });
-  const canvas = make("canvas", { role: "img", tabindex: 0, "aria-describedby": KEYS_ID });
+  const keysId = `sv-outputs-hint-${made++}`;
+  const hint = make("p", { id: keysId, hidden: "" });
+  const canvas = make("canvas", { role: "img", tabindex: 0, "aria-describedby": keysId });
   const context = canvas.getContext("2d");
   const range = make("input", { type: "range", min: 0, max: 100 });
   const handle = make("div", { class: "sv-out-handle" }, makeIcon("M9 6 3 12l6 6M15 6l6 6-6 6"));
@@ -86,6 +87,7 @@ export function makeFrame({ hasHandle, onSplit, onPlace, onLeave, onStep, onEsca
 
   return {
     box,
+    keysId,
 
     // The canvas in the size it has on screen, to draw on; null while it has none.
     fit() {

@@ -3,9 +3,19 @@ import { percent } from "../../page/common.js";
 import { cutOut, drawLayer, fade, makeCover, writeNames } from "./draw.js";
 import { UNKNOWN, decodePictures, findPixel, nameSegments, stepPlace } from "./maps.js";
 import { CLASS_DIFFERS, differ, makeMarks, showMarks } from "./marks.js";
-import { SIDES, TRUE_COLUMNS, bold, keep, nameChosen, pairUp, swatch, writeIou } from "./words.js";
+import {
+  SIDES,
+  bold,
+  keep,
+  listTrueColumns,
+  nameChosen,
+  nameSide,
+  pairUp,
+  swatch,
+  writeIou,
+} from "./words.js";
 
-/** @import { Accuracy, Layer, MapName, Mode, OutputsValue, Segment, Shown, TaskView } from "./types.d.ts" */
+/** @import { Accuracy, Layer, MapName, Mode, OutputsValue, Segment, Shown, Side, TaskView } from "./types.d.ts" */
 
 const DIFFERENCE = [CLASS_DIFFERS, { words: "only the segment differs", colour: [86, 180, 233] }];
 
@@ -24,30 +34,37 @@ export const SEGMENTS = {
     "PQ: the IoUs of a class's matches over matches and half of all other segments. Choose a class to see it alone.",
   keys: "Arrow keys read the classes at a place, with Shift in steps of a pixel.",
 
-  listColumns: ({ truth }) => [
-    ...pairUp("found by", String, false),
+  listColumns: (data) => [
+    ...pairUp(data, "found by", String, false),
     { key: "matched", head: "matched", write: String },
     { key: "quality", head: "PQ", write: writeIou, hasBar: true },
-    ...(truth ? TRUE_COLUMNS : []),
+    ...(data.truth ? listTrueColumns(data) : []),
   ],
 
-  describeAgreement: ({ agreement, matched, matched_iou: iou, counts }) => [
-    "Agreement with dense: ",
-    bold(`panoptic quality (PQ) ${percent(agreement, 1)}`),
-    ` of sparse against dense, mean of the classes. ${matched} of ${counts.dense} dense segments matched`,
-    matched ? `, mean IoU ${iou.toFixed(2)}` : "",
-    `; sparse has ${counts.sparse}.`,
-  ],
+  describeAgreement(data) {
+    const { agreement, matched, matched_iou: iou, counts } = data;
+    const [dense, sparse] = [nameSide(data, "dense"), nameSide(data, "sparse")];
+    return [
+      `Agreement with ${dense}: `,
+      bold(`panoptic quality (PQ) ${percent(agreement, 1)}`),
+      ` of ${sparse} against ${dense}, mean of the classes. ${matched} of ${counts.dense} ${dense} segments matched`,
+      matched ? `, mean IoU ${iou.toFixed(2)}` : "",
+      `; ${sparse} has ${counts.sparse}.`,
+    ];
+  },
 
-  describeTruth({ accuracy, counts }) {
+  describeTruth(data) {
+    const { accuracy, counts } = data;
     if (!accuracy) return null;
     if (!counts.truth) return ["Truth: there is nothing to find."];
-    const { dense, sparse } = accuracy;
+    const [dense, sparse] = [nameSide(data, "dense"), nameSide(data, "sparse")];
     return [
       "Truth: ",
-      bold(`of ${counts.truth} things dense finds ${dense.found}, sparse ${sparse.found}`),
-      ` by an IoU of 0.5 or more; mean IoU of those: dense ${writeMean(dense)}, `,
-      `sparse ${writeMean(sparse)}.`,
+      bold(
+        `of ${counts.truth} things ${dense} finds ${accuracy.dense.found}, ${sparse} ${accuracy.sparse.found}`,
+      ),
+      ` by an IoU of 0.5 or more; mean IoU of those: ${dense} ${writeMean(accuracy.dense)}, `,
+      `${sparse} ${writeMean(accuracy.sparse)}.`,
     ];
   },
 
@@ -72,11 +89,11 @@ export const SEGMENTS = {
     const [left, right] = SIDES[mode];
     const caption = [
       name === null ? "Segments: " : `Only ${name}: `,
-      bold(left),
+      bold(nameSide(shown.data, left)),
       " left of the handle, ",
-      bold(right),
+      bold(nameSide(shown.data, right)),
       left === "truth"
-        ? " right. What dense finds too has its colour."
+        ? ` right. What ${nameSide(shown.data, "dense")} finds too has its colour.`
         : " right. What both have is in the same colour.",
     ];
     return { caption, layers: [left, right].map((side) => makeSide(shown, side, chosen)) };
@@ -89,10 +106,11 @@ export const SEGMENTS = {
     return listSides(shown.data).map((side) => {
       const pixel = findPixel(shown[side], probe.u, probe.v);
       const segment = shown.data.segments[side][shown[side].numbers[pixel]];
-      if (!segment) return keep(`${side} `, swatch("none"), bold("no segment"));
+      const words = `${nameSide(shown.data, side)} `;
+      if (!segment) return keep(words, swatch("none"), bold("no segment"));
       const { name, colour } = shown.data.classes[segment.class];
-      const describe = side === "truth" ? describeFound : describeMatch;
-      return keep(`${side} `, swatch(colour), bold(name), describe(segment));
+      const about = side === "truth" ? describeFound(segment, shown.data) : describeMatch(segment);
+      return keep(words, swatch(colour), bold(name), about);
     });
   },
 };
@@ -107,12 +125,14 @@ const writeMean = ({ miou }) => (miou === null ? "–" : writeIou(miou));
 export const describeMatch = ({ match, iou }) =>
   match === null ? ", no match" : `, matched, IoU ${writeIou(iou)}`;
 
-/** @param {Segment} segment a true one */
-export function describeFound({ dense, sparse }) {
-  const finders = [
-    ...(dense === null ? [] : [`dense (IoU ${writeIou(dense)})`]),
-    ...(sparse === null ? [] : [`sparse (IoU ${writeIou(sparse)})`]),
-  ];
+/**
+ * @param {Segment} segment a true one
+ * @param {Pick<OutputsValue, "sides">} [data]
+ */
+export function describeFound(segment, data = {}) {
+  const finders = /** @type {Side[]} */ (["dense", "sparse"])
+    .filter((side) => segment[side] !== null)
+    .map((side) => `${nameSide(data, side)} (IoU ${writeIou(segment[side])})`);
   return finders.length ? `, found by ${finders.join(" and ")}` : ", found by neither";
 }
 

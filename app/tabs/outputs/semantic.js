@@ -3,57 +3,94 @@ import { percent } from "../../page/common.js";
 import { drawLayer, fade, makeClassLayer, makeCover } from "./draw.js";
 import { UNKNOWN, findPixel, scaleMap, stepPlace } from "./maps.js";
 import { CLASS_DIFFERS, differ, makeMarks, showMarks } from "./marks.js";
-import { SIDES, bold, keep, nameChosen, pairUp, share, swatch, writeIou } from "./words.js";
+import {
+  SIDES,
+  bold,
+  keep,
+  nameChosen,
+  nameSide,
+  pairUp,
+  share,
+  swatch,
+  writeIou,
+} from "./words.js";
 
 /** @import { ClassMap, Layer, MapName, Mode, Shown, TaskView } from "./types.d.ts" */
 
-const ERRORS = [
-  { words: "only dense wrong", colour: [240, 160, 0] },
-  { words: "only sparse wrong", colour: [86, 180, 233] },
-  { words: "both wrong", colour: [204, 121, 167] },
+const COLOURS = [
+  [240, 160, 0],
+  [86, 180, 233],
+  [204, 121, 167],
 ];
 
 /** @type {Mode[]} */
 const TRUTH_MODES = ["truth", "errors"];
+/** @type {Mode[]} */
+const OWN_MODES = ["own"];
 
 /** @type {TaskView} */
 export const SEMANTIC = {
-  listModes: ({ truth }) => ["compare", "difference", ...(truth ? TRUTH_MODES : [])],
+  listModes: ({ truth, own }) => [
+    "compare",
+    "difference",
+    ...(truth ? TRUTH_MODES : []),
+    ...(own ? OWN_MODES : []),
+  ],
   picture: "Photo coloured by class.",
   things: ["class", "Classes"],
   note: "IoU: pixels that both give the class, over those that either gives it. Choose a class to see it alone.",
   keys: "Arrow keys read the classes at a place, with Shift in steps of a pixel.",
   hasOpacity: true,
 
-  listColumns: ({ truth }) => [
-    ...pairUp("share of picture", share, false),
-    { key: "iou", head: "IoU, sparse with dense", write: writeIou, hasBar: true },
-    ...(truth ? pairUp("IoU with truth", writeIou, true, ["true_dense", "true_sparse"]) : []),
+  listColumns: (data) => [
+    ...pairUp(data, "share of picture", share, false),
+    {
+      key: "iou",
+      head: `IoU, ${nameSide(data, "sparse")} with ${nameSide(data, "dense")}`,
+      write: writeIou,
+      hasBar: true,
+    },
+    ...(data.truth
+      ? pairUp(data, "IoU with truth", writeIou, true, ["true_dense", "true_sparse"])
+      : []),
   ],
 
-  describeAgreement: ({ agreement, mean_iou: meanIou }) => [
-    "Agreement with dense: ",
-    bold(`${percent(agreement, 1)} of the pixels`),
-    `, mean IoU ${meanIou.toFixed(2)}. What pruning changed, be it right or wrong.`,
+  describeAgreement: (data) => [
+    `Agreement with ${nameSide(data, "dense")}: `,
+    bold(`${percent(data.agreement, 1)} of the pixels`),
+    `, mean IoU ${data.mean_iou.toFixed(2)}. `,
+    data.sides
+      ? "Where they differ, either may be right."
+      : "What pruning changed, be it right or wrong.",
   ],
 
-  describeTruth: ({ accuracy }) =>
-    accuracy && [
+  describeTruth(data) {
+    const { accuracy } = data;
+    if (!accuracy) return null;
+    const [dense, sparse] = [nameSide(data, "dense"), nameSide(data, "sparse")];
+    return [
       "Truth: ",
       bold(
-        `mean IoU dense ${accuracy.dense.miou.toFixed(2)}, sparse ${accuracy.sparse.miou.toFixed(2)}`,
+        `mean IoU ${dense} ${accuracy.dense.miou.toFixed(2)}, ${sparse} ${accuracy.sparse.miou.toFixed(2)}`,
       ),
       ", pixels right: ",
-      keep(`dense ${percent(accuracy.dense.pixel_accuracy, 1)}`),
+      keep(`${dense} ${percent(accuracy.dense.pixel_accuracy, 1)}`),
       ", ",
-      keep(`sparse ${percent(accuracy.sparse.pixel_accuracy, 1)}`),
+      keep(`${sparse} ${percent(accuracy.sparse.pixel_accuracy, 1)}`),
       ". ",
       "How right each is, by this picture's labels.",
-    ],
+    ];
+  },
 
-  async decode({ dense, sparse, truth }, getMap) {
-    const maps = await Promise.all([dense, sparse, truth].map(getMap));
-    return { dense: maps[0], sparse: maps[1], truth: maps[2] };
+  async decode({ dense, sparse, truth, own }, getMap) {
+    const uris = [dense, sparse, truth, own?.dense, own?.sparse];
+    const maps = await Promise.all(uris.map(getMap));
+    return {
+      dense: maps[0],
+      sparse: maps[1],
+      truth: maps[2],
+      own: own && { dense: maps[3], sparse: maps[4] },
+    };
   },
 
   show(shown, { mode, chosen }) {
@@ -63,15 +100,19 @@ export const SEMANTIC = {
       return showMarks(marks, shown.dense, "of the pixels", name);
     }
     if (mode === "errors") {
-      const marks = markErrors(shown.dense, shown.sparse, shown.truth, chosen);
+      const marks = markErrors(shown, chosen);
       return showMarks(marks, shown.dense, "of the labelled pixels", name);
+    }
+    if (mode === "own") {
+      const marks = markChanges(shown, chosen);
+      return showMarks(marks, shown.dense, "of the pixels, each held against its own dense", name);
     }
     const [left, right] = SIDES[mode];
     const caption = [
       name === null ? "Class colours: " : `Only ${name}: `,
-      bold(left),
+      bold(nameSide(shown.data, left)),
       " left of the handle, ",
-      bold(right),
+      bold(nameSide(shown.data, right)),
       left === "truth" ? " right; no colour: unknown." : " right.",
     ];
     return { caption, layers: [left, right].map((side) => makeSide(shown, side, chosen)) };
@@ -86,7 +127,8 @@ export const SEMANTIC = {
       .map((side) => {
         const pixel = findPixel(shown[side], probe.u, probe.v);
         const known = shown.data.classes[shown[side].values[pixel]];
-        return keep(`${side} `, swatch(known?.colour ?? "none"), bold(known?.name ?? "unknown"));
+        const words = `${nameSide(shown.data, side)} `;
+        return keep(words, swatch(known?.colour ?? "none"), bold(known?.name ?? "unknown"));
       });
   },
 };
@@ -118,18 +160,44 @@ function markDifference(dense, sparse, chosen) {
 }
 
 /**
+ * Kinds of marks for what only dense, only sparse, and both are.
+ * @param {Shown} shown
+ * @param {string} words
+ */
+const listKinds = ({ data }, words) =>
+  [`only ${nameSide(data, "dense")}`, `only ${nameSide(data, "sparse")}`, "both"].map(
+    (side, kind) => ({ words: `${side} ${words}`, colour: COLOURS[kind] }),
+  );
+
+/**
  * Compared at the resolution of the truth, as the accuracy is.
- * @param {ClassMap} dense
- * @param {ClassMap} sparse
- * @param {ClassMap} truth
+ * @param {Shown} shown
  * @param {number | null} chosen
  */
-function markErrors(dense, sparse, truth, chosen) {
-  const [first, second] = [scaleMap(dense, truth), scaleMap(sparse, truth)];
-  return makeMarks(truth, ERRORS, (i) => {
+function markErrors(shown, chosen) {
+  const { truth } = shown;
+  const [first, second] = [scaleMap(shown.dense, truth), scaleMap(shown.sparse, truth)];
+  return makeMarks(truth, listKinds(shown, "wrong"), (i) => {
     const right = truth.values[i];
     return right === UNKNOWN
       ? null
       : Number(differ(first[i], right, chosen)) + 2 * Number(differ(second[i], right, chosen)) - 1;
   });
+}
+
+/**
+ * What pruning changed on either side.
+ * @param {Shown} shown
+ * @param {number | null} chosen
+ */
+function markChanges(shown, chosen) {
+  const { dense, sparse, own } = shown;
+  return makeMarks(
+    dense,
+    listKinds(shown, "differs"),
+    (i) =>
+      Number(differ(dense.values[i], own.dense.values[i], chosen)) +
+      2 * Number(differ(sparse.values[i], own.sparse.values[i], chosen)) -
+      1,
+  );
 }

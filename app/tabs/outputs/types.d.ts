@@ -3,7 +3,7 @@ import type { Photo, Size } from "../../page/types.d.ts";
 
 export type Side = "dense" | "sparse";
 export type MapName = Side | "truth";
-export type Mode = "compare" | "difference" | "together" | "truth" | "errors";
+export type Mode = "compare" | "difference" | "together" | "truth" | "errors" | "own";
 
 /** What a class has in numbers; which of them there are depends on the task. */
 export interface Row {
@@ -61,6 +61,10 @@ export interface OutputsValue {
   sights?: [number, number];
   boxes?: Record<MapName, Box[] | null>;
   centre_error?: number | null;
+  /** What the two sides are called, where they are not dense and sparse. */
+  sides?: Record<Side, string>;
+  /** Grey PNGs of what each side's own network says without pruning. */
+  own?: Record<Side, string>;
 }
 
 /** Metres (to the right, ahead) of the camera; lines and corners are fractions of the picture. */
@@ -149,6 +153,7 @@ export interface Shown {
   truth?: ClassMap | null;
   drawings?: Partial<Record<MapName, HTMLImageElement>>[];
   extents?: Record<MapName, (Extent | null)[]>;
+  own?: Record<Side, ClassMap>;
 }
 
 /** A kind of mark: what it says and its colour [red, green, blue]. */

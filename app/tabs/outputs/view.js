@@ -14,7 +14,7 @@ import { decodeMap } from "./maps.js";
 import { makeNumbers } from "./numbers.js";
 import { SEGMENTS } from "./segments.js";
 import { SEMANTIC } from "./semantic.js";
-import { SIDES } from "./words.js";
+import { SIDES, nameSide } from "./words.js";
 
 /** @import { View } from "../../page/types.d.ts" */
 /** @import { Layer, Look, Mode, OutputsValue, Place, Shown, State, TaskView } from "./types.d.ts" */
@@ -34,6 +34,7 @@ const MODES = {
   together: "Together",
   truth: "Truth",
   errors: "Errors",
+  own: "Changes",
 };
 // CSS pixels of width from which on the numbers, or a view from above, fit beside a picture
 const ROOM = { tall: 720, wide: 1300, pair: 600 };
@@ -41,8 +42,15 @@ const TIGHT = 456; // CSS pixels: a table narrower than this has no bars
 
 /** @param {View} view */
 export function mount({ element, props, watch }) {
-  /** @type {HTMLElement} */
-  const root = element.querySelector(".sv-outputs");
+  const { take } = makeOutputs(element.querySelector(".sv-outputs"));
+  onValue({ props, watch }, take);
+}
+
+/**
+ * The view in an element of the class sv-outputs; take() puts a value into it, or hides it.
+ * @param {HTMLElement} root
+ */
+export function makeOutputs(root) {
   // What the user chose; it outlives every new value.
   /** @type {State} */
   const state = {
@@ -94,6 +102,7 @@ export function mount({ element, props, watch }) {
     onResize: draw,
   });
   const plan = makeBirdsEye({
+    keysId: frame.keysId,
     onPoint: (box, pinned) => {
       if (box) setProbe({ ...findMiddle(shown.extents, box), box }, pinned);
       else clearProbe();
@@ -147,7 +156,9 @@ export function mount({ element, props, watch }) {
    * @param {string | null | undefined} uri
    */
   async function getMap(uri) {
-    const same = shown && [shown.dense, shown.sparse, shown.truth].find((map) => map?.uri === uri);
+    const { dense, sparse, truth, own } = shown ?? {};
+    const known = [dense, sparse, truth, own?.dense, own?.sparse];
+    const same = known.find((map) => map?.uri === uri);
     return uri ? (same ?? decodeMap(uri)) : null;
   }
 
@@ -256,7 +267,8 @@ export function mount({ element, props, watch }) {
     caption.replaceChildren(...made.caption);
     frame.describe(
       `${getMode() in SIDES ? getView().picture : "Photo with marks."} ` +
-        `${caption.textContent} Agreement with dense: ${percent(shown.data.agreement, 1)}.`,
+        `${caption.textContent} Agreement with ${nameSide(shown.data, "dense")}: ` +
+        `${percent(shown.data.agreement, 1)}.`,
       getView().keys ?? "",
     );
   }
@@ -266,7 +278,10 @@ export function mount({ element, props, watch }) {
     if (!sides) return;
     frame.showSplit(
       state.split,
-      sides.map((side) => getView().tags?.[side] ?? side),
+      sides.map((side) => {
+        const [name, tag] = [nameSide(shown.data, side), getView().tags?.[side]];
+        return tag ? `${name}: ${tag}` : name;
+      }),
     );
   }
 
@@ -359,6 +374,6 @@ export function mount({ element, props, watch }) {
   document.addEventListener("fullscreenchange", nameZoom);
   nameZoom();
   new ResizeObserver(arrange).observe(root);
-  onValue({ props, watch }, take);
   onPhoto(show);
+  return { take };
 }

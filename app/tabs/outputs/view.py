@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from app.engine.records import Result
 from app.tabs.outputs.boxes import describe_boxes
@@ -18,7 +19,12 @@ from sparsevit.tasks.semantic import SemanticTask
 
 
 def make_outputs(result: Result) -> str:
-    """JSON for ``view.js``: ``{"task": name, ...}`` with what the task's own module says.
+    """JSON for ``view.js``, see :func:`describe_outputs`."""
+    return json.dumps(describe_outputs(result), separators=(",", ":"))
+
+
+def describe_outputs(result: Result) -> dict[str, Any]:
+    """``{"task": name, ...}`` with what the task's own module says.
 
     Shares, probabilities and IoU are fractions in [0, 1].
 
@@ -38,4 +44,4 @@ def make_outputs(result: Result) -> str:
         content = describe_features(result, task)
     else:
         raise TypeError(f"There is no view of {task.name} outputs.")
-    return json.dumps({"task": task.name, **content}, separators=(",", ":"))
+    return {"task": task.name, **content}

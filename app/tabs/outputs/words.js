@@ -1,10 +1,19 @@
 // Words and numbers that the tasks share.
 import { make, percent } from "../../page/common.js";
 
-/** @import { Column, MapName, Mode, OutputsValue, Row } from "./types.d.ts" */
+/** @import { Column, MapName, Mode, OutputsValue, Row, Side } from "./types.d.ts" */
 
+/** @type {Side[]} */
+const BOTH = ["dense", "sparse"];
 /** @type {Partial<Record<Mode, MapName[]>>} left and right of the handle */
 export const SIDES = { compare: ["dense", "sparse"], truth: ["truth", "sparse"] };
+
+/**
+ * What a side is called, where it is not what its name says.
+ * @param {Pick<OutputsValue, "sides">} data
+ * @param {MapName} side
+ */
+export const nameSide = ({ sides }, side) => sides?.[/** @type {Side} */ (side)] ?? side;
 
 /** @param {number} value */
 export const share = (value) => (value > 0 && value < 0.0005 ? "< 0.1 %" : percent(value, 1));
@@ -28,17 +37,26 @@ export const nameChosen = ({ classes }, chosen) => (chosen === null ? null : cla
 
 /**
  * Two columns of a table under common words.
+ * @param {OutputsValue} data
  * @param {string} group
  * @param {(value: number) => string} write
  * @param {boolean} hasBar
  * @param {(keyof Row)[]} [keys]
  */
-export const pairUp = (group, write, hasBar, keys = ["dense", "sparse"]) =>
-  keys.map((key, side) => ({ key, group, write, hasBar, head: ["dense", "sparse"][side] }));
+export const pairUp = (data, group, write, hasBar, keys = BOTH) =>
+  keys.map((key, index) => ({ key, group, write, hasBar, head: nameSide(data, BOTH[index]) }));
 
-/** @type {Column[]} how many there are, and how many of them each network finds */
-export const TRUE_COLUMNS = [
+/**
+ * How many true ones there are, and how many of them each network finds.
+ * @param {OutputsValue} data
+ * @returns {Column[]}
+ */
+export const listTrueColumns = (data) => [
   { key: "true", group: "true ones", head: "all", write: String },
-  { key: "true_dense", group: "true ones", head: "by dense", write: String },
-  { key: "true_sparse", group: "true ones", head: "by sparse", write: String },
+  ...BOTH.map((side) => ({
+    key: /** @type {const} */ (`true_${side}`),
+    group: "true ones",
+    head: `by ${nameSide(data, side)}`,
+    write: String,
+  })),
 ];

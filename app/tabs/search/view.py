@@ -7,8 +7,8 @@ from typing import Any
 from app.engine.records import Result
 from app.engine.search import PhotoSearch
 from app.page.chart import Chart, Limit, Mark, make_points
+from app.page.common import describe_schedule
 from app.page.templates import render
-from app.tabs.tradeoff.view import describe_schedule
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import FrontierPoint, SearchProgress
 

@@ -39,7 +39,7 @@ class TakeawayTab(Tab):
         return {
             "json": make_json(result),
             "snippet": make_snippet(result),
-            "address": make_address(result),
+            "address": make_address(result, session.pinned),
             "zip": gr.update(value=None, visible=False),
         }
 

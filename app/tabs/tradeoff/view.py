@@ -10,10 +10,10 @@ from typing import Any
 from app.engine.frontiers import Curve
 from app.engine.records import Result, Try
 from app.page.chart import Mark, make_points
+from app.page.common import describe_schedule
 from app.page.task import LABELS
 from app.page.templates import render
 from sparsevit.inspect.sizes import SizeComparison, SizePoint, find_equal_latency
-from sparsevit.schedule import SparsitySchedule
 
 _VERBS = {"sparse": "return to", "found": "use", "shipped": "use"}
 
@@ -101,15 +101,6 @@ def show_sizes(result: Result, comparison: SizeComparison | None) -> str:
         dtype=result.analysis.dtype,
         device=result.analysis.device,
     )
-
-
-def describe_schedule(schedule: SparsitySchedule) -> str:
-    """ "60 %" or "60 / 0 / 20 40 50 / 0 %"."""
-    sparsities = {sparsity for stage in schedule.stages for sparsity in stage}
-    if len(sparsities) == 1:
-        return f"{100 * sparsities.pop():.0f} %"
-    stages = [" ".join(f"{100 * value:.0f}" for value in stage) for stage in schedule.stages]
-    return " / ".join(stages) + " %"
 
 
 def _mark_size(point: SizePoint, kind: str, label: str, is_doubtful: bool) -> Mark:

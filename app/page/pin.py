@@ -1,0 +1,141 @@
+"""A against B: a result that is pinned, beside the one on the screen, and what a user does with it.
+
+A is the pinned result; B is whatever is on the screen.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from app.engine.newest import Superseded
+from app.engine.records import Result
+from app.page.common import describe_schedule
+from app.page.events import Changes, PageActions
+from app.page.session import Session
+from app.page.task import LABELS
+
+#: What its module triggers; "compare" is for the tab that shows more.
+PIN_EVENTS = ("pin", "unpin", "swap", "compare")
+
+
+def make_pin(shown: Result, pinned: Result | None) -> str:
+    """JSON for ``pin.js``: both settings in a line each, what differs first.
+
+    Args:
+        shown: what is on the screen, B.
+        pinned: A; None while nothing is pinned.
+
+    Returns:
+        ``{"a": side, "b": side, "same": text}``, or ``{}`` while nothing is pinned; a side is
+        ``{"differs": text, "numbers": text}``, and "same" what both sides share.
+    """
+    if pinned is None:
+        return "{}"
+    differing, same = describe_difference(pinned, shown)
+    is_here = pinned.photo.key == shown.photo.key
+    return json.dumps(
+        {
+            "a": {
+                "differs": ", ".join(a for a, _ in differing),
+                "numbers": _say_numbers(pinned) if is_here else "of another photo",
+            },
+            "b": {
+                "differs": ", ".join(b for _, b in differing),
+                "numbers": _say_numbers(shown),
+            },
+            "same": ", ".join(same),
+        }
+    )
+
+
+def describe_difference(a: Result, b: Result) -> tuple[list[tuple[str, str]], list[str]]:
+    """Two settings in words: (of A, of B) of what differs, and what both share."""
+    facts = list(zip(_list_facts(a), _list_facts(b), strict=True))
+    return [pair for pair in facts if pair[0] != pair[1]], [
+        of_a for of_a, of_b in facts if of_a == of_b
+    ]
+
+
+def say_speed(result: Result) -> str:
+    """The speed-up, or why there is none to quote."""
+    latency = result.analysis.latency
+    if latency is not None:
+        return "machine busy" if result.doubt is not None else f"{latency.speedup:.2f}×"
+    if result.guess_ms is not None:
+        return f"≈ {result.guess_ms[0] / result.guess_ms[1]:.1f}×"
+    return "not timed yet"
+
+
+def _say_numbers(result: Result) -> str:
+    agreement = result.analysis.agreement["agreement"]
+    return f"{say_speed(result)}, agreement {100 * agreement:.1f} %"
+
+
+def _list_facts(result: Result) -> list[str]:
+    settings, size = result.settings, result.analysis.prepared.input_size
+    name = settings.model
+    is_file = name.endswith(".safetensors")
+    return [
+        describe_schedule(settings.schedule) + " pruned",
+        "linked" if settings.linked else "not linked",
+        Path(name).stem if is_file else name.removeprefix("timm/").removeprefix("hf/"),
+        f"{size[0]} × {size[1]}",
+        LABELS.get(result.task.name, result.task.name).lower(),
+        "lens as told" if settings.focal_mm is None else f"lens of {settings.focal_mm:g} mm",
+    ]
+
+
+class PinHandlers:
+    """Pins what is on the screen, and lets it go.
+
+    Args:
+        page: handlers of the whole page.
+    """
+
+    def __init__(self, page: PageActions) -> None:
+        self._page = page
+
+    def pin(self, session: Session) -> Changes:
+        """What is on the screen becomes A."""
+        session.pinned = self._page.get_result(session)
+        return self._page.redraw(session)
+
+    def unpin(self, session: Session) -> Changes:
+        """Forget A."""
+        session.pinned = None
+        return self._page.redraw(session)
+
+    def swap(self, session: Session) -> Changes:
+        """A goes to the screen, with its controls; what was there becomes A."""
+        try:
+            shown, pinned = self._page.get_result(session), self.settle(session)
+        except Superseded:
+            return {}
+        except Exception as error:
+            self._page.tell(error)
+            return {}
+        if pinned is None:
+            return {}
+        session.pinned = shown
+        return self._page.show(session, pinned)
+
+    def settle(self, session: Session) -> Result | None:
+        """A of the photo on the screen, computed if it was pinned on another; None without A.
+
+        Raises:
+            Superseded: something newer was asked for meanwhile.
+            Exception: of :meth:`app.engine.protocol.Engine.analyze`.
+        """
+        shown, moment = self._page.get_result(session), session.moment
+        pinned = session.get_pinned(shown)
+        if pinned is None or pinned.photo.key == shown.photo.key:
+            return pinned
+        self._page.note_use(session)
+        settings = replace(pinned.settings, focal_mm=shown.settings.focal_mm)  # of this photo
+        result = self._page.engine.analyze(shown.photo, settings, lambda: session.moment == moment)
+        if session.moment != moment or session.pinned is not pinned:
+            raise Superseded
+        session.pinned = result
+        return result
