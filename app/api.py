@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +11,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from app.engine.comparing import count_masks, measure_in_turn, pair_blocks, pair_outputs
 from app.engine.errors import explain
 from app.engine.protocol import Engine
 from app.engine.records import Photo, Result, Settings
@@ -216,6 +218,56 @@ class Api:
             "doubt": comparison.doubt,
         }
 
+    def compare(
+        self,
+        photo: str,
+        model: str,
+        short_side: int,
+        sparsity: str,
+        b: str,
+        task: str = "",
+        focal_mm: float = 0,
+    ) -> dict[str, Any]:
+        """Hold two settings, A and B, against each other on one photo, and time them in turn.
+
+        Args:
+            photo: an uploaded picture.
+            model: of A, a name that the endpoint models lists.
+            short_side: of A, pixels of the shorter side fed to the network; 0 for the photo's own.
+            sparsity: of A, share pruned: below 1, JSON per stage or pair, or a preset.
+            b: JSON of what B has otherwise, as {"sparsity": 0.3, "model": "streets"}; its names
+                are those of these arguments, without photo.
+            task: of A, one of the network's tasks; empty for its first.
+            focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
+
+        Returns:
+            ``{"a", "b", "agreement", "blocks"}``: a and b as the endpoint analyze answers;
+            agreement of the output of B with that of A, null where these answer different
+            questions; for each block of B its stage and block, those of A beside it as "stage_a"
+            and "block_a", and both, only_a, only_b, neither: windows, or shares of the picture
+            where "unit" is "picture" because windows lie elsewhere.
+        """
+        try:
+            setting = {"model": model, "short_side": short_side, "sparsity": sparsity}
+            setting |= {"task": task, "focal_mm": focal_mm}
+            picture, other = self._read_photo(photo), _read_setting(b, setting)
+            result_a, result_b = (
+                self._engine.analyze(picture, self.read_settings(**chosen))
+                for chosen in (setting, other)
+            )
+            runs = self._engine.config.first_runs
+            for measured in measure_in_turn(self._engine, result_a, result_b, runs):
+                result_a, result_b = measured
+            pair = pair_outputs(result_a, result_b)
+        except Exception as error:
+            raise self._refuse(error) from None
+        return {
+            "a": result_a.to_dict(),
+            "b": result_b.to_dict(),
+            "agreement": pair and pair.analysis.agreement["agreement"],
+            "blocks": _describe_masks(result_a, result_b),
+        }
+
     def search(
         self,
         photo: str,
@@ -303,6 +355,43 @@ class Api:
 
     def _refuse(self, error: Exception) -> gr.Error:
         return gr.Error(explain(error, self._engine.device), print_exception=False)
+
+
+def _read_setting(text: str, default: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of :meth:`Api.read_settings` from JSON; what it leaves out is as by default.
+
+    Raises:
+        ScheduleError: it cannot be read.
+    """
+    try:
+        given = json.loads(text)
+        if not isinstance(given, dict):
+            raise TypeError("no object")
+        chosen = {name: type(value)(given.get(name, value)) for name, value in default.items()}
+        if not given.keys() <= default.keys():
+            raise ValueError("unknown names")
+    except (TypeError, ValueError, RecursionError) as error:
+        names = ", ".join(default)
+        raise ScheduleError(f"b must be JSON of an object with some of {names}.") from error
+    return chosen
+
+
+def _describe_masks(a: Result, b: Result) -> list[dict[str, Any]]:
+    described = []
+    for index_a, index_b in pair_blocks(a, b):
+        block_a, block_b = a.analysis.blocks[index_a], b.analysis.blocks[index_b]
+        counts = count_masks(block_a, block_b)
+        described.append(
+            {
+                "stage": block_b.stage + 1,
+                "block": block_b.block + 1,
+                "stage_a": block_a.stage + 1,
+                "block_a": block_a.block + 1,
+                "unit": "windows" if counts.has_windows else "picture",
+                **counts.to_dict(),
+            }
+        )
+    return described
 
 
 def _describe_point(point: SizePoint) -> dict[str, Any]:

@@ -66,7 +66,10 @@ def read_pinned(query: Mapping[str, str], before: Settings) -> Settings | None:
     try:
         if len(query["a"]) > _LARGEST_TEXT:
             raise ValueError("too long")
-        return _read_settings(dict(json.loads(query["a"])), before)
+        values = json.loads(query["a"])
+        if not isinstance(values, dict):
+            raise TypeError("no object")
+        return _read_settings(values, before)
     except (TypeError, ValueError, RecursionError) as error:
         raise ScheduleError(
             "What the address pins as A cannot be read, so nothing is pinned."

@@ -71,6 +71,9 @@ class PageActions(Protocol):
     def show(self, session: Session, result: Result) -> Changes:
         """Put a result that is there already on the screen, and the controls on its settings."""
 
+    def open_tab(self, session: Session, tab: str) -> Changes:
+        """Draw what a tab shows; only the open one is drawn while sliders move."""
+
     def draw_numbers(self, session: Session, runs: int) -> Changes:
         """What a further timed run changes, of so many."""
 

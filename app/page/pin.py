@@ -38,11 +38,11 @@ def make_pin(shown: Result, pinned: Result | None) -> str:
     return json.dumps(
         {
             "a": {
-                "differs": ", ".join(a for a, _ in differing),
+                "differs": ", ".join(a for a, _ in differing if a),
                 "numbers": _say_numbers(pinned) if is_here else "of another photo",
             },
             "b": {
-                "differs": ", ".join(b for _, b in differing),
+                "differs": ", ".join(b for _, b in differing if b),
                 "numbers": _say_numbers(shown),
             },
             "same": ", ".join(same),
@@ -53,9 +53,8 @@ def make_pin(shown: Result, pinned: Result | None) -> str:
 def describe_difference(a: Result, b: Result) -> tuple[list[tuple[str, str]], list[str]]:
     """Two settings in words: (of A, of B) of what differs, and what both share."""
     facts = list(zip(_list_facts(a), _list_facts(b), strict=True))
-    return [pair for pair in facts if pair[0] != pair[1]], [
-        of_a for of_a, of_b in facts if of_a == of_b
-    ]
+    differing = [(of_a, of_b) for of_a, of_b in facts if of_a != of_b]
+    return differing, [of_a for of_a, of_b in facts if of_a and of_a == of_b]
 
 
 def say_speed(result: Result) -> str:
@@ -83,8 +82,15 @@ def _list_facts(result: Result) -> list[str]:
         Path(name).stem if is_file else name.removeprefix("timm/").removeprefix("hf/"),
         f"{size[0]} × {size[1]}",
         LABELS.get(result.task.name, result.task.name).lower(),
-        "lens as told" if settings.focal_mm is None else f"lens of {settings.focal_mm:g} mm",
+        _name_lens(result),
     ]
+
+
+def _name_lens(result: Result) -> str:
+    if result.task.name != "boxes3d":
+        return ""
+    focal = result.settings.focal_mm
+    return "lens as the photo tells" if focal is None else f"lens of {focal:g} mm"
 
 
 class PinHandlers:

@@ -119,6 +119,9 @@ def wire_api(engine: Engine) -> None:
             (api.draw_outputs, [*setting, task, focal_mm], picture),
         ):
             gr.Button().click(function, inputs, output, api_name=function.__name__, **RUNS)
+        other = gr.Textbox('{"sparsity": 0.3}', label="b")
+        inputs = [*setting, other, task, focal_mm]
+        gr.Button().click(api.compare, inputs, answer, api_name="compare", **RUNS)
         asked = [
             gr.Textbox("0.6x", label="budget"),
             gr.Number(60, precision=0, label="trials"),

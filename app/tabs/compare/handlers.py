@@ -52,8 +52,8 @@ class CompareHandlers:
         return self._pins.pin(session) if session.pinned is None else {}
 
     def open(self, session: Session) -> Changes:
-        """Open the tab."""
-        return {"tabs": gr.update(selected="compare")}
+        """Open the tab; gradio tells nobody of a tab that was not pressed."""
+        return self._page.open_tab(session, "compare") | {"tabs": gr.update(selected="compare")}
 
     def settle(self, session: Session) -> Changes:
         """Compute A on the photo that is on the screen, and draw the tab."""

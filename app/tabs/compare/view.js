@@ -80,7 +80,11 @@ export function mount({ element, trigger, props, watch }) {
     return { picture, box: make("figure", {}, picture, caption) };
   });
   const apart = make("div", { class: "sv-ab-apart" }, ...pictures.map(({ box }) => box));
-  const outputsNote = make("p", { class: "sv-note" });
+  const outputsNote = make(
+    "p",
+    { class: "sv-note" },
+    "A and B answer different questions, so their outputs cannot be laid over each other.",
+  );
   const answers = make(
     "section",
     { "aria-label": "What A and B answer" },
@@ -120,9 +124,7 @@ export function mount({ element, trigger, props, watch }) {
       if (newest.apart) pictures[index].picture.src = newest.apart[side];
     }
     apart.hidden = !newest.apart;
-    outputsNote.textContent = newest.apart
-      ? "A and B answer different questions, so their outputs cannot be laid over each other."
-      : "Left of the handle A, right of it B.";
+    outputsNote.hidden = !newest.apart;
     update();
   }
 

@@ -52,7 +52,7 @@ def show_costs(a: Result, b: Result, in_turn: bool) -> str:
     return render(
         "tabs/compare/costs.html",
         state="ready",
-        differing=[", ".join(side) for side in zip(*differing, strict=True)],
+        differing=[", ".join(filter(None, side)) for side in zip(*differing, strict=True)],
         same=", ".join(same),
         sides=[_describe_cost(a), _describe_cost(b)],
         in_turn=in_turn,

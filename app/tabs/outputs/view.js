@@ -34,7 +34,7 @@ const MODES = {
   together: "Together",
   truth: "Truth",
   errors: "Errors",
-  own: "Changes",
+  own: "Own dense",
 };
 // CSS pixels of width from which on the numbers, or a view from above, fit beside a picture
 const ROOM = { tall: 720, wide: 1300, pair: 600 };
