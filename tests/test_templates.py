@@ -16,6 +16,7 @@ from app.engine.search import PhotoSearch
 from app.page.headline import announce_fed, announce_headline, show_fed, show_headline
 from app.page.photo import show_examples
 from app.page.templates import render
+from app.tabs.compare.view import show_costs, show_facts
 from app.tabs.latency.view import show_latency
 from app.tabs.search.view import show_search
 from app.tabs.tradeoff.view import show_history, show_sizes
@@ -93,6 +94,8 @@ SHOWN = {
     "page/headline.html": (lambda r: show_headline(r, 2), 2),
     "page/message.html": (lambda r: render("page/message.html", message=HOSTILE), 1),
     "page/parts.html": (show_all_sizes, 1),
+    "tabs/compare/costs.html": (lambda r: show_costs(r, r, in_turn=False), 2),
+    "tabs/compare/facts.html": (lambda r: show_facts(r, r), 0),  # names of ours alone
     "tabs/latency/latency.html": (lambda r: show_latency(r, 2), 2),
     "tabs/search/search.html": (show_problem, 4),
     "tabs/tradeoff/history.html": (show_all_tried, 7),

@@ -14,11 +14,12 @@ from view_support import check_windows
 
 from app.engine.records import make_try
 from app.page.address import make_address, read_query
+from app.page.common import describe_schedule
 from app.page.headline import show_fed, show_headline
 from app.tabs.latency.view import show_latency
 from app.tabs.search.view import show_search
 from app.tabs.takeaway.view import make_json, make_snippet, write_zip
-from app.tabs.tradeoff.view import describe_schedule, show_history, show_sizes
+from app.tabs.tradeoff.view import show_history, show_sizes
 from sparsevit.data.reader import load_image
 from sparsevit.inspect.sizes import SizeComparison, SizePoint
 from sparsevit.measure.latency import LatencyReport, LatencyStats

@@ -39,7 +39,12 @@ export function mount({ element, trigger, props, watch }) {
     makeButton("swap", "Swap", "A goes to the screen, and what is there becomes A"),
     makeButton("unpin", "Unpin", "Forget A"),
   );
-  const words = make("div", { class: "sv-pin-words" }, ...lines.map(({ box }) => box), same);
+  const words = make(
+    "div",
+    { class: "sv-pin-words" },
+    make("div", {}, ...lines.map(({ box }) => box)),
+    same,
+  );
   const strip = make(
     "section",
     { class: "sv-pin-strip", "aria-label": "A, which is pinned, against B, which is shown" },
@@ -50,14 +55,12 @@ export function mount({ element, trigger, props, watch }) {
 
   onValue({ props, watch }, (/** @type {PinValue} */ value) => {
     const { a, b } = value ?? {};
-    const hadFocus = root.contains(document.activeElement);
+    // What was pressed may go: the focus goes on to what takes its place.
+    const losesFocus = pin.hidden !== Boolean(a) && root.contains(document.activeElement);
     pin.hidden = Boolean(a);
     strip.hidden = !a;
     element.closest("#sv-pin")?.classList.toggle("sv-pinned", Boolean(a));
-    // What was pressed is gone: the focus goes on to what took its place.
-    if (hadFocus && !root.querySelector(":focus:not([hidden])")) {
-      (a ? buttons.querySelector("button") : pin).focus({ preventScroll: true });
-    }
+    if (losesFocus) (a ? buttons.querySelector("button") : pin).focus({ preventScroll: true });
     if (!a) return;
     [a, b].forEach((side, index) => {
       lines[index].differs.textContent = side.differs;

@@ -81,7 +81,7 @@ def _list_facts(result: Result) -> list[str]:
         "linked" if settings.linked else "not linked",
         Path(name).stem if is_file else name.removeprefix("timm/").removeprefix("hf/"),
         f"{size[0]} × {size[1]}",
-        LABELS.get(result.task.name, result.task.name).lower(),
+        LABELS.get(result.task.name, result.task.name),
         _name_lens(result),
     ]
 
