@@ -22,6 +22,7 @@ from app.page.session import Session
 from app.tabs.compare.handlers import CompareHandlers
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import get_window_grid
+from sparsevit.inspect.painted import Painted
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 
 
@@ -237,6 +238,11 @@ def test_nobody_else_sees_it_and_it_is_forgotten_with_the_page(fake_engine, tmp_
 SCHEDULES = st.lists(
     st.lists(st.floats(0, 0.99), min_size=1, max_size=4).map(tuple), min_size=1, max_size=4
 ).map(lambda stages: SparsitySchedule(tuple(stages)))
+WINDOWS = st.sets(st.integers(0, 200), max_size=20).map(sorted).map(tuple)
+SMALL = st.integers(0, 30)
+PAINTED = st.builds(
+    Painted, SMALL, st.booleans(), SMALL, SMALL, WINDOWS, WINDOWS, st.none() | SMALL
+)
 SETTINGS = st.builds(
     Settings,
     st.text(min_size=1),
@@ -245,7 +251,21 @@ SETTINGS = st.builds(
     st.none() | st.integers(1, 4096),
     st.none() | st.text(min_size=1),
     st.none() | st.floats(1, 1000),
+    st.lists(PAINTED, max_size=3).map(tuple),
 )
+
+
+@pytest.mark.parametrize("text", ["x", "1p-.2x4", "1p-.2x4.0-99999999.", "0q-.2x4..", "~"])
+def test_painted_windows_that_cannot_be_read_are_refused(engine, text):
+    with pytest.raises(ScheduleError, match="cannot be read"):
+        read_query({"model": "small", "painted": text}, engine.first.settings)
+
+
+def test_painted_windows_in_a_link_are_short(engine):
+    painted = (Painted(0, False, 8, 16, (3, 4, 5, 9), (12,)), Painted(2, True, 2, 4, (), (7,), 3))
+    settings = replace(engine.first.settings, painted=painted)
+    query = read_link({"place": make_address(replace(engine.first, settings=settings))})
+    assert query["painted"] == "1p-.8x16.3-5_9.12~3s4.2x4..7"
 
 
 @given(shown=SETTINGS, pinned=SETTINGS)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from app.engine.records import Result, Settings
+from app.page.painted import read_text, write_text
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 
 _LARGEST_TEXT = 20_000  # letters; far more than any network needs
@@ -89,6 +90,8 @@ def _write_settings(settings: Settings) -> dict[str, Any]:
     if settings.focal_mm is not None:
         focal = settings.focal_mm
         values["focal"] = int(focal) if focal == int(focal) else focal
+    if settings.painted:
+        values["painted"] = write_text(settings.painted)
     return values
 
 
@@ -110,7 +113,8 @@ def _read_settings(values: Mapping[str, Any], before: Settings) -> Settings:
     model, task = values.get("model", before.model), values.get("task")
     if not isinstance(model, str) or not isinstance(task, str | None):
         raise TypeError("Names of networks and tasks are texts.")
-    return Settings(model, schedule, linked, side, task, focal)
+    painted = read_text(str(values.get("painted", "")))
+    return Settings(model, schedule, linked, side, task, focal, painted)
 
 
 def _write_json(value: Any) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from app.engine.frontiers import list_ours
 from app.engine.records import Opening, Result, Settings
+from app.page.painted import read_painted
 from sparsevit.inspect.painted import Painted
 from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, preset
 
@@ -117,23 +118,6 @@ def read_panel(text: str) -> tuple[SparsitySchedule, bool, tuple[Painted, ...]]:
             "The sparsity controls sent something unreadable; reload the page."
         ) from error
     return SparsitySchedule(stages), bool(linked), painted
-
-
-def read_painted(entries: Sequence[Mapping[str, Any]]) -> tuple[Painted, ...]:
-    """Windows painted by hand, from plain data.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is not of the right form.
-    """
-    painted = []
-    for entry in entries:
-        block = entry["block"]
-        numbers = [int(entry[name]) for name in ("stage", "rows", "cols")]
-        stage, rows, cols = numbers
-        keep, skip = (tuple(sorted({int(n) for n in entry[name]})) for name in ("keep", "skip"))
-        block = None if block is None else int(block)
-        painted.append(Painted(stage, bool(entry["shifted"]), rows, cols, keep, skip, block))
-    return tuple(painted)
 
 
 def is_waiting(text: str) -> bool:

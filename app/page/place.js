@@ -9,7 +9,8 @@ export function mount({ props, watch }) {
   onValue({ props, watch }, (/** @type {AddressValue} */ address) => {
     if (!address) return;
     const url = new URL(location.href);
-    for (const name of ["photo", "task", "focal", "a"]) url.searchParams.delete(name); // not always named
+    const names = ["photo", "task", "focal", "painted", "a"]; // not always named
+    for (const name of names) url.searchParams.delete(name);
     for (const [name, value] of new URLSearchParams(address.query))
       url.searchParams.set(name, value);
     history.replaceState(history.state, "", url);
