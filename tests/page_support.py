@@ -29,6 +29,7 @@ from app.tabs.windows.handlers import WindowsHandlers
 from sparsevit.data.reader import load_image
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.block import BlockSteps
+from sparsevit.inspect.lens import Lens
 from sparsevit.inspect.sizes import SizeComparison, SizePoint
 from sparsevit.inspect.worth import LeftOut, WindowWorth
 from sparsevit.measure.load import LoadMeter
@@ -73,6 +74,7 @@ class FakeEngine(Engine):
         error: raised by what runs a network, if not None.
         calls, searches: what was asked for.
         search_photo: see :func:`app_support.search_slowly`.
+        lenses: how often :meth:`look_through` was asked.
     """
 
     device = "fake CPU"
@@ -88,6 +90,7 @@ class FakeEngine(Engine):
         self.calls: list[Settings] = []
         self.searches: list[tuple[Photo, Settings, SearchSettings]] = []
         self.search_photo = search_slowly()
+        self.lenses = 0
 
     @property
     def opening(self) -> Opening:
@@ -196,6 +199,10 @@ class FakeEngine(Engine):
 
     def trace_block(self, result: Result, index: int) -> BlockSteps:
         return self._real.trace_block(result, index)
+
+    def look_through(self, result: Result) -> Lens:
+        self.lenses += 1
+        return self._real.look_through(result)
 
 
 class Page:

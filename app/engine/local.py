@@ -24,6 +24,7 @@ from app.engine.search import search_photo
 from app.engine.turns import Turns
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.block import BlockSteps, trace_block
+from sparsevit.inspect.lens import Lens, look_through
 from sparsevit.inspect.sizes import SizeComparison
 from sparsevit.inspect.worth import LeftOut, WindowWorth, leave_one_out, measure_worth
 from sparsevit.measure.latency import describe_device
@@ -201,3 +202,12 @@ class LocalEngine(Engine):
         with self.turns.hold(loaded, result.settings.linked):
             prepared, schedule = result.analysis.prepared, result.settings.schedule
             return trace_block(loaded, prepared, schedule, block.stage, block.block)
+
+    def look_through(self, result: Result) -> Lens:
+        loaded = self.networks.get(result.settings.model, result.settings.task)
+        truth = result.photo.truth
+        is_told = truth is not None and truth.class_names == result.task.class_names
+        labels = truth.labels if truth is not None and is_told else None
+        with self.turns.hold(loaded, result.settings.linked):
+            prepared, schedule = result.analysis.prepared, result.settings.schedule
+            return look_through(loaded, prepared, schedule, labels)

@@ -13,6 +13,7 @@ from app.engine.newest import always
 from app.engine.records import FrameResult, Opening, Photo, Result, Settings
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.block import BlockSteps
+from sparsevit.inspect.lens import Lens
 from sparsevit.inspect.sizes import SizeComparison
 from sparsevit.inspect.worth import LeftOut, WindowWorth
 from sparsevit.measure.load import LoadMeter
@@ -232,3 +233,6 @@ class Engine(Protocol):
 
     def trace_block(self, result: Result, index: int) -> BlockSteps:
         """The real tensors of block ``index`` of a result, for the tab that explains."""
+
+    def look_through(self, result: Result) -> Lens:
+        """Where the sparse network of a result goes wrong, for the tab of that name."""

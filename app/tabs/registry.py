@@ -6,6 +6,7 @@ from app.page.tab import Tab
 from app.tabs.compare.tab import CompareTab
 from app.tabs.latency.tab import LatencyTab
 from app.tabs.learn.tab import LearnTab
+from app.tabs.lens.tab import LensTab
 from app.tabs.outputs.tab import OutputsTab
 from app.tabs.search.tab import SearchTab
 from app.tabs.takeaway.tab import TakeawayTab
@@ -17,6 +18,7 @@ from app.tabs.windows.tab import WindowsTab
 TABS: tuple[Tab, ...] = (
     WindowsTab(),
     OutputsTab(),
+    LensTab(),
     CompareTab(),
     LatencyTab(),
     TradeoffTab(),

@@ -116,7 +116,12 @@ def trace_block(
     model = loaded.module
     set_sparsity(model, schedule)
     blocks, score = list_blocks(model)[stage], find_stages(model)[stage].pruning.score
-    with torch.inference_mode(), capture(model) as capturing, _record_tokens(blocks) as recorded:
+    recorded: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def note(number: int, x: Tensor, out: Tensor) -> None:
+        recorded[number] = x, out
+
+    with torch.inference_mode(), capture(model) as capturing, hear_tokens(blocks, note):
         model(prepared.images)
         x, out = recorded[block]
         grid = blocks[block].get_grid(*x.shape[1:3], x.device)
@@ -139,20 +144,28 @@ def trace_block(
 
 
 @contextmanager
-def _record_tokens(blocks: Sequence[nn.Module]) -> Iterator[dict[int, tuple[Tensor, Tensor]]]:
-    """Record by hooks the (input, output) of every block by number; no block works in place."""
-    recorded: dict[int, tuple[Tensor, Tensor]] = {}
+def hear_tokens(
+    blocks: Sequence[nn.Module], hear: Callable[[int, Tensor, Tensor], None]
+) -> Iterator[None]:
+    """Hear what passes the blocks inside the ``with`` block; none of them works in place.
+
+    Args:
+        blocks: of a sparsified network.
+        hear: told a block's number in ``blocks``, and its input and output (B, H, W, C), as soon
+            as it has run. They are the network's own: a block that comes later may write over them
+            unless it is heard too.
+    """
 
     def make_hook(number: int) -> Callable[..., None]:
         def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             out = output if isinstance(output, Tensor) else output[0]
-            recorded[number] = _to_grid(args[0], args), _to_grid(out, args)
+            hear(number, _to_grid(args[0], args), _to_grid(out, args))
 
         return hook
 
     handles = [block.register_forward_hook(make_hook(n)) for n, block in enumerate(blocks)]
     try:
-        yield recorded
+        yield
     finally:
         for handle in handles:
             handle.remove()

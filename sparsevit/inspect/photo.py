@@ -193,6 +193,19 @@ def prepare_image(
     )
 
 
+def check_prepared(loaded: LoadedModel, prepared: PreparedImage) -> None:
+    """Refuse a photo that was prepared for another network or task.
+
+    Raises:
+        ValueError: it was.
+    """
+    ours, theirs = (loaded.name, loaded.task.name), (prepared.model, prepared.task)
+    if ours != theirs:
+        raise ValueError(
+            f"The picture was prepared for {' and '.join(theirs)}, not {' and '.join(ours)}."
+        )
+
+
 def analyze(
     loaded: LoadedModel,
     prepared: PreparedImage,
@@ -212,11 +225,7 @@ def analyze(
         ValueError: the photo was prepared for another network or task, or the network has no such
             windows as were painted.
     """
-    ours, theirs = (loaded.name, loaded.task.name), (prepared.model, prepared.task)
-    if ours != theirs:
-        raise ValueError(
-            f"The picture was prepared for {' and '.join(theirs)}, not {' and '.join(ours)}."
-        )
+    check_prepared(loaded, prepared)
     model = loaded.module
     schedule = SparsitySchedule.parse(schedule, loaded.depths)
     maps = make_maps(model, prepared.input_size, painted)

@@ -57,11 +57,8 @@ class FeaturesTask:
         return {"agreement": float(np.clip(np.mean(cosines), 0.0, 1.0)), **stages}
 
     def map_cosines(self, dense: Features, sparse: Features) -> list[np.ndarray]:
-        """Cosine of the two feature vectors at each place: for each stage (h, w) in [-1, 1].
-
-        A vector of zeros agrees with another of zeros and with nothing else.
-        """
-        return [_map_cosine(a, b) for a, b in zip(dense.maps, sparse.maps, strict=True)]
+        """:func:`map_cosine` of each stage, (h, w)."""
+        return [map_cosine(a, b) for a, b in zip(dense.maps, sparse.maps, strict=True)]
 
     def resize(self, prediction: Features, size: tuple[int, int]) -> Features:
         """The maps as for a picture of (img_h, img_w), by linear interpolation."""
@@ -102,7 +99,17 @@ class FeaturesTask:
         return _draw_levels(image, chosen)
 
 
-def _map_cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def map_cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosine of the two feature vectors at each place.
+
+    A vector of zeros agrees with another of zeros and with nothing else.
+
+    Args:
+        a, b: (channels, h, w) float32.
+
+    Returns:
+        (h, w) float32 in [-1, 1].
+    """
     norms = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
     are_both_zero = ~(a.any(axis=0) | b.any(axis=0))
     cosine = (a * b).sum(axis=0) / np.where(norms > 0, norms, 1.0)
