@@ -182,6 +182,38 @@ class Api:
             for (stage, shifted), part in parts.items()
         ]
 
+    def lens(
+        self,
+        photo: str,
+        model: str,
+        short_side: int,
+        sparsity: str,
+        task: str = "",
+    ) -> dict[str, Any]:
+        """Look through a pruned network on a photo: where it departs from the dense one.
+
+        Args:
+            photo: an uploaded picture.
+            model: a name that the endpoint models lists.
+            short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
+            sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
+            task: one of the network's tasks, which the endpoint models lists; empty for its first.
+
+        Returns:
+            ``{"blocks", "stages", "regions"}``. A block has the share of its windows skipped and
+            the mean cosine of sparse and dense features after it; a stage the share of the final
+            dense classes that a probe, fitted on this photo, reads off dense and sparse after it
+            (classes of pixels alone). A region is where sparse differs: area (of the picture), box
+            (x0, y0, x1, y1 pixels fed to the network), what dense and sparse say on most of it,
+            readings after each stage, drifts_from (a block), and skipped and mean_cosine of every
+            block inside it.
+        """
+        try:
+            result = self._run(photo, model, short_side, sparsity, task)
+            return self._engine.look_through(result).to_dict(result.task.class_names)
+        except Exception as error:
+            raise self._refuse(error) from None
+
     def compare_sizes(
         self,
         photo: str,

@@ -115,6 +115,7 @@ def wire_api(engine: Engine) -> None:
             (api.analyze, [*setting, task, focal_mm], answer),
             (api.compare_sizes, [*setting, task, focal_mm], answer),
             (api.worth, [photo, model, short_side, task, focal_mm], answer),
+            (api.lens, [*setting, task], answer),
             (api.draw_windows, [*setting, block, view, task], picture),
             (api.draw_outputs, [*setting, task, focal_mm], picture),
         ):

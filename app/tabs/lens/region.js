@@ -5,12 +5,12 @@ import { make, percent } from "../../page/common.js";
 /** @import { LensValue, Region } from "./types.d.ts" */
 
 // In units of the drawing.
-const WIDTH = 640;
+const WIDTH = 480;
 const LEFT = 58;
 const RIGHT = 8;
-const LINE = { top: 12, bottom: 118 };
-const BARS = { top: 136, bottom: 184 };
-const HEIGHT = 206;
+const LINE = { top: 10, bottom: 108 };
+const BARS = { top: 124, bottom: 168 };
+const HEIGHT = 190;
 const BAR_SHARE = 0.62; // of the room of a block
 const MOST_NAMES = 16; // of blocks; of more, only the first of each stage
 
@@ -20,19 +20,26 @@ const MOST_NAMES = 16; // of blocks; of more, only the first of each stage
  */
 export function makeRegion(data, index) {
   const region = data.regions[index];
-  return [
+  const told = make(
+    "div",
+    {},
     make("h4", {}, `Region ${index + 1}: ${region.area} of the picture`),
     make("p", {}, region.words),
     ...(region.readings.length ? [makeReadings(data, region)] : []),
+    makeTable(data, region),
+  );
+  const drawn = make(
+    "div",
+    {},
     makeChart(data, region),
     make(
       "p",
       { class: "sv-note" },
-      "Line: mean cosine of sparse and dense features inside the region after each block, 1 where " +
-        "they point the same way. Bars: the share of the region whose windows the block skipped.",
+      "Line: mean cosine of sparse and dense inside the region after each block. Bars: the share of " +
+        "the region whose windows the block skipped. Dotted: from here on its features drift.",
     ),
-    makeTable(data, region),
-  ];
+  );
+  return [told, drawn];
 }
 
 /**
@@ -53,15 +60,14 @@ function makeReadings({ classes, stages }, { readings }) {
   return make(
     "p",
     { class: "sv-lens-readings" },
-    "Read off most of it, dense → sparse: ",
+    "Read off most of it after each stage, dense → sparse where they differ:",
     ...readings.map(([dense, sparse], stage) =>
       make(
         "span",
-        { class: dense === sparse ? "" : "sv-lens-other" },
-        make("b", {}, stages[stage].name.toLowerCase(), " "),
+        {},
+        make("b", {}, stages[stage].name, " "),
         nameClass(classes, dense),
-        " → ",
-        nameClass(classes, sparse),
+        ...(dense === sparse ? [] : [" → ", nameClass(classes, sparse)]),
       ),
     ),
   );

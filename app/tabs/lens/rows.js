@@ -13,9 +13,9 @@ import { countDifferences, makeCosineLayer, makeDifference } from "./maps.js";
  */
 export function listRows(shown, look) {
   const { stages } = shown.data;
-  return stages.map(({ name, grid, about }, stage) => ({
+  return stages.map(({ name, grid, reads }, stage) => ({
     head: name,
-    about: [`${grid[0]} × ${grid[1]} tokens`, ...(look === "classes" ? [about] : [])],
+    about: [`${grid[0]} × ${grid[1]} tokens`, ...(look === "classes" ? reads : [])],
     pictures: look === "classes" ? listClasses(shown, stage) : listCosines(shown, stage),
   }));
 }
@@ -44,7 +44,7 @@ function listClasses({ data, readings }, stage) {
       layer: layers[1],
     },
     {
-      label: `they differ on ${differs}`,
+      label: `${differs} differ`,
       words: `Where the classes read off dense and sparse after ${name} differ: ${differs}`,
       layer: makeDifference(dense, sparse),
     },

@@ -23,7 +23,7 @@ export interface BlockValue {
 export interface StageValue {
   name: string;
   grid: Size;
-  about: string | null;
+  reads: string[];
   dense: string | null;
   sparse: string | null;
 }

@@ -31,8 +31,8 @@ def make_lens(result: Result, lens: Lens) -> str:
     - low: the cosine at the dark end of the colours, whose bright end is 1;
     - blocks: {"name", "stage", "cosine", "skipped", "map"} each: mean over the picture, share of
       the windows skipped, cosines as a grey PNG, 0 for ``low`` and 255 for 1;
-    - stages: {"name", "grid": [H, W], "about", "dense", "sparse"} each: class maps as grey PNGs of
-      class indices; about and maps are None where pixels have no classes;
+    - stages: {"name", "grid": [H, W], "reads", "dense", "sparse"} each: phrases on how much the
+      probe reads, and class maps as grey PNGs of class indices; none where pixels have no classes;
     - regions: see :func:`_describe_region`; region_map: a grey PNG of their numbers, 0 for none.
 
     Args:
@@ -70,16 +70,15 @@ def _describe_stages(lens: Lens, count: int) -> list[dict[str, Any]]:
         {
             "name": f"Stage {stage + 1}",
             "grid": next(b.trace.grid.grid for b in lens.blocks if b.trace.stage == stage),
-            "about": None,
+            "reads": [],
             "dense": None,
             "sparse": None,
         }
         for stage in range(count)
     ]
     for reading in lens.readings:
-        sides = [share(reading.agreement[side]) for side in ("dense", "sparse")]
         stages[reading.stage] |= {
-            "about": "reads {} dense, {} sparse".format(*sides),
+            "reads": [f"{side} reads {share(value)}" for side, value in reading.agreement.items()],
             "dense": encode_png(reading.dense),
             "sparse": encode_png(reading.sparse),
         }
