@@ -25,6 +25,7 @@ PROGRAMS = {
     "compare_sizes",
     "draw_windows",
     "draw_outputs",
+    "lens",
     "run_clip",
     "search",
 }
@@ -56,7 +57,7 @@ def test_every_action_has_a_name(client):
     assert names >= {"run", "measure", "open_tab", "return_to", "enter", "make_zip"}
     api = client.view_api(return_format="dict")["named_endpoints"]
     assert set(api) == {f"/{name}" for name in PROGRAMS}
-    for function in (Api.analyze, Api.draw_windows, Api.draw_outputs, Api.compare_sizes):
+    for function in (Api.analyze, Api.draw_windows, Api.draw_outputs, Api.compare_sizes, Api.lens):
         words = get_function_description(function)[1]  # what agents are shown
         assert all(words[name].endswith(".") for name in words if name != "self")
     for name in PROGRAMS - {"models"}:
@@ -142,6 +143,13 @@ def test_draws_windows_and_outputs(client, photo):
         *rest, name = arguments
         picture = client.predict(photo, "small", 256, *rest, api_name=name)
         assert load_image(picture).shape == (256, 512, 3)
+
+
+def test_looks_through_a_network(client, photo):
+    lens = client.predict(photo, "small", 256, "0.5", api_name="/lens")
+    region = lens["regions"][0]
+    assert len(region["blocks"]) == len(lens["blocks"]) == 10
+    assert region["dense"] != region["sparse"]
 
 
 def test_compares_sizes(client, photo):

@@ -182,6 +182,7 @@ def test_an_engine_on_zero_gpu_gives_the_same(zero):
     assert comparison.dense[0].agreement == 1
     assert len(list(zero.measure(result, 3, lambda: False))) == 1
     assert zero.trace_block(result, 0).keep_mask.sum() == 64  # stays on the CPU
+    assert zero.look_through(result).blocks[0].trace.kept == 64
 
 
 def test_an_engine_on_zero_gpu_has_what_the_page_asks_for(zero):

@@ -89,7 +89,6 @@ export function mount({ element, props, watch }) {
     if (!ready || ready.data !== newest || photo?.key !== ready.data.key) return;
     shown = { ...ready, photo };
     state.region = 0;
-    if (!hasClasses()) state.look = "cosine";
     body.hidden = false;
     body.style.setProperty("--ratio", String(photo.width / photo.height));
     summary.textContent = shown.data.summary;
@@ -98,18 +97,21 @@ export function mount({ element, props, watch }) {
 
   const hasClasses = () => shown.data.classes.length > 0;
 
+  /** @returns {Look} */
+  const getLook = () => (hasClasses() ? state.look : "cosine");
+
   /* ---- What is on the screen ---- */
 
   function refresh() {
     const { data } = shown;
     switches.hidden = !hasClasses();
     for (const input of switches.querySelectorAll("input"))
-      input.checked = input.value === state.look;
-    const listed = listRows(shown, state.look);
+      input.checked = input.value === getLook();
+    const listed = listRows(shown, getLook());
     pictures = listed.flatMap((row) => row.pictures);
     if (!pictures.some(({ key }) => key === state.large)) state.large = null;
     rows.replaceChildren(...makeRows(listed, state.large, ({ key }) => enlarge(key)));
-    note.textContent = state.look === "classes" ? data.note : data.cosine_note;
+    note.textContent = getLook() === "classes" ? data.note : data.cosine_note;
     legend.replaceChildren(...makeLegend());
     fillList();
     showRegion();
@@ -118,7 +120,7 @@ export function mount({ element, props, watch }) {
 
   function makeLegend() {
     const { classes, low } = shown.data;
-    if (state.look === "classes") {
+    if (getLook() === "classes") {
       const present = new Set(
         shown.readings.flatMap(({ dense, sparse }) => [...dense.values, ...sparse.values]),
       );

@@ -19,7 +19,7 @@ from sparsevit.tasks.semantic import SemanticTask
 
 _LOWEST = 0.005  # quantile of all cosines at the dark end of their colours
 _STEPS = 10  # that end is one of so many round numbers between 0 and 1
-_LEVELS = 64  # of cosines, as they are sent
+_LEVEL = 5  # of 255: cosines are sent in steps of so many, which pack well
 _REGION_SIDE = 1024  # pixels of the longer side of the map of regions, at most
 
 
@@ -116,7 +116,7 @@ def _find_low(blocks: Sequence[BlockDrift]) -> float:
 
 def _encode_cosine(cosine: np.ndarray, low: float) -> str:
     level = np.clip((cosine - low) / (1 - low), 0, 1)
-    return encode_png((np.rint(level * (_LEVELS - 1)) * 255 / (_LEVELS - 1)).astype(np.uint8))
+    return encode_png((_LEVEL * np.rint(level * 255 / _LEVEL)).astype(np.uint8))
 
 
 def _encode_regions(numbers: np.ndarray) -> str:

@@ -44,7 +44,7 @@ def tell_summary(result: Result, lens: Lens) -> str:
         if not lens.regions:
             return f"Sparse answers as dense does everywhere. {drift}"
         return f"Sparse answers otherwise than dense on {share(differs)} of the picture. {drift}"
-    return f"Regions are those where the features drift most. {drift}"
+    return f"The numbered regions are where the features drift most. {drift}"
 
 
 def tell_region(result: Result, lens: Lens, region: Region) -> str:
