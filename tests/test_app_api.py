@@ -86,12 +86,11 @@ def test_the_endpoints_for_programs_answer(page, tmp_path):
     assert api.models()[0]["name"] == "small"
     sizes = api.compare_sizes(photo, "small", 0, "0.5")
     assert sizes["dense"] == [{"size": [256, 512], "latency_ms": 90.0, "agreement": 1.0}]
-    for view in ("pruned", "scores", "worth", "compute"):
     lens = api.lens(photo, "small", 0, "0.5")
     assert [(b["stage"], b["block"]) for b in lens["blocks"][:3]] == [(1, 1), (1, 2), (2, 1)]
     assert len(lens["stages"]) == 4
     json.dumps(lens)
-    for view in ("pruned", "scores", "compute"):
+    for view in ("pruned", "scores", "worth", "compute"):
         assert api.draw_windows(photo, "small", 0, "0.5", 3, view).shape == (256, 512, 3)
     assert api.draw_outputs(photo, "small", 0, "0.5").shape == (256, 512, 3)
     with pytest.raises(gr.Error, match="view must be"):

@@ -14,6 +14,7 @@ from playwright.sync_api import Route, expect
 DRAWN = {
     "Pruned windows": "#sv-windows canvas[role=img][aria-label]",
     "Outputs": "#sv-outputs canvas[role=img][aria-label]",
+    "Where it errs": "#sv-lens canvas[role=img][aria-label]",
     "A against B": "#sv-ab-costs button",
     "Latency": "#sv-latency table",
     "Trade-off": "#sv-history svg",
