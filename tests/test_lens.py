@@ -186,6 +186,14 @@ def test_only_the_largest_regions_count() -> None:
     assert (numbers == 1).sum() >= 9
 
 
+def test_a_region_is_numbered_in_its_middle() -> None:
+    numbers = np.zeros((9, 12), np.uint8)
+    numbers[2:7, 3:8] = 1
+    (region,) = describe_regions(numbers, [], [np.ones((3, 4), np.float32)])
+    assert region.place == (5, 4)
+    assert (region.classes, region.share, region.readings) == (None, 1.0, ())
+
+
 def test_drift_starts_at_a_tenth_of_the_greatest_fall() -> None:
     assert find_drift([1.0, 0.99, 0.94, 0.5, 0.9]) == 2  # the greatest fall is 0.5
     assert find_drift([0.9, 0.2]) == 0
@@ -197,7 +205,7 @@ def test_drift_starts_at_a_tenth_of_the_greatest_fall() -> None:
 def test_a_probe_reads_what_a_line_can_tell_and_no_more() -> None:
     rng = np.random.default_rng(0)
     classes = rng.integers(0, 4, (12, 16)).astype(np.uint8) + 3
-    directions = torch.randn(8, 40)
+    directions = 5 + torch.randn(8, 40)  # far from 0
     features = directions[torch.from_numpy(classes).long()] + 0.1 * torch.randn(12, 16, 40)
     moved = features.clone()
     moved[:4] = features[0, 0]  # all like one token
@@ -238,6 +246,9 @@ def test_classes_are_read_after_every_stage() -> None:
     (region,) = lens.regions
     assert region.box == (0, 0, 30, 40)
     assert (region.classes, region.share) == ((0, 1), 1.0)
+    for skipped, block in zip(region.skipped[:2], lens.blocks, strict=False):
+        mask = ~block.trace.token_mask().numpy()  # a token of the first stage has 4 x 4 pixels
+        assert skipped == pytest.approx(mask.repeat(4, 0).repeat(4, 1)[:40, :30].mean())
     assert region.truth is not None
     assert (region.truth.label, region.truth.dense, region.truth.sparse) == (0, 1.0, 0.0)
     assert [reading.dense.shape for reading in lens.readings] == [
@@ -265,6 +276,13 @@ def test_tokens_of_a_large_grid_are_taken_evenly(monkeypatch: pytest.MonkeyPatch
     part = look_through(loaded, prepared, SCHEDULE)
     assert [block.cosine.shape for block in part.blocks[1:3]] == [(23, 31), (24, 32)]
     assert np.array_equal(part.blocks[0].cosine, whole.blocks[0].cosine[1::2, 1::2])
+
+
+def test_what_is_not_finite_leaves_numbers_that_are() -> None:
+    loaded, prepared = load("Swin")
+    prepared.images[..., :40, :40] = torch.nan
+    lens = look_through(loaded, prepared, SCHEDULE)
+    assert all(np.isfinite(block.cosine).all() for block in lens.blocks)
 
 
 def test_a_photo_of_another_network_is_refused() -> None:

@@ -236,11 +236,12 @@ def _compare_blocks(loaded: LoadedModel, prepared: PreparedImage, schedule: Any)
 def _take_evenly(tokens: Tensor) -> Tensor:
     """(H, W, C) -> a copy (h, w, C) float32 on the CPU, of evenly spaced tokens if there are many.
 
-    A whole network's would not fit beside it.
+    A whole network's would not fit beside it. What is not finite is 0.
     """
     step = math.ceil(math.sqrt(tokens.shape[0] * tokens.shape[1] / _MOST_TOKENS))
     start = step // 2
-    return tokens[start::step, start::step].to("cpu", torch.float32, copy=True)
+    taken = tokens[start::step, start::step].to("cpu", torch.float32, copy=True)
+    return taken.nan_to_num_(0.0, 0.0, 0.0)
 
 
 def _read_stage(stage: int, dense: Tensor, sparse: Tensor, classes: np.ndarray) -> StageReading:

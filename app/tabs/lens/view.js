@@ -60,7 +60,7 @@ export function mount({ element, props, watch }) {
     make(
       "div",
       { class: "sv-lens-main" },
-      make("div", {}, frame, make("div", { class: "sv-lens-below" }, caption, back)),
+      make("div", {}, frame, make("div", { class: "sv-lens-below" }, back, caption)),
       list,
     ),
     region,
