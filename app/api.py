@@ -70,9 +70,7 @@ class Api:
             and is null if it is: "other_load" is what other programs took of the CPUs.
         """
         try:
-            result = self._run(photo, model, short_side, sparsity, task, focal_mm)
-            for measured in self._engine.measure(result, self._engine.config.first_runs):
-                result = measured
+            result = self._measure(self._run(photo, model, short_side, sparsity, task, focal_mm))
         except Exception as error:
             raise self._refuse(error) from None
         return result.to_dict()
@@ -379,6 +377,11 @@ class Api:
     ) -> Result:
         settings = self.read_settings(model, short_side, sparsity, task, focal_mm)
         return self._engine.analyze(self._read_photo(photo), settings)
+
+    def _measure(self, result: Result) -> Result:
+        for measured in self._engine.measure(result, self._engine.config.first_runs):
+            result = measured
+        return result
 
     def _read_photo(self, path: str) -> Photo:
         if not path:

@@ -6,7 +6,7 @@ from abc import ABCMeta
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import gradio as gr
@@ -14,7 +14,7 @@ import numpy as np
 from gradio import state_holder
 from gradio.blocks import Block
 from gradio.component_meta import ComponentMeta
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_http_url_like
@@ -93,6 +93,24 @@ def _save_whole(self: gr.Image, value: np.ndarray | None) -> ImageData | None:
         return ImageData(path=save_file_to_cache(path, self.GRADIO_CACHE))
 
 
+class NamedBytes(NamedTuple):
+    """A file that was made: its name and what is in it."""
+
+    name: str
+    data: bytes
+
+
+def _save_bytes(self: gr.File, value: NamedBytes | None) -> FileData | None:
+    """What was made as a file of gradio's, which alone knows when to delete it."""
+    if value is None:
+        return None
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / value.name
+        path.write_bytes(value.data)
+        kept = save_file_to_cache(path, self.GRADIO_CACHE)
+    return FileData(path=kept, orig_name=value.name, size=len(value.data))
+
+
 def _adapt(component: type[Block], name: str, **methods: Any) -> Any:
     """A class like one of gradio's but for some methods.
 
@@ -106,6 +124,7 @@ _UPLOADS: dict[str, Any] = {"async_move_resource_to_block_cache": _find_upload}
 PhotoInput = _adapt(gr.Image, "PhotoInput", preprocess=_take_file, **_UPLOADS)
 ClipInput = _adapt(gr.File, "ClipInput", **_UPLOADS)
 ModelInput = _adapt(gr.UploadButton, "ModelInput", **_UPLOADS)
+FileOutput = _adapt(gr.File, "FileOutput", postprocess=_save_bytes)
 PictureOutput = _adapt(gr.Image, "PictureOutput", postprocess=_save_whole)
 
 

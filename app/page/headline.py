@@ -18,8 +18,9 @@ _AGREEMENT = {
 
 _USUAL_SIDE = 512  # pixels
 
-#: How far the timing is: failed; guessed from one run; none yet; measured, worth quoting or not.
-_State = Literal["failed", "guessed", "waiting", "doubtful", "measured"]
+#: How far the timing is: failed; given up; guessed from one run; none yet; measured, worth quoting
+#: or not.
+_State = Literal["failed", "untimed", "guessed", "waiting", "doubtful", "measured"]
 
 
 def show_fed(result: Result) -> str:
@@ -48,12 +49,12 @@ def announce_fed(opening: Opening) -> str:
     )
 
 
-def show_headline(result: Result, runs: int, will_retry: bool = True) -> str:
+def show_headline(result: Result, runs: int | None, will_retry: bool = True) -> str:
     """The two big numbers and what stands behind them.
 
     Args:
         result: with or without latency.
-        runs: timed runs there will be; 0 if timing failed.
+        runs: timed runs there will be; 0 if timing failed; None if nothing is timed any more.
         will_retry: a doubtful result is timed again when the machine is quiet.
     """
     analysis = result.analysis
@@ -67,7 +68,7 @@ def show_headline(result: Result, runs: int, will_retry: bool = True) -> str:
         guess_ms=result.guess_ms,
         runs=runs,
         num_done=num_done,
-        is_done=num_done >= runs,
+        is_done=runs is None or num_done >= runs,
         reason=reason.replace(" %", "\u00a0%"),
         will_retry=will_retry,
         agreement=analysis.agreement["agreement"],
@@ -95,9 +96,11 @@ def announce_headline(opening: Opening) -> str:
     )
 
 
-def _name_state(result: Result, runs: int) -> _State:
+def _name_state(result: Result, runs: int | None) -> _State:
     if result.analysis.latency is not None:
         return "measured" if result.doubt is None else "doubtful"
+    if runs is None:
+        return "untimed"
     if not runs:
         return "failed"
     return "waiting" if result.guess_ms is None else "guessed"

@@ -8,21 +8,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.engine.records import Photo, Result
-from app.page.common import display_photo, encode_jpeg, photo_key, shrink
+from app.page.common import LONG_SIDE, display_photo, encode_jpeg, photo_key, shrink
 from app.page.templates import render
 from sparsevit.data.transforms import Size
 
 _THUMB_SIDE = 176  # pixels
 
 
-def make_photo(result: Result) -> str:
-    """JSON for ``photo.js``: ``{"key", "width", "height", "uri"}``."""
-    return describe_photo(result.photo, result.analysis.prepared.input_size)
+def make_photo(result: Result, long_side: int = LONG_SIDE) -> str:
+    """JSON for ``photo.js``: ``{"key", "width", "height", "uri"}``.
+
+    Args:
+        result: whose photo it is.
+        long_side: pixels of the longer side it is sent at.
+    """
+    return describe_photo(result.photo, result.analysis.prepared.input_size, long_side)
 
 
-def describe_photo(photo: Photo, size: Size) -> str:
+def describe_photo(photo: Photo, size: Size, long_side: int = LONG_SIDE) -> str:
     """The same for a photo in the shape (img_h, img_w) that a network sees."""
-    picture = display_photo(photo, size)
+    picture = display_photo(photo, size, long_side)
     return json.dumps(
         {
             "key": photo_key(photo, size),

@@ -27,12 +27,15 @@ from sparsevit.cli.common import (
     takes_options,
 )
 from sparsevit.networks import DEFAULT_MODEL, list_models
-from sparsevit.package.bundle import find_bundled
+from sparsevit.package.bundle import find_bundled, import_page
+from sparsevit.package.choices import FigureFormat
+from sparsevit.package.extras import require
 
 if TYPE_CHECKING:
     import numpy as np
 
     from sparsevit.data.focal import PhotoCamera
+    from sparsevit.inspect.photo import Analysis
 
 
 def models(as_json: JsonFlag = False) -> None:
@@ -83,6 +86,12 @@ class RunOptions:
         typer.Option(help="Or its field of view over the longer side, degrees."),
     ] = None
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("out")
+    html: Annotated[
+        bool, typer.Option("--html", help="Write index.html too: an interactive page.")
+    ] = False
+    figure: Annotated[
+        FigureFormat | None, typer.Option(help="Filmstrips for a paper, too, of all stages.")
+    ] = None
     device: Device = None
     checkpoint: Checkpoint = None
     random_weights: Annotated[bool, typer.Option(help="timm architecture without weights.")] = False
@@ -99,12 +108,14 @@ def run(options: RunOptions) -> None:
     from sparsevit.cli.report import print_result
     from sparsevit.data.focal import CameraError
     from sparsevit.data.reader import load_image
-    from sparsevit.inspect.files import write_analysis
+    from sparsevit.inspect.files import write_analysis, write_filmstrips
     from sparsevit.inspect.photo import analyze, measure, prepare_image
     from sparsevit.schedule import read_schedule
 
     short_side = read_size(options.size)
     with report_errors():
+        if options.figure:
+            require("matplotlib", "A filmstrip for a paper", "app")
         loaded = load(
             options.model,
             options.device,
@@ -128,6 +139,10 @@ def run(options: RunOptions) -> None:
             if options.repeats:
                 analysis = measure(loaded, analysis, options.repeats)
             write_analysis(analysis, photo.name, folder)
+            if options.figure:
+                write_filmstrips(analysis, folder, options.figure)
+            if options.html:
+                _write_html(options, photo, analysis, folder)
         except Exception as error:
             if is_single:
                 raise fail(error) from error
@@ -141,6 +156,16 @@ def run(options: RunOptions) -> None:
         typer.echo(json.dumps(results[0] if is_single else results, indent=2))
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _write_html(options: RunOptions, photo: Path, analysis: Analysis, folder: Path) -> None:
+    """Write what the page's tab Take away calls an interactive page."""
+    interactive = import_page("app.tabs.takeaway.interactive")
+    text = interactive.make_interactive(
+        interactive.describe_run(photo, analysis, read_size(options.size), options.task),
+        has_snippet=options.checkpoint is None and not options.random_weights,
+    )
+    (folder / "index.html").write_text(text, encoding="utf-8")
 
 
 def _choose_camera(options: RunOptions, photo: Path, image: np.ndarray) -> PhotoCamera:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from sparsevit.draw.filmstrip import draw_filmstrip
 from sparsevit.draw.masks import (
     draw_compute_map,
     draw_pruned_windows,
@@ -13,6 +14,7 @@ from sparsevit.draw.masks import (
     save_picture,
 )
 from sparsevit.inspect.photo import Analysis
+from sparsevit.package.choices import FigureFormat
 from sparsevit.tasks.boxes3d import Boxes3DTask
 
 _VIEW_SIZE = (900, 900)  # pixels of the view from above
@@ -42,3 +44,22 @@ def write_analysis(analysis: Analysis, photo: str, folder: Path) -> None:
         save_picture(folder / "birds_eye.png", above)
     text = json.dumps(analysis.to_dict(photo), indent=2)
     (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+
+
+def write_filmstrips(analysis: Analysis, folder: Path, format: FigureFormat) -> None:
+    """Write figures for a paper: ``filmstrip.FORMAT`` of all blocks, ``stageS_...`` of each stage.
+
+    Args:
+        analysis: what the network did.
+        folder: where to.
+        format: of the files.
+
+    Raises:
+        MissingPackageError: matplotlib is not installed.
+    """
+    image, blocks = analysis.prepared.image, analysis.blocks
+    (folder / f"filmstrip.{format}").write_bytes(draw_filmstrip(image, blocks, format))
+    for stage in sorted({block.stage for block in blocks}):
+        own = [block for block in blocks if block.stage == stage]
+        path = folder / f"stage{stage + 1}_filmstrip.{format}"
+        path.write_bytes(draw_filmstrip(image, own, format))

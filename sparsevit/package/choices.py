@@ -11,6 +11,9 @@ Sampler = Literal["evolutionary", "random", "grid"]
 #: Arithmetic of a training step.
 Precision = Literal["fp32", "bf16"]
 
+#: Figures for a paper.
+FigureFormat = Literal["svg", "pdf"]
+
 #: What windows are ranked by.
 Score = Literal["rms", "centred", "l2", "l1", "linf", "random", "gradient"]
 SCORES: tuple[Score, ...] = get_args(Score)

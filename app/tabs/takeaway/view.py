@@ -1,4 +1,4 @@
-"""The tab Take away: the result as JSON, Python, and a zip of pictures."""
+"""The tab Take away: the result as JSON, Python, a zip of pictures, a figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import zipfile
 from pathlib import Path
 
 from app.engine.records import Result
+from sparsevit.draw.filmstrip import draw_filmstrip
 from sparsevit.inspect.files import write_analysis
+from sparsevit.package.choices import FigureFormat
+from sparsevit.schedule import ScheduleError
 
 
 def make_json(result: Result) -> str:
@@ -70,3 +73,32 @@ def write_zip(result: Result, folder: Path) -> Path:
             archive.write(file, file.name)
             file.unlink()
     return path
+
+
+def list_stages(result: Result) -> list[tuple[str, int]]:
+    """The choices of what a filmstrip shows: words, and the stage from 1, 0 for all blocks."""
+    stages = range(1, len(result.depths) + 1)
+    return [("All blocks", 0), *((f"Stage {stage}", stage) for stage in stages)]
+
+
+def make_filmstrip(result: Result, stage: int, format: FigureFormat) -> bytes:
+    """What blocks skipped, as a figure for a paper.
+
+    Args:
+        result: what to draw.
+        stage: its number from 1; 0 for all blocks.
+        format: of the file.
+
+    Raises:
+        ScheduleError: no such stage.
+    """
+    if not 0 <= stage <= len(result.depths):
+        raise ScheduleError(f"stage must be 0 to {len(result.depths)}, got {stage}.")
+    blocks = [block for block in result.analysis.blocks if stage in (0, block.stage + 1)]
+    return draw_filmstrip(result.analysis.prepared.image, blocks, format)
+
+
+def name_filmstrip(result: Result, stage: int, format: FigureFormat) -> str:
+    """Of the file."""
+    part = f"stage{stage}" if stage else "blocks"
+    return f"sparsevit-{result.photo.path.stem}-{part}.{format}"

@@ -1,0 +1,146 @@
+"""One result as an interactive page in one HTML file, made of the page's own views."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections import Counter
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import sparsevit
+from app.engine.examples import read_photo
+from app.engine.records import Result, Settings
+from app.engine.tasks import TASK_WORDS
+from app.page.common import LONG_SIDE
+from app.page.headline import show_headline
+from app.page.modules import make_import_map, read_styles
+from app.page.photo import make_photo
+from app.page.templates import render
+from app.tabs.outputs.view import make_outputs
+from app.tabs.takeaway.view import make_json, make_snippet
+from app.tabs.tradeoff.view import describe_schedule
+from app.tabs.windows.view import make_windows
+from sparsevit.inspect.photo import Analysis
+
+MAX_BYTES = 3_000_000  # of a file; what does not fit has a smaller photo
+
+_LEAST_SIDE = 400  # pixels of the longer side: the smallest photo there is
+_SCRIPT = "tabs/takeaway/interactive.js"
+_STYLES = (
+    *("page/charts.css", "page/style.css"),
+    *("tabs/outputs/style.css", "tabs/windows/style.css"),
+)
+_THEME = """const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark", dark.matches);
+dark.addEventListener("change", follow);
+follow();"""
+
+
+def make_interactive(result: Result, has_snippet: bool = True) -> str:
+    """HTML that shows a result's windows and outputs as the page does, without a server.
+
+    The photo and all that is drawn over it lie in the file, as do the scripts, and the browser is
+    told to run no others and to fetch nothing. No folder of this machine is named.
+
+    Args:
+        result: with or without latency.
+        has_snippet: whether it says how to compute the result again: its network can be loaded by
+            its name alone.
+
+    Returns:
+        A document of :data:`MAX_BYTES` at most, unless what is drawn over the photo takes more.
+    """
+    result = _hide_folders(result)
+    long_side = LONG_SIDE
+    while True:
+        html = _render(result, has_snippet, make_photo(result, long_side))
+        if len(html.encode()) <= MAX_BYTES or long_side <= _LEAST_SIDE:
+            return html
+        long_side = max(_LEAST_SIDE, long_side * 3 // 4)
+
+
+def describe_run(
+    path: Path, analysis: Analysis, short_side: int | None, task: str | None
+) -> Result:
+    """What the command ``sparsevit run`` found, as a result of the page.
+
+    Args:
+        path: of the photo.
+        analysis: of it.
+        short_side: pixels asked for; None for the photo's own.
+        task: asked for; None for the network's first.
+    """
+    depths = tuple(Counter(block.stage for block in analysis.blocks).values())
+    settings = Settings(analysis.model, analysis.schedule, short_side=short_side, task=task)
+    return Result(read_photo(path), settings, analysis, depths)
+
+
+def name_interactive(result: Result) -> str:
+    """Of the file."""
+    return f"sparsevit-{result.photo.path.stem}.html"
+
+
+def _render(result: Result, has_snippet: bool, photo: str) -> str:
+    start = f'import "app/{_SCRIPT}";'
+    modules = _escape(json.dumps(make_import_map(_SCRIPT)))
+    hashes = " ".join(map(_name_hash, (_THEME, modules, start)))
+    values = {
+        "photo": photo,
+        "windows": make_windows(result),
+        "outputs": make_outputs(result),
+        "result": make_json(result),
+    }
+    return render(
+        "tabs/takeaway/interactive.html",
+        policy=(
+            f"default-src 'none'; script-src {hashes} data:; style-src 'unsafe-inline'; "
+            f"img-src data:; base-uri 'none'; form-action 'none'"
+        ),
+        styles=read_styles(*_STYLES),
+        theme=_THEME,
+        modules=modules,
+        start=start,
+        data=result.to_dict(),
+        task=TASK_WORDS[result.task.name],
+        settings=_say_settings(result),
+        note=result.note,
+        headline=show_headline(result, None),
+        snippet=make_snippet(result) if has_snippet else "",
+        version=sparsevit.__version__,
+        values={name: _escape(value) for name, value in values.items()},
+    )
+
+
+def _say_settings(result: Result) -> str:
+    """ "512 × 1024 pixels, sparsity 60 %, one thread of a CPU, float32"."""
+    analysis = result.analysis
+    height, width = analysis.prepared.input_size
+    words = [
+        f"{height} × {width} pixels",
+        f"sparsity {describe_schedule(result.settings.schedule)}",
+        "" if result.settings.linked else "every block scores its windows anew",
+        *(analysis.device, analysis.dtype),
+    ]
+    return ", ".join(filter(None, words))
+
+
+def _hide_folders(result: Result) -> Result:
+    """The result of a network that is a file or folder under its own name alone."""
+    name = result.settings.model
+    if not Path(name).exists() and not name.endswith(".safetensors"):
+        return result
+    name = Path(name).name
+    settings = replace(result.settings, model=name)
+    return replace(result, settings=settings, analysis=replace(result.analysis, model=name))
+
+
+def _escape(text: str) -> str:
+    """JSON that ends no script element."""
+    return text.replace("<", "\\u003c")
+
+
+def _name_hash(script: str) -> str:
+    """What a policy calls a script by."""
+    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
