@@ -13,6 +13,8 @@ from view_support import check_windows, find_yellow
 from app.api import Api
 from app.engine.records import Settings
 from app.page.panel import list_presets, make_panel, read_panel
+from app.tabs.takeaway.endpoints import TakeawayApi
+from app.tabs.takeaway.interactive import make_interactive
 from app.tabs.takeaway.view import make_json, write_zip
 from sparsevit.cli import cli
 from sparsevit.draw.masks import compute_map
@@ -34,7 +36,8 @@ def test_command_page_zip_and_endpoint_say_the_same(engine, home, tmp_path, monk
     monkeypatch.setattr("sparsevit.cli.inspect.load", lambda *_, **__: loaded)
     photo = home / "assets" / "street_a.jpg"
     options = ("--model", "small", "--size", "256", "--sparsity", "0.5", "--repeats", "0")
-    done = CliRunner().invoke(cli, ["run", str(photo), *options, "--out", str(tmp_path), "--json"])
+    wanted = ("--html", "--out", str(tmp_path), "--json")
+    done = CliRunner().invoke(cli, ["run", str(photo), *options, *wanted])
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
     assert said == json.loads((tmp_path / "result.json").read_text())
@@ -47,6 +50,8 @@ def test_command_page_zip_and_endpoint_say_the_same(engine, home, tmp_path, monk
     assert json.loads(make_json(result)) == said
     with ZipFile(write_zip(result, tmp_path)) as archive:
         assert json.loads(archive.read("result.json")) == said
+    unlabelled = replace(result, photo=replace(result.photo, truth=None))  # as to the command
+    assert (tmp_path / "index.html").read_text() == make_interactive(unlabelled)
     answer = Api(engine).analyze(str(photo), "small", 256, "0.5")
     assert list(answer) == list(said)
     timed = {"latency_ms", "speedup", "dense_form", "other_load", "doubt"}
@@ -97,6 +102,21 @@ def test_the_endpoints_for_programs_answer(page, tmp_path):
         api.draw_windows(photo, "small", 0, "0.5", 3, "x")
     with pytest.raises(gr.Error, match="block must be 0 to 9"):
         api.draw_windows(photo, "small", 0, "0.5", 10, "pruned")
+
+
+def test_programs_are_given_files(page, tmp_path):
+    photo, api = str(write_photo(tmp_path / "good.png", 0)), TakeawayApi(page.engine)
+    name, data = api.export_html(photo, "small", 0, "0.5")
+    assert name == "sparsevit-good.html"
+    assert b"<h1>good.png</h1>" in data
+    for format, start in (("svg", b"<?xml"), ("pdf", b"%PDF")):
+        name, data = api.draw_filmstrip(photo, "small", 0, "0.5", 3, format)
+        assert name == f"sparsevit-good-stage3.{format}"
+        assert data.startswith(start)
+    with pytest.raises(gr.Error, match="stage must be 0 to 4, got 5"):
+        api.draw_filmstrip(photo, "small", 0, "0.5", 5, "svg")
+    with pytest.raises(gr.Error, match='format must be svg or pdf, got "png"'):
+        api.draw_filmstrip(photo, "small", 0, "0.5", 1, "png")
 
 
 def test_programs_are_told_that_the_machine_was_busy(page, tmp_path, doubt_load):

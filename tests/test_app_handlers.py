@@ -113,7 +113,7 @@ def test_only_the_open_tab_is_drawn(page):
         "tradeoff": {"history", "sizes"},
         "learn": {"learn"},
         "video": set(),
-        "takeaway": {"json", "snippet", "address", "zip"},
+        "takeaway": {"json", "snippet", "address", "stage", "file"},
     }.items():
         assert set(page.handlers.open_tab(page.session, tab)) == drawn
         assert set(page.run()) == drawn | {"headline", "pin", "fed", "place"}

@@ -19,6 +19,7 @@ from app.tabs.registry import TABS
 from app.tabs.search import handlers as tabs_module
 from app.tabs.search.handlers import SearchHandlers
 from app.tabs.takeaway import handlers as takeaway_module
+from app.tabs.takeaway.interactive import MAX_BYTES, make_interactive
 from app.tabs.video.clip import FrameRunner, Tally
 from app.tabs.video.view import make_frame
 from sparsevit.networks import LoadedModel, hf_list
@@ -72,8 +73,11 @@ def test_every_tab_works_for_every_task(engine, visitor, cache, tmp_path, name, 
     assert json.loads(drawn["json"])["agreement"] == pytest.approx(result.analysis.agreement)
     list(visitor.latency.measure_memory(visitor.session))
     assert visitor.session.result.peak_mb is not None
-    with ZipFile(visitor.takeaway.make_zip(visitor.session)["zip"]["value"]) as archive:
+    *_, made = visitor.takeaway.make_zip(visitor.session)
+    with ZipFile(made["file"]["value"]) as archive:
         assert {"dense.png", "sparse.png", "result.json"} <= set(archive.namelist())
+
+    assert len(make_interactive(result).encode()) < MAX_BYTES
 
     frame = FrameRunner(engine).run(result.photo.pixels, result.settings)
     tally = Tally()

@@ -28,6 +28,8 @@ PROGRAMS = {
     "lens",
     "run_clip",
     "search",
+    "export_html",
+    "draw_filmstrip",
 }
 
 

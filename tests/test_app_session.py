@@ -99,8 +99,8 @@ def test_a_closed_page_leaves_nothing(page, tmp_path, monkeypatch):
     monkeypatch.setattr(takeaway_module, "get_upload_folder", lambda: str(tmp_path))
     mine = write_photo(tmp_path / "mine.png", 2)
     page.run(photo_path=str(mine))
-    changes = page.takeaway.make_zip(page.session)
-    folder = Path(changes["zip"]["value"]).parent
+    *_, changes = page.takeaway.make_zip(page.session)
+    folder = Path(changes["file"]["value"]).parent
     assert folder.exists()
     page.session.close()
     assert not folder.exists()

@@ -47,7 +47,8 @@ def _run_small(*arguments: str):
 
 
 def test_run_writes_masks_outputs_and_result(home):
-    result = _run_small("photo.png", "--sparsity", "0.5", "--out", "out", "--json")
+    wanted = ("--out", "out", "--json", "--figure", "svg")
+    result = _run_small("photo.png", "--sparsity", "0.5", *wanted)
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)
     assert data == json.loads((home / "out" / "result.json").read_text())
@@ -55,6 +56,7 @@ def test_run_writes_masks_outputs_and_result(home):
     assert [block["kept"] * 2 for block in data["blocks"][:2]] == [24, 24]
     names = {path.name for path in (home / "out").iterdir()}
     assert names >= {"result.json", "compute_map.png", "dense.png", "sparse.png", "filmstrip.png"}
+    assert names >= {"filmstrip.svg", "stage1_filmstrip.svg", "stage4_filmstrip.svg"}
     assert {f"stage{s}_block{b}_windows.png" for s in range(1, 5) for b in (1, 2)} <= names
     assert cv2.imread(str(home / "out" / "stage1_block1_windows.png")).shape == (128, 192, 3)
 

@@ -19,6 +19,7 @@ from app.page.templates import render
 from app.tabs.compare.view import show_costs, show_facts
 from app.tabs.latency.view import show_latency
 from app.tabs.search.view import show_search
+from app.tabs.takeaway.interactive import make_interactive
 from app.tabs.tradeoff.view import show_history, show_sizes
 from sparsevit.inspect.sizes import SizeComparison, SizePoint
 from sparsevit.measure.latency import LatencyReport, LatencyStats
@@ -98,6 +99,7 @@ SHOWN = {
     "tabs/compare/facts.html": (lambda r: show_facts(r, r), 0),  # names of ours alone
     "tabs/latency/latency.html": (lambda r: show_latency(r, 2), 2),
     "tabs/search/search.html": (show_problem, 4),
+    "tabs/takeaway/interactive.html": (make_interactive, 5),
     "tabs/tradeoff/history.html": (show_all_tried, 7),
     "tabs/tradeoff/sizes.html": (show_all_sizes, 3),
 }

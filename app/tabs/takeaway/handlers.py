@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -14,6 +15,14 @@ from app.page.session import Session
 from app.tabs.takeaway.interactive import make_interactive, name_interactive
 from app.tabs.takeaway.view import make_filmstrip, name_filmstrip, write_zip
 from sparsevit.package.choices import FigureFormat
+
+#: What the button that downloads a file is while there is none.
+NOTHING_MADE: dict[str, Any] = {
+    "label": "Download: nothing made yet",
+    "value": None,
+    "interactive": False,
+    "variant": "secondary",
+}
 
 
 class TakeawayHandlers:
@@ -26,11 +35,11 @@ class TakeawayHandlers:
     def __init__(self, page: PageActions) -> None:
         self._page = page
 
-    def make_zip(self, session: Session) -> Changes:
+    def make_zip(self, session: Session) -> Iterator[Changes]:
         """All masks and figures of the current result as one file."""
-        return self._offer(session, "zip", write_zip)
+        yield from self._offer(session, write_zip)
 
-    def make_html(self, session: Session) -> Changes:
+    def make_html(self, session: Session) -> Iterator[Changes]:
         """The current result as an interactive page in one file."""
 
         def write(result: Result, folder: Path) -> Path:
@@ -38,37 +47,38 @@ class TakeawayHandlers:
             path.write_text(make_interactive(result), encoding="utf-8")
             return path
 
-        return self._offer(session, "html", write)
+        yield from self._offer(session, write)
 
-    def make_svg(self, session: Session, stage: int) -> Changes:
+    def make_svg(self, session: Session, stage: int) -> Iterator[Changes]:
         """The filmstrip of a stage, from 1, or of all blocks, 0, as SVG."""
-        return self._make_figure(session, stage, "svg")
+        yield from self._make_figure(session, stage, "svg")
 
-    def make_pdf(self, session: Session, stage: int) -> Changes:
+    def make_pdf(self, session: Session, stage: int) -> Iterator[Changes]:
         """The same as PDF."""
-        return self._make_figure(session, stage, "pdf")
+        yield from self._make_figure(session, stage, "pdf")
 
-    def _make_figure(self, session: Session, stage: int, format: FigureFormat) -> Changes:
+    def _make_figure(self, session: Session, stage: int, format: FigureFormat) -> Iterator[Changes]:
         def write(result: Result, folder: Path) -> Path:
             path = folder / name_filmstrip(result, stage, format)
             path.write_bytes(make_filmstrip(result, stage, format))
             return path
 
-        return self._offer(session, "figure", write)
+        return self._offer(session, write)
 
-    def _offer(self, session: Session, name: str, write: Callable[[Result, Path], Path]) -> Changes:
-        """Write a file of the current result, and show the button that downloads it.
+    def _offer(self, session: Session, write: Callable[[Result, Path], Path]) -> Iterator[Changes]:
+        """Write a file of the current result, and offer it on the button that downloads it.
 
         Args:
             session: of the user.
-            name: of the button.
             write: takes the result and the user's folder.
         """
+        yield {"file": gr.update(**NOTHING_MADE | {"label": "Being made…"})}
         try:
             folder = session.get_folder(get_upload_folder())
             path = write(self._page.get_result(session), folder)
         except Exception as error:
             self._page.tell(error)
-            return {}
-        label = {"label": f"Download {path.name}"} if name == "figure" else {}
-        return {name: gr.update(value=str(path), visible=True, **label)}
+            yield {"file": gr.update(**NOTHING_MADE)}
+            return
+        label = f"Download {path.name}"
+        yield {"file": gr.update(value=str(path), label=label, interactive=True, variant="primary")}

@@ -12,10 +12,8 @@ from app.page.events import RUNS, Changes, Events, Parts
 from app.page.session import Session
 from app.page.tab import Tab
 from app.tabs.takeaway.endpoints import TakeawayApi
-from app.tabs.takeaway.handlers import TakeawayHandlers
+from app.tabs.takeaway.handlers import NOTHING_MADE, TakeawayHandlers
 from app.tabs.takeaway.view import list_stages, make_json, make_snippet
-
-_FILES = ("zip", "html", "figure")  # made when asked for, of what is then on the screen
 
 
 class TakeawayTab(Tab):
@@ -26,26 +24,28 @@ class TakeawayTab(Tab):
 
     id = "takeaway"
     label = "Take away"
-    outputs = ("json", "snippet", "address", "stage", *_FILES)
+    outputs = ("json", "snippet", "address", "stage", "file")
     numbers = ("json",)
 
     def add(self, engine: Engine, shown: Changes) -> Parts:
         parts: Parts = {"address": add_view("address", None)}
         with gr.Row():
             parts["make_html"] = gr.Button("Make an interactive page (HTML)", size="sm")
-            parts["html"] = gr.DownloadButton("Download the page", size="sm", visible=False)
             parts["make_zip"] = gr.Button("Make a zip of all masks and figures", size="sm")
-            parts["zip"] = gr.DownloadButton("Download the zip", size="sm", visible=False)
         with gr.Row(equal_height=True):
             parts["stage"] = gr.Dropdown(
-                choices=[("All blocks", 0)],
+                choices=list_stages(engine.opening.depths),
                 value=0,
-                label="Filmstrip for a paper",
+                label="Figure for a paper",
+                show_label=False,
+                container=False,
                 filterable=False,
+                scale=3,
+                min_width=150,
             )
-            parts["make_svg"] = gr.Button("Filmstrip as SVG", size="sm")
-            parts["make_pdf"] = gr.Button("Filmstrip as PDF", size="sm")
-            parts["figure"] = gr.DownloadButton("Download", size="sm", visible=False)
+            parts["make_svg"] = gr.Button("Make SVG", size="sm", min_width=60)
+            parts["make_pdf"] = gr.Button("Make PDF", size="sm", min_width=60)
+        parts["file"] = gr.DownloadButton(**NOTHING_MADE, size="sm")
         parts["snippet"] = gr.Code(
             language="python", label="Python that computes this result again"
         )
@@ -58,8 +58,8 @@ class TakeawayTab(Tab):
             "json": make_json(result),
             "snippet": make_snippet(result),
             "address": make_address(result, session.pinned),
-            "stage": gr.update(choices=list_stages(result)),
-            **{name: gr.update(value=None, visible=False) for name in _FILES},
+            "stage": gr.update(choices=list_stages(result.depths)),
+            "file": gr.update(**NOTHING_MADE),
         }
 
     def draw_numbers(self, session: Session, result: Result, runs: int) -> Changes:
@@ -67,14 +67,14 @@ class TakeawayTab(Tab):
 
     def wire(self, events: Events) -> None:
         handlers, parts = TakeawayHandlers(events.page), events.parts
-        for button, make, file, inputs in (
-            ("make_zip", handlers.make_zip, "zip", ()),
-            ("make_html", handlers.make_html, "html", ()),
-            ("make_svg", handlers.make_svg, "figure", ("stage",)),
-            ("make_pdf", handlers.make_pdf, "figure", ("stage",)),
+        for name, make, inputs in (
+            ("make_zip", handlers.make_zip, ()),
+            ("make_html", handlers.make_html, ()),
+            ("make_svg", handlers.make_svg, ("stage",)),
+            ("make_pdf", handlers.make_pdf, ("stage",)),
         ):
-            busy = {"show_progress_on": parts[button]}
-            events.tie(parts[button].click, make, (file,), button, inputs, **busy)
+            quiet = {"show_progress": "hidden"}  # the button that downloads it says so
+            events.tie(parts[name].click, make, ("file",), name, inputs, **quiet)
         _add_endpoints(events.page.engine)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.engine.records import Result
@@ -75,10 +76,14 @@ def write_zip(result: Result, folder: Path) -> Path:
     return path
 
 
-def list_stages(result: Result) -> list[tuple[str, int]]:
-    """The choices of what a filmstrip shows: words, and the stage from 1, 0 for all blocks."""
-    stages = range(1, len(result.depths) + 1)
-    return [("All blocks", 0), *((f"Stage {stage}", stage) for stage in stages)]
+def list_stages(depths: Sequence[int]) -> list[tuple[str, int]]:
+    """The choices of what a filmstrip shows: words, and the stage from 1, 0 for all blocks.
+
+    Args:
+        depths: blocks per stage.
+    """
+    stages = ((f"Filmstrip of stage {stage}", stage) for stage in range(1, len(depths) + 1))
+    return [("Filmstrip of all blocks", 0), *stages]
 
 
 def make_filmstrip(result: Result, stage: int, format: FigureFormat) -> bytes:
