@@ -134,3 +134,13 @@ def test_the_snippet_keeps_and_skips_the_same_windows(painted, home, monkeypatch
     assert load_model("small")
     ours = [block.keep_mask.tolist() for block in painted.analysis.blocks]
     assert [block.keep_mask.tolist() for block in names["analysis"].blocks] == ours
+
+
+def test_the_lens_and_the_steps_look_at_the_network_with_what_is_painted(engine, painted):
+    mask = painted.analysis.blocks[0].keep_mask
+    steps = engine.trace_block(painted, 0)
+    assert torch.equal(steps.trace.keep_mask, mask)
+    assert sorted(steps.gathered_windows.tolist()) == mask[0].flatten().nonzero().flatten().tolist()
+    lens = engine.look_through(painted)
+    masks = [block.trace.keep_mask.tolist() for block in lens.blocks]
+    assert masks == [block.keep_mask.tolist() for block in painted.analysis.blocks]

@@ -200,8 +200,9 @@ class LocalEngine(Engine):
         loaded = self.networks.get(result.settings.model, result.settings.task)
         block = result.analysis.blocks[index]
         with self.turns.hold(loaded, result.settings.linked):
-            prepared, schedule = result.analysis.prepared, result.settings.schedule
-            return trace_block(loaded, prepared, schedule, block.stage, block.block)
+            prepared, settings = result.analysis.prepared, result.settings
+            place = block.stage, block.block
+            return trace_block(loaded, prepared, settings.schedule, *place, settings.painted)
 
     def look_through(self, result: Result) -> Lens:
         loaded = self.networks.get(result.settings.model, result.settings.task)
@@ -209,5 +210,5 @@ class LocalEngine(Engine):
         is_told = truth is not None and truth.class_names == result.task.class_names
         labels = truth.labels if truth is not None and is_told else None
         with self.turns.hold(loaded, result.settings.linked):
-            prepared, schedule = result.analysis.prepared, result.settings.schedule
-            return look_through(loaded, prepared, schedule, labels)
+            prepared, settings = result.analysis.prepared, result.settings
+            return look_through(loaded, prepared, settings.schedule, labels, settings.painted)

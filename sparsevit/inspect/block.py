@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sparsevit.core.scoring import rank_windows, token_magnitudes
 from sparsevit.core.trace import BlockTrace, capture
 from sparsevit.core.windows import WindowGrid
+from sparsevit.inspect.painted import Painted, keep_painted
 from sparsevit.inspect.photo import PreparedImage
 from sparsevit.networks import LoadedModel
 from sparsevit.patch import find_stages, list_blocks, set_sparsity
@@ -94,7 +95,12 @@ class BlockSteps:
 
 
 def trace_block(
-    loaded: LoadedModel, prepared: PreparedImage, schedule: Any, stage: int, block: int
+    loaded: LoadedModel,
+    prepared: PreparedImage,
+    schedule: Any,
+    stage: int,
+    block: int,
+    painted: Sequence[Painted] = (),
 ) -> BlockSteps:
     """Run a network once at a schedule and keep what one of its blocks saw and did.
 
@@ -103,6 +109,7 @@ def trace_block(
         prepared: from :func:`sparsevit.inspect.photo.prepare_image`.
         schedule: any form ``model.sparsity`` accepts.
         stage, block: 0-based stage, and block inside it.
+        painted: windows to keep and to skip all the same.
 
     Raises:
         ScheduleError: an impossible schedule.
@@ -122,13 +129,15 @@ def trace_block(
         recorded[number] = x, out
 
     with torch.inference_mode(), capture(model) as capturing, hear_tokens(blocks, note):
-        model(prepared.images)
+        with keep_painted(model, prepared.input_size, painted):
+            model(prepared.images)
         x, out = recorded[block]
         grid = blocks[block].get_grid(*x.shape[1:3], x.device)
         num_heads = blocks[block].attention_bias(grid).shape[1]
     trace = next(t for t in capturing.blocks if (t.stage, t.block) == (stage, block))
     ranking = rank_windows(trace.scores.flatten(1))[0]
-    chosen = ranking[: trace.kept] if trace.kept < trace.total else torch.arange(trace.total)
+    is_kept = trace.keep_mask[0].flatten()[ranking]  # not just the first where some were painted
+    chosen = ranking[is_kept] if trace.kept < trace.total else torch.arange(trace.total)
     entering = token_magnitudes(x)[0].cpu()
     return BlockSteps(
         trace=trace,

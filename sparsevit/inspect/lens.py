@@ -16,6 +16,7 @@ from torch import Tensor
 from sparsevit.core.trace import BlockTrace, capture
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.block import hear_tokens
+from sparsevit.inspect.painted import Painted, keep_painted
 from sparsevit.inspect.photo import PreparedImage, check_prepared
 from sparsevit.inspect.probe import read_off
 from sparsevit.inspect.regions import Region, describe_regions, find_low, label_regions
@@ -150,6 +151,7 @@ def look_through(
     prepared: PreparedImage,
     schedule: Any,
     truth: np.ndarray | None = None,
+    painted: Sequence[Painted] = (),
 ) -> Lens:
     """Run a network dense and at a schedule, and compare what leaves each of its blocks.
 
@@ -159,13 +161,14 @@ def look_through(
         schedule: any form ``model.sparsity`` accepts.
         truth: (h, w) uint8 classes at any size, the number of classes and above where nothing is
             known; None without labels. It matters to classes of pixels alone.
+        painted: windows that sparse keeps and skips all the same.
 
     Raises:
         ScheduleError: an impossible schedule.
         ValueError: the photo was prepared for another network or task.
     """
     check_prepared(loaded, prepared)
-    compared = _compare_blocks(loaded, prepared, schedule)
+    compared = _compare_blocks(loaded, prepared, schedule, painted)
     blocks, task, size = compared.blocks, loaded.task, prepared.input_size
     skipped = [~block.trace.token_mask().numpy() for block in blocks]
     cosine = [block.cosine for block in blocks]
@@ -201,7 +204,9 @@ class _Compared:
 
 
 @torch.inference_mode()
-def _compare_blocks(loaded: LoadedModel, prepared: PreparedImage, schedule: Any) -> _Compared:
+def _compare_blocks(
+    loaded: LoadedModel, prepared: PreparedImage, schedule: Any, painted: Sequence[Painted]
+) -> _Compared:
     model = loaded.module
     blocks = [block for stage in list_blocks(model) for block in stage]
     last = [number - 1 for number in accumulate(loaded.depths)]
@@ -225,7 +230,8 @@ def _compare_blocks(loaded: LoadedModel, prepared: PreparedImage, schedule: Any)
         with hear_tokens(blocks, keep):
             model(prepared.images)
         set_sparsity(model, schedule)
-        with capture(model) as trace, hear_tokens(blocks, compare):
+        chosen = keep_painted(model, prepared.input_size, painted)
+        with capture(model) as trace, hear_tokens(blocks, compare), chosen:
             output = model(prepared.images)
     finally:
         set_sparsity(model, before)

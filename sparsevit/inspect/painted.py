@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sparsevit.core.ranking import Place
+from sparsevit.core.ranking import Place, rank_by
 from sparsevit.core.windows import WindowGrid
 from sparsevit.patch import list_grids
 
@@ -94,6 +95,20 @@ def choose_fitting(
         return ()
     grids = list_grids(model, image_size)
     return tuple(entry for entry in painted if entry.suits(grids))
+
+
+@contextmanager
+def keep_painted(
+    model: nn.Module, image_size: tuple[int, int], painted: Sequence[Painted]
+) -> Iterator[None]:
+    """Keep and skip what was painted, in the forwards inside the ``with`` block.
+
+    Args:
+        model, image_size, painted: see :func:`make_maps`.
+    """
+    maps = make_maps(model, image_size, painted)
+    with rank_by(model, maps, weight=0) if maps else nullcontext():
+        yield
 
 
 def make_maps(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparsevit.core.ranking import Place, rank_by
+from sparsevit.core.ranking import Place
 from sparsevit.core.trace import BlockTrace, capture
 from sparsevit.data.boxes import Boxes3D
 from sparsevit.data.focal import PhotoCamera, assume_camera
 from sparsevit.data.transforms import resize_image
-from sparsevit.inspect.painted import Painted, make_maps
+from sparsevit.inspect.painted import Painted, keep_painted, make_maps
 from sparsevit.measure.cost import CostReport, count_macs
 from sparsevit.measure.latency import (
     LatencyReport,
@@ -228,11 +227,10 @@ def analyze(
     check_prepared(loaded, prepared)
     model = loaded.module
     schedule = SparsitySchedule.parse(schedule, loaded.depths)
-    maps = make_maps(model, prepared.input_size, painted)
     outputs = []
 
     def run() -> None:
-        with rank_by(model, maps, weight=0) if maps else nullcontext():
+        with keep_painted(model, prepared.input_size, painted):
             outputs.append(model(prepared.images))
 
     before = get_sparsity(model)
@@ -246,7 +244,7 @@ def analyze(
     if isinstance(sparse, Boxes3D):
         sparse = sparse.see_with(prepared.dense.camera)
     blocks = tuple(trace.blocks)
-    kept = {(block.stage, block.block): block.kept for block in blocks} if maps else None
+    kept = {(block.stage, block.block): block.kept for block in blocks} if painted else None
     return Analysis(
         model=loaded.name,
         task=loaded.task,

@@ -17,7 +17,7 @@ function show(name, mount) {
   mount({
     element: document.getElementById(`sv-${name}`),
     trigger() {},
-    props: { value: readText(name) },
+    props: { value: readText(name), alone: true },
     server: {},
     upload: () => Promise.reject(new Error("There is no server.")),
     watch() {},

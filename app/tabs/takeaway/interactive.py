@@ -13,14 +13,13 @@ import sparsevit
 from app.engine.examples import read_photo
 from app.engine.records import Result, Settings
 from app.engine.tasks import TASK_WORDS
-from app.page.common import LONG_SIDE
+from app.page.common import LONG_SIDE, describe_schedule
 from app.page.headline import show_headline
 from app.page.modules import make_import_map, read_styles
 from app.page.photo import make_photo
 from app.page.templates import render
 from app.tabs.outputs.view import make_outputs
 from app.tabs.takeaway.view import make_json, make_snippet
-from app.tabs.tradeoff.view import describe_schedule
 from app.tabs.windows.view import make_windows
 from sparsevit.inspect.photo import Analysis
 
@@ -121,6 +120,7 @@ def _say_settings(result: Result) -> str:
         f"{height} × {width} pixels",
         f"sparsity {describe_schedule(result.settings.schedule)}",
         "" if result.settings.linked else "every block scores its windows anew",
+        "windows kept and skipped by hand" if result.settings.painted else "",
         *(analysis.device, analysis.dtype),
     ]
     return ", ".join(filter(None, words))

@@ -51,6 +51,7 @@ export function makeTools(root, { scale, fit, brush }) {
   );
   return {
     box,
+    paint,
     /**
      * @param {number} level
      * @param {number} most

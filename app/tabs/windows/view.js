@@ -145,6 +145,10 @@ export function mount({ element, trigger, props, watch }) {
     ...pinned.nodes,
     spoken,
   );
+  if (props.alone) {
+    tools.paint.hidden = true;
+    root.querySelector('[value="worth"]').parentElement.hidden = true;
+  }
 
   const zoom = makeZoom(stage, {
     /** @param {number} level */
