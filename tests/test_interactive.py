@@ -19,7 +19,7 @@ from app.tabs.takeaway import interactive
 from app.tabs.takeaway.interactive import MAX_BYTES, make_interactive
 from sparsevit.core.windows import map_tokens_to_windows
 
-NAME = "<script>alert(1)<!-- <img src=x onerror=alert(2)>&amp;.jpg"
+NAME = "<!-- <script>alert(1) <img src=x onerror=alert(2)>&amp;.jpg"
 PINNED = (0.27, 0.43)  # right and down, fractions of the picture
 
 
@@ -68,6 +68,9 @@ def test_blocks_are_drawn_as_its_numbers_say(page, result):
     size, blocks = result.analysis.prepared.input_size, result.analysis.blocks
     stage = page.locator(".sv-win-stage")
     assert len(data["blocks"]) == len(blocks)
+    # Nobody is there who could run the network again.
+    expect(page.get_by_role("button", name=re.compile("Brush"))).to_have_count(0)
+    expect(page.get_by_role("radio", name="Worth")).to_have_count(0)
     for index in (0, 1, 7):  # plain, shifted, coarse and shifted
         said = data["blocks"][index]
         page.locator(".sv-win-strip button").nth(index).click()
@@ -124,6 +127,7 @@ def test_its_numbers_can_be_saved_and_its_name_is_text(page, result):
     assert page.locator("h1").text_content() == NAME
     assert page.title() == f"{NAME} · SparseViT"
     expect(page.locator("#sv-speedup")).to_have_text("–speed against dense")
+    expect(page.locator(".sv-facts")).to_contain_text("not measured")
     expect(page.locator("pre")).to_contain_text("load_model('mine.safetensors')")
 
 
