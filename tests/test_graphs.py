@@ -98,6 +98,20 @@ def test_masks_are_captured_by_the_model_itself(model: Any, recorder: Recorder) 
     assert len(recorder.recorded) == 1
 
 
+def test_another_ranking_is_followed_by_the_model_itself(model: Any, recorder: Recorder) -> None:
+    fast = GraphedModel(model, record=recorder)
+    images = torch.randn(1, 3, 64, 64)
+    model.sparsity = 0.5
+    recorded = fast(images)
+    maps = torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(0))
+    with sparsevit.rank_by(model, maps):
+        other = fast(images)
+        with torch.inference_mode():
+            assert torch.equal(other, model(images))
+    assert not torch.equal(other, recorded)
+    assert torch.equal(fast(images), recorded)
+
+
 def test_what_cannot_be_recorded_is_told(model: Any, recorder: Recorder) -> None:
     images = torch.randn(1, 3, 64, 64)
     with pytest.raises(ValueError, match="max_graphs"):

@@ -12,7 +12,7 @@ from sparsevit.core.windows import get_window_grid
 from sparsevit.inspect.painted import Painted, make_maps
 from sparsevit.inspect.photo import analyze, measure, prepare_image
 from sparsevit.networks import load_model
-from sparsevit.patch import list_grids
+from sparsevit.patch import host_form, list_grids
 
 INF = float("inf")
 SIZE = 64, 128  # pixels; 16 x 32 tokens in stage 1, in 2 x 4 windows of 8
@@ -140,6 +140,14 @@ def test_maps_that_make_no_sense_are_refused(model, images, maps, weight, words)
     model.sparsity = 0.5
     with torch.inference_mode():
         model(images)  # as before
+
+
+def test_maps_that_nothing_asks_for_are_no_silent_failure(model, images):
+    refused = pytest.raises(RuntimeError, match="not in its host's form")
+    with refused, rank_by(model, torch.ones(1, 2, 4)), host_form(model), torch.inference_mode():
+        model(images)
+    with pytest.raises(ZeroDivisionError), rank_by(model, torch.ones(1, 2, 4)):
+        raise ZeroDivisionError
 
 
 def test_painted_windows_are_marked_token_by_token():

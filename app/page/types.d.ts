@@ -1,10 +1,13 @@
 // What the page's modules hand one another, and the JSON that app/page/*.py sends.
 
-/** What gr.HTML hands a view; see its docstring in gradio. */
+/**
+ * What gr.HTML hands a view; see its docstring in gradio. Alone is one in a file of its own, where
+ * there is nobody to run the network; see app/tabs/takeaway/interactive.js.
+ */
 export interface View {
   element: HTMLElement;
   trigger(event: string, data?: object): void;
-  props: { value: string };
+  props: { value: string; alone?: boolean };
   server: object;
   upload(file: File): Promise<{ path: string; url: string }>;
   watch(prop: string, callback: () => void): void;

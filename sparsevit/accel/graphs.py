@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from sparsevit.core.block import SparseBlock
+from sparsevit.core.steering import find_steering
 from sparsevit.core.trace import active_traces
 from sparsevit.patch import find_stages
 
@@ -32,7 +33,8 @@ class GraphedModel:
     replayed; the least recently used recordings go when there are too many. Weights may change:
     what was recorded with others is recorded anew. Hooks run while recording and not again.
 
-    Inside :func:`sparsevit.capture` the model itself runs, since a replay records no masks.
+    Inside :func:`sparsevit.capture` and :func:`sparsevit.rank_by` the model itself runs, since a
+    replay records no masks and ranks as it did when it was recorded.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class GraphedModel:
                 the CPU and so cannot be recorded.
         """
         stages = find_stages(self.model)
-        if any(active_traces(stage) for stage in stages):
+        if any(active_traces(stage) or find_steering(stage) for stage in stages):
             return self.model(images)
         if self.model.training:
             raise ValueError("A CUDA graph is for inference; call model.eval() first.")

@@ -44,13 +44,20 @@ def rank_by(
         ValueError: a map of another shape, with NaN or negative numbers; a weight outside [0, 1];
             in the forward, a map of another batch, or one whose pictures decide for numbers of
             windows that no common number suits.
+        RuntimeError: at the end, nothing asked for the maps.
     """
     if not 0 <= weight <= 1:
         raise ValueError(f"weight must be in [0, 1], got {weight}.")
     by_place = {None: maps} if isinstance(maps, Tensor) else dict(maps)
     worth = {place: _read_map(place, values) for place, values in by_place.items()}
-    with steer(model, _Ranking(worth, weight)):
+    ranking = _Ranking(worth, weight)
+    with steer(model, ranking):
         yield
+    if not ranking.was_asked:
+        raise RuntimeError(
+            "No block asked for the maps of rank_by: run the model that was given to it inside its "
+            "`with` block, in the same thread, not in its host's form and not compiled."
+        )
 
 
 @dataclass(frozen=True)
@@ -84,8 +91,10 @@ class _Ranking:
     def __init__(self, worth: Mapping[Place, _Worth], weight: float) -> None:
         self._worth = worth
         self._weight = weight
+        self.was_asked = False
 
     def choose(self, situation: Situation) -> Choice:
+        self.was_asked = True
         found = self._find(situation)
         if found is None:
             return Choice(situation.keep_idx)
