@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from app_support import schedule, write_photo
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from page_support import Page
 
@@ -269,8 +269,9 @@ def test_painted_windows_in_a_link_are_short(engine):
 
 
 @given(shown=SETTINGS, pinned=SETTINGS)
+@settings(deadline=None)
 def test_a_link_brings_both_back(engine, shown, pinned):
-    results = [replace(engine.first, settings=settings) for settings in (shown, pinned)]
+    results = [replace(engine.first, settings=chosen) for chosen in (shown, pinned)]
     query = read_link({"place": make_address(*results)})
     assert read_query(query, engine.first.settings) == shown
     assert read_pinned(query, engine.first.settings) == pinned
