@@ -13,6 +13,7 @@ import numpy as np
 
 from app.engine.comparing import count_masks, measure_in_turn, pair_blocks, pair_outputs
 from app.engine.errors import explain
+from app.engine.exercises import answer_all as answer_exercises
 from app.engine.protocol import Engine
 from app.engine.records import Photo, Result, Settings
 from app.engine.search import make_storage, read_search
@@ -339,6 +340,36 @@ class Api:
             raise self._refuse(error) from None
         assert last.result is not None
         return last.result.to_dict()
+
+    def exercises(
+        self, photo: str, model: str, short_side: int, task: str = "", focal_mm: float = 0
+    ) -> dict[str, Any]:
+        """Answer the exercises of the tab Learn on a photo.
+
+        Takes about 30 runs of the network.
+
+        Args:
+            photo: an uploaded picture.
+            model: a name that the endpoint models lists.
+            short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
+            task: one of the network's tasks, which the endpoint models lists; empty for its first.
+            focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
+
+        Returns:
+            "tipping_point": which class (kind "class", "things" or "winner") the sparse output
+            loses between the sparsities of all layers "there" and "lost", or where the agreement
+            falls below 0.9 (kind "agreement"); "lost" is null if it holds, and all of it if the
+            dense output is empty. "stages": agreement and share of arithmetic saved of each stage
+            pruned alone by 0.6, and how many windows it skipped; "best_stages" lose least. "half":
+            least sparsity of all layers that halves the arithmetic, null if none does, the share
+            that is never pruned, and the least share left.
+        """
+        try:
+            return answer_exercises(
+                self._engine, self._run(photo, model, short_side, "0", task, focal_mm)
+            )
+        except Exception as error:
+            raise self._refuse(error) from None
 
     def read_settings(
         self, model: str, short_side: int, sparsity: str, task: str = "", focal_mm: float = 0

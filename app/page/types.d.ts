@@ -136,3 +136,26 @@ export interface PinValue {
   b?: { differs: string; numbers: string };
   same?: string;
 }
+
+/** What the page says of the current photo; undefined or "" where it says nothing yet. */
+export interface Facts {
+  photo?: string;
+  size?: string;
+  windows?: string;
+  window?: string;
+  kept?: string;
+  total?: string;
+  sparsity: string;
+  agreement?: string;
+  means: string;
+  macs?: string;
+  speed: string;
+}
+
+/** A stop of the tour. */
+export interface Stop {
+  title: string;
+  tab?: string;
+  anchor: string[];
+  say(facts: Facts): [string, string];
+}

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.engine.protocol import Engine
-from app.page.assets import asset_options
+from app.page.assets import asset_options, mount_module
 from app.page.components import ModelInput, PhotoInput, add_figure, add_view
 from app.page.downloads import follow_download
 from app.page.events import Changes, Events, Parts
@@ -28,9 +28,13 @@ _RETRY_S = 5.0  # between two looks whether the machine is quiet
 _MOST_STATES = 1000  # of gradio's own sessions; what weighs in them is bounded by Visitors
 
 _INTRO = """<header class="sv-header"><h1>SparseViT</h1><p>A Swin Transformer looks at a photo
-through thousands of small attention windows. <b>Window pruning</b> skips the windows with the
-weakest activations, layer by layer: move the sliders and see what is skipped, what it changes, and
-how much faster the network really runs.</p></header>"""
+through thousands of small attention windows. <b>Window pruning</b> skips the weakest,
+layer by layer: move the sliders and see what is skipped, what it changes, and how much faster the
+network really runs.</p>
+<div class="sv-tools"><p>New here? See it in a minute:</p>
+<button type="button" class="sv-small">Tour</button>
+<button type="button" class="sv-small">Not now</button>
+<button type="button" class="sv-small">Present</button></div></header>"""
 
 
 def build_demo(engine: Engine, tabs: Sequence[Tab]) -> gr.Blocks:
@@ -54,7 +58,7 @@ def build_demo(engine: Engine, tabs: Sequence[Tab]) -> gr.Blocks:
     demo = gr.Blocks(title=TITLE, analytics_enabled=False, **options)
     with demo:
         session = gr.State(Session())
-        gr.HTML(_INTRO, apply_default_css=False)
+        gr.HTML(_INTRO, js_on_load=mount_module("intro"), apply_default_css=False)
         with gr.Row(elem_classes="sv-main"):
             with gr.Column(scale=0, min_width=300, elem_classes="sv-controls"):
                 parts = _add_controls(engine, shown)

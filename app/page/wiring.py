@@ -130,3 +130,5 @@ def wire_api(engine: Engine) -> None:
         ]
         inputs = [photo, model, short_side, *asked, task]
         gr.Button().click(api.search, inputs, answer, api_name="search", **SEARCHES)
+        inputs = [photo, model, short_side, task, focal_mm]
+        gr.Button().click(api.exercises, inputs, answer, api_name="exercises", **SEARCHES)

@@ -130,3 +130,13 @@ export interface Animation {
   start: number;
   length: number;
 }
+
+/** Of app/tabs/learn/exercises.py. */
+export interface Exercise {
+  title: string;
+  question: string;
+  applies: boolean;
+  busy: string;
+  judged: { kind: "right" | "wrong" | "wait"; words: string } | null;
+  answer: { words: string[]; table: { head: string[]; rows: string[][] } | null } | null;
+}

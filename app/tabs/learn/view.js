@@ -149,7 +149,7 @@ export function mount({ element, trigger, props, watch }) {
   select.addEventListener("change", () => {
     state.pending = Number(select.value);
     showBusy();
-    trigger("select", { index: state.pending });
+    trigger("select", { index: state.pending, value: null });
   });
 
   function showBusy() {

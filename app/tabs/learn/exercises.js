@@ -1,0 +1,104 @@
+// Exercises on the current photo, from the JSON of app/tabs/learn/exercises.py.
+import { make, onValue } from "../../page/common.js";
+
+/** @import { View } from "../../page/types.d.ts" */
+/** @import { Exercise } from "./types.d.ts" */
+
+const MARKS = { right: "✓ ", wrong: "", wait: "" };
+
+/** @param {Exercise["answer"]["table"]} table */
+function makeTable({ head, rows }) {
+  const line = (/** @type {string[]} */ cells, /** @type {"th" | "td"} */ kind) =>
+    make(
+      "tr",
+      {},
+      ...cells.map((cell, index) =>
+        index ? make(kind, {}, cell) : make("th", { scope: kind === "th" ? "col" : "row" }, cell),
+      ),
+    );
+  return make(
+    "table",
+    { class: "sv-table" },
+    make("thead", {}, line(head, "th")),
+    make("tbody", {}, ...rows.map((row) => line(row, "td"))),
+  );
+}
+
+/** @param {View} view */
+export function mount({ element, trigger, props, watch }) {
+  const root = element.querySelector(".sv-exercises");
+  /** @type {ReturnType<typeof makeCard>[]} */
+  let cards = [];
+
+  /** @param {number} number */
+  function makeCard(number) {
+    const title = make("h4");
+    const question = make("p");
+    const check = makeButton("Check", 2 * number, "sv-learn-next");
+    const reveal = makeButton("Show the answer", 2 * number + 1);
+    const said = make("p", { class: "sv-ex-said", role: "status" });
+    const answer = make("div", { class: "sv-learn-words sv-ex-answer", role: "status" });
+    const buttons = make("div", { class: "sv-ex-buttons" }, check, reveal);
+    const box = make("section", { class: "sv-learn-card" }, title, question, buttons, said, answer);
+    return { box, title, question, buttons, check, reveal, said, answer };
+  }
+
+  /**
+   * @param {string} words
+   * @param {number} index
+   * @param {string} [kind]
+   */
+  function makeButton(words, index, kind = "") {
+    const button = make("button", { type: "button", class: `sv-learn-go ${kind}` }, words);
+    button.addEventListener("click", () => {
+      if (button.getAttribute("aria-disabled") === "true") return;
+      const card = cards[Math.floor(index / 2)];
+      card.said.className = "sv-ex-said";
+      card.said.textContent = "Asking the network…";
+      lock(true);
+      trigger("select", { index, value: null });
+    });
+    return button;
+  }
+
+  // Not "disabled", which would take the focus away.
+  /** @param {boolean} isBusy */
+  function lock(isBusy) {
+    for (const { check, reveal } of cards)
+      for (const button of [check, reveal]) button.setAttribute("aria-disabled", String(isBusy));
+  }
+
+  /**
+   * @param {ReturnType<typeof makeCard>} card
+   * @param {Exercise} exercise
+   * @param {number} index
+   */
+  function update(card, { title, question, applies, busy, judged, answer }, index) {
+    card.title.textContent = `Exercise ${index + 1}. ${title}`;
+    card.question.textContent = question;
+    card.buttons.hidden = !applies;
+    card.said.className = `sv-ex-said ${busy || !judged ? "" : `sv-ex-${judged.kind}`}`;
+    card.said.textContent = busy || (judged ? MARKS[judged.kind] + judged.words : "");
+    card.reveal.hidden = Boolean(answer);
+    const told = JSON.stringify(answer);
+    if (card.answer.dataset.told === told) return; // or it would be read again
+    card.answer.dataset.told = told;
+    card.answer.replaceChildren(
+      ...(answer?.words ?? []).map((words) => make("p", {}, words)),
+      ...(answer?.table ? [makeTable(answer.table)] : []),
+    );
+  }
+
+  onValue({ props, watch }, (/** @type {Exercise[]} */ exercises) => {
+    if (!exercises) return;
+    if (!cards.length) {
+      cards = exercises.map((_, number) => makeCard(number));
+      root.append(
+        make("h3", {}, "Three exercises, on this photo"),
+        make("div", { class: "sv-learn-more" }, ...cards.map(({ box }) => box)),
+      );
+    }
+    exercises.forEach((exercise, index) => update(cards[index], exercise, index));
+    lock(exercises.some(({ busy }) => busy));
+  });
+}
