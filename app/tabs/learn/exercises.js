@@ -34,29 +34,47 @@ export function mount({ element, trigger, props, watch }) {
   function makeCard(number) {
     const title = make("h4");
     const question = make("p");
-    const check = makeButton("Check", 2 * number, "sv-learn-next");
-    const reveal = makeButton("Show the answer", 2 * number + 1);
+    const check = makeButton("Check", () => ask(2 * number), "sv-learn-next");
+    const reveal = makeButton("", () =>
+      cards[number].isTold ? fold(number) : ask(2 * number + 1),
+    );
     const said = make("p", { class: "sv-ex-said", role: "status" });
     const answer = make("div", { class: "sv-learn-words sv-ex-answer", role: "status" });
     const buttons = make("div", { class: "sv-ex-buttons" }, check, reveal);
     const box = make("section", { class: "sv-learn-card" }, title, question, buttons, said, answer);
-    return { box, title, question, buttons, check, reveal, said, answer };
+    return { box, title, question, buttons, check, reveal, said, answer, isTold: false };
+  }
+
+  /** @param {number} index */
+  function ask(index) {
+    const { said } = cards[Math.floor(index / 2)];
+    said.className = "sv-ex-said";
+    said.textContent = "Asking the network…";
+    lock(true);
+    trigger("select", { index, value: null });
+  }
+
+  /** @param {number} number */
+  function fold(number) {
+    const { answer } = cards[number];
+    answer.hidden = !answer.hidden;
+    nameReveal(cards[number]);
+  }
+
+  /** @param {ReturnType<typeof makeCard>} card */
+  function nameReveal({ reveal, isTold, answer }) {
+    reveal.textContent = isTold && !answer.hidden ? "Hide the answer" : "Show the answer";
   }
 
   /**
    * @param {string} words
-   * @param {number} index
+   * @param {() => void} action
    * @param {string} [kind]
    */
-  function makeButton(words, index, kind = "") {
+  function makeButton(words, action, kind = "") {
     const button = make("button", { type: "button", class: `sv-learn-go ${kind}` }, words);
     button.addEventListener("click", () => {
-      if (button.getAttribute("aria-disabled") === "true") return;
-      const card = cards[Math.floor(index / 2)];
-      card.said.className = "sv-ex-said";
-      card.said.textContent = "Asking the network…";
-      lock(true);
-      trigger("select", { index, value: null });
+      if (button.getAttribute("aria-disabled") !== "true") action();
     });
     return button;
   }
@@ -79,10 +97,12 @@ export function mount({ element, trigger, props, watch }) {
     card.buttons.hidden = !applies;
     card.said.className = `sv-ex-said ${busy || !judged ? "" : `sv-ex-${judged.kind}`}`;
     card.said.textContent = busy || (judged ? MARKS[judged.kind] + judged.words : "");
-    card.reveal.hidden = Boolean(answer);
     const told = JSON.stringify(answer);
     if (card.answer.dataset.told === told) return; // or it would be read again
+    if (!card.isTold) card.answer.hidden = false;
+    card.isTold = Boolean(answer);
     card.answer.dataset.told = told;
+    nameReveal(card);
     card.answer.replaceChildren(
       ...(answer?.words ?? []).map((words) => make("p", {}, words)),
       ...(answer?.table ? [makeTable(answer.table)] : []),

@@ -1,5 +1,6 @@
 // The address that reopens what is on the screen; app/tabs/takeaway/view.py makes its end.
 import { make, onValue } from "../../page/common.js";
+import { isPresented } from "../../page/present.js";
 
 /** @import { AddressValue, View } from "../../page/types.d.ts" */
 
@@ -25,7 +26,8 @@ export function mount({ element, props, watch }) {
   root.append(field, button, done);
   onValue({ props, watch }, (/** @type {AddressValue} */ address) => {
     if (!address) return;
-    field.value = location.origin + location.pathname + address.query;
+    const mode = isPresented(location.search) ? "&present=1" : "";
+    field.value = location.origin + location.pathname + address.query + mode;
     done.textContent = address.note;
   });
 }
