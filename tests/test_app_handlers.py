@@ -111,7 +111,7 @@ def test_only_the_open_tab_is_drawn(page):
         "outputs": {"outputs"},
         "latency": {"latency"},
         "tradeoff": {"history", "sizes"},
-        "learn": {"learn"},
+        "learn": {"learn", "exercises"},
         "video": set(),
         "takeaway": {"json", "snippet", "address", "stage", "file"},
     }.items():

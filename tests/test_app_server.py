@@ -30,6 +30,9 @@ PROGRAMS = {
     "search",
     "export_html",
     "draw_filmstrip",
+    "exercises",
+    "worth",
+    "compare",
 }
 
 
