@@ -53,7 +53,7 @@ export function makePresenter(host, opener) {
   const listTabs = () =>
     /** @type {HTMLElement[]} */ ([...host.querySelectorAll("#sv-tabs > .tab-wrapper [role=tab]")]);
 
-  const name = make("b");
+  const name = make("h1");
   const count = make("span");
   const previous = makeButton("‹ Previous", () => move(-1));
   const next = makeButton("Next ›", () => move(1));
@@ -62,7 +62,7 @@ export function makePresenter(host, opener) {
     "nav",
     { class: "sv-present-bar", "aria-label": "Presentation" },
     previous,
-    make("p", { "aria-live": "polite" }, name, " ", count),
+    make("div", { "aria-live": "polite" }, name, " ", count),
     next,
     exit,
   );

@@ -1,5 +1,6 @@
 // Exercises on the current photo, from the JSON of app/tabs/learn/exercises.py.
 import { make, onValue } from "../../page/common.js";
+import { paragraphs } from "./sections.js";
 
 /** @import { View } from "../../page/types.d.ts" */
 /** @import { Exercise } from "./types.d.ts" */
@@ -104,7 +105,7 @@ export function mount({ element, trigger, props, watch }) {
     card.answer.dataset.told = told;
     nameReveal(card);
     card.answer.replaceChildren(
-      ...(answer?.words ?? []).map((words) => make("p", {}, words)),
+      ...paragraphs(answer?.words ?? []),
       ...(answer?.table ? [makeTable(answer.table)] : []),
     );
   }
