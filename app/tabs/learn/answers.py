@@ -48,8 +48,8 @@ def ask_tipping_point(target: Target | None) -> tuple[str, str]:
         else "It counts as lost when none of those that dense finds is found again."
     )
     return f"When is “{target.name}” lost?", (
-        f"The dense output has “{target.name}”. Raise “All layers” until the sparse output has lost "
-        f"it. At which sparsity is that? {lost} The tab Outputs shows it."
+        f"The dense output has “{target.name}”. Raise “All layers” until the sparse output has "
+        f"lost it. At which sparsity is that? {lost} The tab Outputs shows it."
     )
 
 
