@@ -100,8 +100,7 @@ class QuestionApi(Programs):
             model: of A, a name that the endpoint models lists.
             short_side: of A, pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: of A, share pruned: below 1, JSON per stage or pair, or a preset.
-            b: JSON of what B has otherwise, as {"sparsity": 0.3, "model": "streets"}; its names
-                are those of these arguments, without photo.
+            b: JSON of what B has otherwise, by the names of these arguments: {"sparsity": 0.3}.
             task: of A, one of the network's tasks; empty for its first.
             focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
 

@@ -76,8 +76,7 @@ class RunApi(Programs):
             short_side: pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
             block: number of the block, from 0 in network order.
-            view: "pruned" (skipped windows dark), "scores" (heat map), "worth" (what windows are
-                worth to the dense output) or "compute" (all blocks).
+            view: "pruned" (skipped windows dark), "scores" or "worth" (colours), "compute" (all).
             task: one of the network's tasks, which the endpoint models lists; empty for its first.
 
         Returns:

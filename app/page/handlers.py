@@ -14,7 +14,6 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.engine.errors import explain
 from app.engine.newest import Superseded
 from app.engine.protocol import Engine
 from app.engine.records import Photo, Result, Settings, Try
@@ -22,11 +21,11 @@ from app.page.address import names_state, read_pinned, read_query
 from app.page.events import Changes
 from app.page.headline import offer_side
 from app.page.panel import is_waiting, read_panel
-from app.page.screen import Screen
-from app.page.session import MOST_RETRIES, Session, Visitors
+from app.page.session import Session, Visitors
 from app.page.tab import Tab
 from app.page.task import read_task_switch
 from app.page.templates import render
+from app.page.timing import TimingHandlers
 from sparsevit.networks import ModelError
 from sparsevit.schedule import SparsitySchedule
 
@@ -37,25 +36,13 @@ def _warn(message: str) -> None:
     gr.Warning(render("page/message.html", message=message), title="Not done")
 
 
-class Handlers:
-    """The callables of the page, apart from those of its tabs.
-
-    Args:
-        engine: runs the networks.
-        tabs: of the page, in order.
-        warn: shows a sentence to the user.
-
-    Attributes:
-        engine: runs the networks.
-        screen: draws.
-    """
+class Handlers(TimingHandlers):
+    """The callables of the page, apart from those of its tabs."""
 
     def __init__(
         self, engine: Engine, tabs: Sequence[Tab], warn: Callable[[str], None] = _warn
     ) -> None:
-        self.engine = engine
-        self.screen = Screen(engine, tabs)
-        self._warn = warn
+        super().__init__(engine, tabs, warn)
         self._visitors = Visitors(engine.config.patience_s, engine.config.sessions_mb * 10**6)
 
     def await_first(self, session: Session, panel: str) -> Changes:
@@ -88,17 +75,9 @@ class Handlers:
         """A page was closed."""
         self._visitors.leave(key)
 
-    def get_result(self, session: Session) -> Result:
-        """What is on a user's screen."""
-        return session.result or self.engine.first
-
     def note_use(self, session: Session) -> None:
         """A session is about to run a network."""
         self._visitors.note_use(session)
-
-    def tell(self, error: Exception) -> None:
-        """Say in one sentence what went wrong."""
-        self._warn(explain(error, self.engine.device))
 
     def run(
         self,
@@ -144,46 +123,6 @@ class Handlers:
             return self._restore(session, photo_path, sent)
         session.photo_path = photo_path
         return self._draw(session, result, None if is_waiting(panel) else before, sent)
-
-    def measure(self, session: Session) -> Iterator[Changes]:
-        """Measure the current result's latency, a few runs that refine while one looks."""
-        yield from self._measure(session, self.engine.config.first_runs)
-
-    def measure_again(self, session: Session) -> Iterator[Changes]:
-        """Measure the current result's latency anew, with more runs."""
-        result = self.get_result(session)
-        session.result = replace(result, analysis=replace(result.analysis, latency=None))
-        session.retries = 0
-        runs = self.engine.config.more_runs
-        yield self.screen.draw_numbers(session, session.result, runs)
-        yield from self._measure(session, runs)
-
-    def retry(self, session: Session) -> Iterator[Changes]:
-        """Time a doubtful result anew if the machine is quiet now; the page asks at intervals."""
-        moment, result = session.moment, self.get_result(session)
-        if result.doubt is None or session.retries >= MOST_RETRIES:
-            yield {"retry": gr.update(active=False)}
-            return
-        session.retries += 1
-        runs = self.engine.config.first_runs
-        try:
-            if self.engine.is_quiet():
-                for measured in self.engine.measure(result, runs, lambda: session.moment == moment):
-                    result = measured
-        except Exception as error:
-            self.tell(error)
-        if session.moment != moment:
-            return
-        if result.doubt is None:
-            session.result = result
-            session.note_try(result)
-            yield self.screen.draw_numbers(session, result, runs) | {
-                "retry": gr.update(active=False)
-            }
-            yield from self._complete(session)
-        elif session.retries >= MOST_RETRIES:
-            shown = self.screen.draw_numbers(session, self.get_result(session), 0)
-            yield shown | {"retry": gr.update(active=False)}
 
     def use_schedule(self, session: Session, schedule: SparsitySchedule) -> Changes:
         """Put a schedule on the sliders, as if they had been moved there."""
@@ -341,30 +280,6 @@ class Handlers:
             return {}
         session.photo_path = str(photo.path)
         return {"photo": str(photo.path)}
-
-    def _measure(self, session: Session, runs: int) -> Iterator[Changes]:
-        moment, result = session.moment, self.get_result(session)
-        latency = result.analysis.latency
-        is_enough = latency is not None and len(latency.sparse.samples_ms) >= runs
-        if is_enough and result.doubt is None:
-            return
-        try:
-            for measured in self.engine.measure(result, runs, lambda: session.moment == moment):
-                if session.moment != moment:
-                    return
-                session.result = measured
-                session.note_try(measured)
-                yield self.screen.draw_numbers(session, measured, runs)
-        except Exception as error:
-            self.tell(error)
-            if session.moment == moment:
-                yield self.screen.draw_numbers(session, self.get_result(session), 0)
-            return
-        if session.moment != moment:
-            return
-        if self.get_result(session).doubt is not None:
-            yield {"retry": gr.update(active=True)}
-        yield from self._complete(session)
 
     def _complete(self, session: Session) -> Iterator[Changes]:
         """What follows once the current result is timed."""
