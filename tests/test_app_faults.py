@@ -238,10 +238,10 @@ def test_a_size_that_memory_allowed_can_be_asked_for_again(server, tmp_path, mon
     _, engine = server
     real = runs_module.analyze
 
-    def short_of_memory(loaded, prepared, schedule):
+    def short_of_memory(loaded, prepared, *rest):
         if prepared.input_size[0] > 400:
             raise MemoryError
-        return real(loaded, prepared, schedule)
+        return real(loaded, prepared, *rest)
 
     monkeypatch.setattr(runs_module, "analyze", short_of_memory)
     client, switches = _visit(server), list_switches(engine)

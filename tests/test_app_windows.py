@@ -10,8 +10,9 @@ from page_support import Visitor
 
 from app.engine.records import Settings
 from app.page.panel import make_panel, read_panel
+from app.page.worth import WorthMemory, name_worth
 from app.tabs.takeaway.view import make_snippet
-from app.tabs.windows.worth import WorthMemory, make_worth, name_worth
+from app.tabs.windows.worth import make_worth
 from sparsevit.core.windows import map_tokens_to_windows
 from sparsevit.inspect.painted import Painted
 from sparsevit.inspect.worth import join_worth
@@ -144,3 +145,15 @@ def test_the_lens_and_the_steps_look_at_the_network_with_what_is_painted(engine,
     lens = engine.look_through(painted)
     masks = [block.trace.keep_mask.tolist() for block in lens.blocks]
     assert masks == [block.keep_mask.tolist() for block in painted.analysis.blocks]
+
+
+def test_learn_asks_for_worth_once_its_last_step_is_looked_at(page):
+    page.learn.explain_block(page.session, 1)
+    page.handlers.open_tab(page.session, "learn")
+    before = json.loads(page.handlers.redraw(page.session)["learn"])
+    assert before["worth"] is None
+    shown = json.loads(page.learn.explain_block(page.session, 1, asks_worth=True)["learn"])
+    part = join_worth(page.engine.measure_worth(page.engine.first))[0, True]
+    assert torch.allclose(torch.tensor(shown["worth"]), part.worth, rtol=1e-2)
+    other = json.loads(page.learn.explain_block(page.session, 0)["learn"])
+    assert len(other["worth"]) == 128  # from now on

@@ -12,6 +12,7 @@ from app.page.photo import make_photo
 from app.tabs.learn.view import make_learn
 from sparsevit import networks
 from sparsevit.inspect.block import trace_block
+from sparsevit.inspect.worth import join_worth
 
 TITLES = (
     "1. Cut the photo into windows",
@@ -20,6 +21,7 @@ TITLES = (
     "4. Gather them into one batch",
     "5. Run the block on those alone",
     "6. Scatter them back",
+    "7. Is magnitude the right question?",
 )
 # Brightness 0 to 765 of the main canvas at places [x, y] in CSS pixels.
 BRIGHTNESS = """places => {
@@ -47,10 +49,16 @@ def traced(engine):
 
 
 @pytest.fixture(scope="module")
-def url(traced):
-    """The first block, then the second."""
+def parts(engine):
+    return join_worth(engine.measure_worth(engine.first))
+
+
+@pytest.fixture(scope="module")
+def url(traced, parts):
+    """The first block, then the second, then the first with what its windows are worth."""
     result, blocks = traced
     values = [make_learn(result, steps) for steps in blocks]
+    values.append(make_learn(result, blocks[0], parts[0, True]))
     with serve_view("learn", values, make_photo(result)) as address:
         yield address
 
@@ -103,7 +111,7 @@ def expect_window(page, steps, index):
     assert float(score) == pytest.approx(float(steps.scores.flatten()[index]), rel=5e-3)
 
 
-def test_six_steps_by_button_dot_and_key(open_page):
+def test_all_steps_by_button_dot_and_key(open_page):
     page = open_page(motion="no-preference")
     forward, back = (page.get_by_role("button", name=name) for name in ("Next →", "← Previous"))
     expect(back).to_be_disabled()
@@ -111,6 +119,8 @@ def test_six_steps_by_button_dot_and_key(open_page):
         forward.click()
         expect(heading(page)).to_have_text(title)
     expect(forward).to_be_disabled()
+    expect(page.locator(".sv-learn-words").first).to_contain_text("It is being measured")
+    back.click()
     expect(page.locator(".sv-learn-words").first).to_contain_text("77 skipped windows")
     back.click()
     expect(heading(page)).to_have_text(TITLES[4])
@@ -123,6 +133,19 @@ def test_six_steps_by_button_dot_and_key(open_page):
     page.keyboard.press("ArrowLeft")
     expect(heading(page)).to_have_text(TITLES[1])
     expect(picture(page)).to_have_attribute("aria-label", re.compile("^Step 2, Score every window"))
+
+
+def test_the_last_step_holds_score_against_worth(open_page, parts, traced):
+    page = open_page()
+    for _ in range(2):
+        page.get_by_role("button", name="next", exact=True).click()
+    step_button(page, 7).click()
+    part, trace = parts[0, True], traced[1][0].trace
+    words = page.locator(".sv-learn-words").first
+    expect(words).to_contain_text(f"rank correlation here is {part.correlation:.2f}")
+    best = set(part.worth.argsort(descending=True)[: trace.kept].tolist())
+    kept = set(trace.keep_mask[0].flatten().nonzero().flatten().tolist())
+    expect(words).to_contain_text(f"{len(best & kept)} were kept here")
 
 
 def test_pointing_at_a_window_a_bar_or_a_tile_shows_its_numbers(open_page, traced):

@@ -1,4 +1,4 @@
-// What each of the six steps draws.
+// What each of the steps draws: six of the method, and what windows are worth.
 import { pickChannels } from "../../page/colours.js";
 import { clamp, count, layTiles, mix, part, short } from "./geometry.js";
 import { LABEL, NUMBER, Painter } from "./painter.js";
@@ -7,7 +7,7 @@ import { LABEL, NUMBER, Painter } from "./painter.js";
 
 export class StepPainter extends Painter {
   /**
-   * What the six steps draw at time t of their animation, 0 to 1.
+   * What the steps draw at time t of their animation, 0 to 1.
    * @param {number} step
    * @param {number} t
    */
@@ -19,6 +19,7 @@ export class StepPainter extends Painter {
       "gather",
       "batch",
       "scatter",
+      "worth",
     ]);
     this[scenes[step]](t);
   }
@@ -251,6 +252,56 @@ export class StepPainter extends Painter {
     const { low, high } = this.data.change;
     const name = change === 0 ? "skipped: change" : "mean change";
     this.tell(second.next, name, change, short(low), `≥ ${short(high)}`, "token change");
+  }
+
+  /**
+   * Windows by their rank in worth, which a chart holds against their rank by score.
+   * @param {number} t
+   */
+  worth(t) {
+    this.paintPhoto(this.photos.bright);
+    const { worth, ranking } = this.data;
+    if (!worth) return this.write("measuring…", this.layout.lower.x, this.layout.lower.y + 20);
+    const places = ranking.map(() => [0, 0]); // of each window: by score, by worth, 0 is the best
+    ranking.forEach((index, rank) => (places[index][0] = rank));
+    const order = worth.map((_, index) => index).sort((a, b) => worth[b] - worth[a]);
+    order.forEach((index, rank) => (places[index][1] = rank));
+    const most = Math.max(1, worth.length - 1);
+    const turn = part(t, 0.2, 0.7); // from the ranks by score to those by worth
+    this.fade(0.8 * part(t, 0, 0.2), () =>
+      this.pieces.forEach((pieces, index) => {
+        const level = 1 - mix(places[index][0], places[index][1], turn) / most;
+        this.ctx.fillStyle = `rgb(${pickChannels(level).join(" ")})`;
+        for (const piece of pieces) this.ctx.fillRect(...this.place(piece));
+      }),
+    );
+    this.edges(0.35);
+    this.select();
+    const { x, y, h } = this.layout.lower;
+    const side = h - 34;
+    const at = (/** @type {number} */ rank) => (1 - rank / most) * side;
+    this.ctx.strokeStyle = this.colours.track;
+    this.ctx.lineWidth = 1;
+    this.ctx.strokeRect(x + 0.5, y + 0.5, side, side);
+    this.ctx.beginPath();
+    this.line(x, y + side, side, -side);
+    this.ctx.stroke();
+    places.forEach(([score, value], index) => {
+      if (index === this.selected) return;
+      this.ctx.fillStyle = this.colours.accent;
+      this.ctx.fillRect(x + at(score) - 1, y + side - part(t, 0.4, 1) * at(value) - 1, 2.5, 2.5);
+    });
+    const [score, value] = places[this.selected];
+    this.ctx.fillStyle = this.colours.orange;
+    this.ctx.beginPath();
+    this.ctx.arc(x + at(score), y + side - part(t, 0.4, 1) * at(value), 5, 0, 2 * Math.PI);
+    this.ctx.fill();
+    this.write("score: higher rank →", x, y + side + 16);
+    const right = x + side + 12;
+    this.write("↑ worth: higher rank", right, y + 12);
+    this.write(`by score: rank ${count(score + 1)}`, right, y + 36);
+    this.write(`by worth: rank ${count(value + 1)}`, right, y + 54);
+    this.write(`of ${count(worth.length)} windows`, right, y + 72);
   }
 
   /* ---- What lies under the pointer ---- */

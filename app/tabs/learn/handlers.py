@@ -8,7 +8,9 @@ from app.engine.protocol import Engine
 from app.engine.records import Result
 from app.page.events import Changes, PageActions
 from app.page.session import Session
+from app.page.worth import recall_worth
 from app.tabs.learn.view import choose_block, make_learn
+from sparsevit.inspect.worth import join_worth
 
 
 @dataclass
@@ -17,9 +19,11 @@ class LearnMemory:
 
     Attributes:
         block: the one that is explained; None for the first that prunes.
+        asks_worth: whether its last step was looked at, which needs a measurement.
     """
 
     block: int | None = None
+    asks_worth: bool = False
 
 
 class LearnHandlers:
@@ -32,11 +36,15 @@ class LearnHandlers:
     def __init__(self, page: PageActions) -> None:
         self._page = page
 
-    def explain_block(self, session: Session, index: int) -> Changes:
-        """Explain another block."""
-        session.recall(LearnMemory).block = max(0, index)
+    def explain_block(self, session: Session, index: int, asks_worth: bool = False) -> Changes:
+        """Explain another block, or also what its windows are worth."""
+        memory, result = session.recall(LearnMemory), self._page.get_result(session)
+        memory.block = max(0, index)
         try:
-            result = self._page.get_result(session)
+            if asks_worth:
+                self._page.note_use(session)
+                recall_worth(self._page.engine, session, result)
+                memory.asks_worth = True
             return {"learn": draw_learn(self._page.engine, session, result)}
         except Exception as error:
             self._page.tell(error)
@@ -45,7 +53,11 @@ class LearnHandlers:
 
 def draw_learn(engine: Engine, session: Session, result: Result) -> str:
     """The explanation, with the tensors of the block that the user chose."""
-    blocks, index = result.analysis.blocks, session.recall(LearnMemory).block
+    memory, blocks = session.recall(LearnMemory), result.analysis.blocks
+    index, part = memory.block, None
     if index is None or index >= len(blocks):
         index = choose_block(result)
-    return make_learn(result, engine.trace_block(result, index))
+    if memory.asks_worth:
+        parts = join_worth(recall_worth(engine, session, result).blocks)
+        part = parts[blocks[index].stage, blocks[index].shifted]
+    return make_learn(result, engine.trace_block(result, index), part)

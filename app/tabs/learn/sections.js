@@ -208,3 +208,23 @@ export function paintShift(ctx, { width, height, moved, grid, photo, pieces }) {
   lines(byX, byY, "rgb(0 0 0 / 0.7)", 4, []);
   lines(byX, byY, "#ffffff", 2, []);
 }
+
+const LINKS = [
+  [
+    "SparseViT: Revisiting Activation Sparsity for Efficient High-Resolution Vision Transformer (CVPR 2023)",
+    "https://arxiv.org/abs/2303.17605",
+  ],
+  [
+    "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows (ICCV 2021)",
+    "https://arxiv.org/abs/2103.14030",
+  ],
+];
+
+export const makeLinks = () =>
+  make(
+    "ul",
+    { class: "sv-learn-links" },
+    ...LINKS.map(([name, href]) =>
+      make("li", {}, make("a", { href, target: "_blank", rel: "noopener" }, name)),
+    ),
+  );

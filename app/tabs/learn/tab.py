@@ -9,7 +9,7 @@ import gradio as gr
 from app.engine.protocol import Engine
 from app.engine.records import Result
 from app.page.components import add_view
-from app.page.events import CHOICES, SEARCHES, Changes, Events, Parts, by_index
+from app.page.events import CHOICES, SEARCHES, Changes, Events, Parts
 from app.page.session import Session
 from app.page.tab import Tab
 from app.tabs.learn.exercises import ExerciseHandlers, draw_exercises
@@ -33,7 +33,11 @@ class LearnTab(Tab):
         }
 
     def wire(self, events: Events) -> None:
-        explain_block = by_index(LearnHandlers(events.page).explain_block)
+        handlers = LearnHandlers(events.page)
+
+        def explain_block(session: Session, event: gr.SelectData) -> Changes:
+            return handlers.explain_block(session, int(event.index), event.value == "worth")
+
         events.tie(
             *(events.parts["learn"].select, explain_block, ("learn",), "explain_block"), **CHOICES
         )

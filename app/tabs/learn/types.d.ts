@@ -55,6 +55,7 @@ export interface LearnValue extends Grid {
   scores: number[];
   ranking: number[];
   kept: number;
+  worth: number[] | null;
   changes: number[];
   scored: TokenMap;
   change: TokenMap;

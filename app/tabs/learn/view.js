@@ -1,4 +1,4 @@
-// How window pruning works, in six steps on the photo, from the JSON of app/tabs/learn/view.py.
+// How window pruning works, in six steps and a question on the photo, from the JSON of app/tabs/learn/view.py.
 import { make, onValue } from "../../page/common.js";
 import { getPhoto, onPhoto } from "../../page/photo.js";
 import { StepPainter } from "./draw.js";
@@ -13,7 +13,15 @@ import {
   paintMap,
   short,
 } from "./geometry.js";
-import { box, makeDraws, makeFlow, makeLayers, paintShift, paragraphs } from "./sections.js";
+import {
+  box,
+  makeDraws,
+  makeFlow,
+  makeLayers,
+  makeLinks,
+  paintShift,
+  paragraphs,
+} from "./sections.js";
 
 /** @import { View } from "../../page/types.d.ts" */
 /** @import { Animation, LearnValue, Shown } from "./types.d.ts" */
@@ -21,17 +29,6 @@ import { box, makeDraws, makeFlow, makeLayers, paintShift, paragraphs } from "./
 const ANIMATION_MS = 1800;
 const LETTERS =
   "H × W tokens, C numbers each · nW windows of N tokens · K kept · nH attention heads";
-const LINKS = [
-  [
-    "SparseViT: Revisiting Activation Sparsity for Efficient High-Resolution Vision Transformer (CVPR 2023)",
-    "https://arxiv.org/abs/2303.17605",
-  ],
-  [
-    "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows (ICCV 2021)",
-    "https://arxiv.org/abs/2103.14030",
-  ],
-];
-
 /**
  * @param {string} words
  * @param {() => void} action
@@ -85,11 +82,13 @@ export function mount({ element, trigger, props, watch }) {
   let shiftRun = { start: 0, length: 0 }; // and of the shifted grid
   let frame = 0;
   let opened = false;
+  /** @type {LearnValue} */
+  let asked = null; // about the worth of its windows
 
   /* ---- The parts of the view, made once ---- */
 
   const select = make("select", {});
-  const dots = [0, 1, 2, 3, 4, 5].map((step) => makeButton("", () => goTo(step)));
+  const dots = [0, 1, 2, 3, 4, 5, 6].map((step) => makeButton("", () => goTo(step)));
   const canvas = make("canvas", { role: "img", tabindex: 0 });
   const flow = box("flow");
   const caption = make("figcaption", { "aria-live": "polite" });
@@ -111,9 +110,6 @@ export function mount({ element, trigger, props, watch }) {
   const glossary = make("dl", {});
 
   const picture = make("figure", {}, box("stage", canvas, flow), caption);
-  const links = LINKS.map(([name, href]) =>
-    make("li", {}, make("a", { href, target: "_blank", rel: "noopener" }, name)),
-  );
 
   const stepper = box(
     "stepper",
@@ -130,7 +126,7 @@ export function mount({ element, trigger, props, watch }) {
     "whole",
     box(
       "head",
-      make("h3", {}, "Window pruning in six steps, on this photo"),
+      make("h3", {}, "Window pruning in six steps and a question, on this photo"),
       make("label", {}, "Block explained ", select),
     ),
     stepper,
@@ -141,7 +137,7 @@ export function mount({ element, trigger, props, watch }) {
       card("How does a network learn to live with it?", draws, drawWords),
     ),
     make("details", { class: "sv-learn-card" }, make("summary", {}, "Glossary"), glossary),
-    card("Read on", make("ul", { class: "sv-learn-links" }, ...links)),
+    card("Read on", makeLinks()),
   );
   everything.hidden = true; // until there is something to show
   root.append(loading, everything);
@@ -204,6 +200,15 @@ export function mount({ element, trigger, props, watch }) {
     next.disabled = state.step === steps.length - 1;
     flow.hidden = state.step !== 4;
     showSelected();
+    askWorth();
+  }
+
+  // The last step needs a measurement, which is asked for once it is looked at.
+  function askWorth() {
+    const { data } = shown;
+    if (state.step !== 6 || data.worth || asked === data) return;
+    asked = data;
+    trigger("select", { index: data.index, value: "worth" });
   }
 
   // The picture in words: the selected window's numbers.

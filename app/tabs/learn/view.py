@@ -1,4 +1,4 @@
-"""How window pruning works, in six steps on the photo; ``view.js`` draws them."""
+"""How window pruning works, in six steps on the photo, and whether it asks the right question."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from app.engine.records import Result
-from app.page.common import encode_png, name_block, photo_key
+from app.page.common import encode_png, name_block, photo_key, round_significant
 from app.tabs.learn.words import GLOSSARY, percent, tell_steps, times
 from sparsevit.core.windows import WindowGrid, find_runs
 from sparsevit.inspect.block import BlockSteps
+from sparsevit.inspect.worth import PartitionWorth
 from sparsevit.schedule import SparsitySchedule
 
 _FINE_TOKENS = 40_000  # a map of more is sent in 16 levels instead of 256
@@ -30,7 +31,7 @@ def choose_block(result: Result) -> int:
     return next((i for i, block in enumerate(blocks) if block.kept < block.total), 0)
 
 
-def make_learn(result: Result, steps: BlockSteps) -> str:
+def make_learn(result: Result, steps: BlockSteps, part: PartitionWorth | None = None) -> str:
     """JSON for ``view.js``; words and numbers are made here, pictures there.
 
     - key, index, blocks: the photo's key, the block explained, the names of all;
@@ -39,12 +40,14 @@ def make_learn(result: Result, steps: BlockSteps) -> str:
     - scores, ranking, changes: by window, row-major; changes are means of |out - in|; kept: K;
     - scored, change: maps over the tokens, see :func:`_encode_map`;
     - macs: {"dense", "sparse"} of the block, in units of 1e9;
-    - steps: six of {"name", "title", "words", "shapes"}; shift, layers, adaptation: the sections
+    - worth: by window, row-major, what its computation is worth; null until somebody asks;
+    - steps: seven of {"name", "title", "words", "shapes"}; shift, layers, adaptation: the sections
       below them; glossary: [term, meaning] each.
 
     Args:
         result: the outcome on the page.
         steps: of one of its blocks, at the same schedule.
+        part: what the block's windows are worth, where it is known.
     """
     grid, analysis = steps.trace.grid, result.analysis
     index = _find_index(result, steps)
@@ -71,7 +74,8 @@ def make_learn(result: Result, steps: BlockSteps) -> str:
         "scored": _encode_map(steps.scored),
         "change": _encode_map(steps.change),
         "macs": {"dense": cost.dense_macs / 1e9, "sparse": cost.sparse_macs / 1e9},
-        "steps": tell_steps(result, steps, cost),
+        "worth": None if part is None else [round_significant(v) for v in part.worth.tolist()],
+        "steps": tell_steps(result, steps, cost, part),
         "shift": _show_shift(result),
         "layers": _show_layers(result),
         "adaptation": _show_adaptation(result.depths),

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.engine.records import Result
 from sparsevit.inspect.block import BlockSteps
+from sparsevit.inspect.worth import PartitionWorth
 from sparsevit.measure.cost import BlockCost
 
 
@@ -24,13 +25,16 @@ def _gmacs(macs: float) -> str:
     return f"{macs / 1e9:.3g} GMACs"
 
 
-def tell_steps(result: Result, steps: BlockSteps, cost: BlockCost) -> list[dict[str, Any]]:
-    """The six steps as {"name", "title", "words", "shapes"}.
+def tell_steps(
+    result: Result, steps: BlockSteps, cost: BlockCost, part: PartitionWorth | None
+) -> list[dict[str, Any]]:
+    """The steps as {"name", "title", "words", "shapes"}: six of the method, and a question.
 
     Args:
         result: the outcome on the page.
         steps: of one of its blocks.
         cost: of that block.
+        part: what its windows are worth; None where nobody has asked yet.
 
     Returns:
         For each step one word, a heading, two to four sentences, and the tensors it turns into
@@ -43,6 +47,7 @@ def tell_steps(result: Result, steps: BlockSteps, cost: BlockCost) -> list[dict[
         ("Gather", "Gather them into one batch", _tell_gather(steps)),
         ("Block", "Run the block on those alone", _tell_block(cost)),
         ("Scatter", "Scatter them back", _tell_scatter(steps)),
+        ("Worth", "Is magnitude the right question?", _tell_worth(steps, part)),
     )
     used = (
         ("tokens", "windows"),
@@ -51,6 +56,7 @@ def tell_steps(result: Result, steps: BlockSteps, cost: BlockCost) -> list[dict[
         ("tokens", "kept windows"),
         ("kept windows", "attention weights", "new windows"),
         ("new windows", "output"),
+        ("scores",),
     )
     shapes = {
         name: {
@@ -189,6 +195,33 @@ def _tell_scatter(steps: BlockSteps) -> list[str]:
     ]
 
 
+def _tell_worth(steps: BlockSteps, part: PartitionWorth | None) -> list[str]:
+    words = [
+        "Scores say how strong activations are. What matters is something else: how much the "
+        "output would change if this window alone were skipped. Call that its worth.",
+        "Worth takes a backward pass, so it is far too slow to prune by. But it tells how good the "
+        "guess is.",
+    ]
+    if part is None:
+        return [*words, "It is being measured…"]
+    kept, total = steps.trace.kept, steps.trace.total
+    by_worth = part.worth.argsort(descending=True, stable=True)[:kept].tolist()
+    alike = len(
+        set(by_worth) & set(steps.trace.keep_mask[0].flatten().nonzero().flatten().tolist())
+    )
+    if kept < total:
+        words.append(
+            f"Of the {kept:,} windows worth most, {alike:,} were kept here; {kept:,} windows drawn "
+            f"by lot would hold {kept * kept / total:.0f} of them."
+        )
+    if part.correlation is not None:
+        words.append(
+            f"Each dot is a window. If magnitude were perfect, all would lie on the diagonal; the "
+            f"rank correlation here is {part.correlation:.2f}."
+        )
+    return words
+
+
 GLOSSARY: tuple[tuple[str, str], ...] = (
     ("token", "One cell of the network's grid: a patch of pixels as a list of C numbers."),
     ("window", "A square of neighbouring tokens. Attention mixes tokens inside one window only."),
@@ -197,6 +230,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("pair", "Two blocks in a row, with plain and with shifted windows. They share a sparsity."),
     ("stage", "Blocks at one resolution. Between stages, 2 × 2 tokens are merged into one."),
     ("score", "How much a window matters: root mean square of its tokens' mean |activation|."),
+    ("worth", "How much the output would change without one window, by one backward pass."),
     ("sparsity", "The fraction of a block's windows that is skipped; 0 % is dense."),
     ("schedule", "The sparsities of all pairs: what the sliders set."),
     ("gather / scatter", "Copy the kept windows into one batch; write their results back."),

@@ -10,14 +10,9 @@ from app.engine.protocol import Engine
 from app.engine.records import Result, Settings
 from app.page.events import Changes, PageActions
 from app.page.session import Session
+from app.page.worth import WorthMemory, recall_worth
 from app.tabs.windows.view import make_windows
-from app.tabs.windows.worth import (
-    WorthMemory,
-    describe_left,
-    make_worth,
-    name_worth,
-    refuse_worth,
-)
+from app.tabs.windows.worth import describe_left, make_worth, refuse_worth
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.worth import join_worth
 
@@ -67,20 +62,13 @@ class WindowsHandlers:
         result, window = self._page.get_result(session), event.value
         self._page.note_use(session)
         try:
-            memory = self._measure(session, result)
+            memory = recall_worth(self._page.engine, session, result)
             if window is not None:
                 self._leave_out(result, memory, int(event.index), int(window))
         except Exception as error:
             self._page.tell(error)
             return {"worth": refuse_worth(result, "What windows are worth is not known here.")}
         return {"worth": make_worth(result, memory)}
-
-    def _measure(self, session: Session, result: Result) -> WorthMemory:
-        memory, key = session.recall(WorthMemory), name_worth(result)
-        if memory.key != key:
-            blocks = self._page.engine.measure_worth(result)
-            memory.key, memory.blocks, memory.left = key, blocks, None
-        return memory
 
     def _leave_out(self, result: Result, memory: WorthMemory, index: int, window: int) -> None:
         block = memory.blocks[index % len(memory.blocks)]

@@ -8,6 +8,9 @@ import { makeTable, strong } from "./words.js";
 
 const GAP = 6; // CSS pixels between a window and what is said of it
 
+/** @param {Place} place */
+export const isOnPicture = ({ x, y }) => x >= 0 && x < 1 && y >= 0 && y < 1;
+
 /**
  * In how many blocks a place is computed.
  * @param {Shown} shown

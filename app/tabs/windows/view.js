@@ -7,7 +7,7 @@ import { makeSwitch } from "../../page/switch.js";
 import { getWish, onWish, paint } from "../../page/wish.js";
 import { makeBrush } from "./brush.js";
 import { drawMarks } from "./marks.js";
-import { countAt, makePinned, makeTip, stepFrom } from "./pinned.js";
+import { countAt, isOnPicture, makePinned, makeTip, stepFrom } from "./pinned.js";
 import { isSame, lookAhead, readWish } from "./preview.js";
 import { makeStrip, startCanvas } from "./strip.js";
 import { makeTool, makeTools } from "./toolbar.js";
@@ -38,9 +38,6 @@ const WAITING =
 const CENTRE = { x: 0.5, y: 0.5 };
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-/** @param {Place} place */
-const isOnPicture = ({ x, y }) => x >= 0 && x < 1 && y >= 0 && y < 1;
 
 /**
  * @param {Area} area

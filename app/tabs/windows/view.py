@@ -10,7 +10,7 @@ import torch
 
 from app.engine.records import Opening, Result
 from app.page.common import name_block, photo_key, round_significant
-from app.tabs.windows.worth import name_worth
+from app.page.worth import name_worth
 from sparsevit.core.scoring import rank_windows
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import find_spans

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from app.engine.records import Result
-from app.page.common import photo_key, round_significant
+from app.page.common import round_significant
+from app.page.worth import WorthMemory, name_worth
 from app.tabs.windows.shows import find_classes
 from sparsevit.core.scoring import rank_windows
 from sparsevit.draw.masks import find_range
 from sparsevit.inspect.worth import LeftOut, WindowWorth, join_worth
 
 _AGREEMENT_DIGITS = 2  # of a percentage
-
-
-@dataclass
-class WorthMemory:
-    """What the tab remembers of a user.
-
-    Attributes:
-        key: of the result that the rest is of.
-        blocks: worth of every block's windows.
-        left: words about the window that was left out last, and which one that was.
-    """
-
-    key: str = ""
-    blocks: list[WindowWorth] = field(default_factory=list)
-    left: dict[str, Any] | None = None
-
-
-def name_worth(result: Result) -> str:
-    """Stands for what the worth of windows depends on: the dense network on a photo."""
-    settings, size = result.settings, result.analysis.prepared.input_size
-    return f"{photo_key(result.photo, size)} {settings.model} {settings.task} {settings.focal_mm}"
 
 
 def make_worth(result: Result, memory: WorthMemory) -> str:
