@@ -141,3 +141,22 @@ def test_each_view_of_the_windows_is_what_its_name_says(page, tmp_path):
     yellow = find_yellow(pictures["compute"].astype(float))
     most, least = (yellow[computed == end].mean() for end in (computed.max(), computed.min()))
     assert most > least + 20
+
+
+def test_programs_keep_and_skip_windows_by_hand(engine):
+    api, photo = Api(engine), str(next(iter(engine.examples.values())).path)
+    data = api.analyze(photo, "small", 256, "0.6", painted="1p-.8x16.100.0-1")
+    assert data["painted"][0] == {
+        **{"stage": 1, "block": None, "shifted": False, "grid": [8, 16]},
+        **{"keep": [100], "skip": [0, 1]},
+    }
+    free, chosen = (
+        api.draw_windows(photo, "small", 256, "0", 0, "pruned", painted=painted)
+        for painted in ("", "1p1.8x16..0")
+    )
+    differs = (free != chosen).any(axis=2)
+    assert differs[:30, :30].all()
+    assert not differs[40:, 40:].any()
+    for painted, words in (("1p-.9x9.1.", "no such windows"), ("x", "as in a link of the page")):
+        with pytest.raises(gr.Error, match=words):
+            api.analyze(photo, "small", 256, "0.6", painted=painted)

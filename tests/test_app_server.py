@@ -133,15 +133,18 @@ def test_opens_no_address_but_that_of_an_upload(server, tmp_path, of):
 
         def ask(endpoint, address, *settings):
             file = {"path": address, "meta": {"_type": "gradio.FileData"}}
-            data = {"data": [file, "small", 256, "0.5", *settings, "", 0]}
+            data = {"data": [file, "small", 256, "0.5", *settings]}
             event = program.post(f"call/{endpoint}", json=data).json()["event_id"]
             return program.get(f"call/{endpoint}/{event}").text
 
-        for answer in (ask("analyze", of + "x.png"), ask("run_clip", of + "x.mp4", 10, 4)):
+        for answer in (
+            ask("analyze", of + "x.png", "", 0, ""),
+            ask("run_clip", of + "x.mp4", 10, 4, "", 0),
+        ):
             assert "Upload the file first" in answer
         with write_photo(tmp_path / "photo.png", 2).open("rb") as photo:
             (path,) = program.post("upload", files={"files": photo}).json()
-        assert "blocks" in ask("analyze", f"{url}gradio_api/file={path}")
+        assert "blocks" in ask("analyze", f"{url}gradio_api/file={path}", "", 0, "")
 
 
 def test_draws_windows_and_outputs(client, photo):

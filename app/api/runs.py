@@ -36,6 +36,7 @@ class RunApi(Programs):
         sparsity: str,
         task: str = "",
         focal_mm: float = 0,
+        painted: str = "",
     ) -> dict[str, Any]:
         """Prune the windows of a network on a photo, compare with dense, and time both.
 
@@ -46,6 +47,7 @@ class RunApi(Programs):
             sparsity: share pruned: below 1, JSON per stage or pair, or a preset as paper-35ms.
             task: one of the network's tasks, which the endpoint models lists; empty for its first.
             focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
+            painted: windows kept and skipped by hand, as in a link of the page; empty for none.
 
         Returns:
             Windows kept by every block, agreement with dense, GMACs, latency and speed-up, as
@@ -53,7 +55,8 @@ class RunApi(Programs):
             and is null if it is: "other_load" is what other programs took of the CPUs.
         """
         try:
-            result = self._measure(self._run(photo, model, short_side, sparsity, task, focal_mm))
+            chosen = model, short_side, sparsity, task, focal_mm, painted
+            result = self._measure(self._run(photo, *chosen))
         except Exception as error:
             raise self._refuse(error) from None
         return result.to_dict()
@@ -67,6 +70,7 @@ class RunApi(Programs):
         block: int,
         view: str,
         task: str = "",
+        painted: str = "",
     ) -> np.ndarray:
         """Draw which windows of a photo one block computes and which it skips.
 
@@ -78,12 +82,13 @@ class RunApi(Programs):
             block: number of the block, from 0 in network order.
             view: "pruned" (skipped windows dark), "scores" or "worth" (colours), "compute" (all).
             task: one of the network's tasks, which the endpoint models lists; empty for its first.
+            painted: windows kept and skipped by hand, as in a link of the page; empty for none.
 
         Returns:
             The picture.
         """
         try:
-            result = self._run(photo, model, short_side, sparsity, task)
+            result = self._run(photo, model, short_side, sparsity, task, painted=painted)
             blocks, image = result.analysis.blocks, result.analysis.prepared.image
             if not 0 <= block < len(blocks):
                 raise ScheduleError(f"block must be 0 to {len(blocks) - 1}, got {block}.")

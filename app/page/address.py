@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from app.engine.painted import read_text, write_text
 from app.engine.records import Result, Settings
-from app.page.painted import read_text, write_text
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 
 _LARGEST_TEXT = 20_000  # letters; far more than any network needs

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from app.engine.frontiers import list_ours
+from app.engine.painted import read_painted
 from app.engine.records import Opening, Result, Settings
-from app.page.painted import read_painted
 from sparsevit.inspect.painted import Painted
 from sparsevit.schedule import PAPER_SCHEDULES, ScheduleError, SparsitySchedule, preset
 

@@ -108,15 +108,16 @@ def wire_api(engine: Engine) -> None:
         view = gr.Textbox("pruned", label="view")
         task = gr.Textbox("", label="task")
         focal_mm = gr.Number(0, label="focal_mm")
+        painted = gr.Textbox("", label="painted")
         answer, picture = gr.JSON(label="result"), PictureOutput(label="picture", format="png")
         setting = [photo, model, short_side, sparsity]
         gr.Button().click(api.models, None, answer, api_name="models", queue=False)
         for function, inputs, output in (
-            (api.analyze, [*setting, task, focal_mm], answer),
+            (api.analyze, [*setting, task, focal_mm, painted], answer),
             (api.compare_sizes, [*setting, task, focal_mm], answer),
             (api.worth, [photo, model, short_side, task, focal_mm], answer),
             (api.lens, [*setting, task], answer),
-            (api.draw_windows, [*setting, block, view, task], picture),
+            (api.draw_windows, [*setting, block, view, task, painted], picture),
             (api.draw_outputs, [*setting, task, focal_mm], picture),
         ):
             gr.Button().click(function, inputs, output, api_name=function.__name__, **RUNS)

@@ -1,7 +1,8 @@
 """Analyse many photos with the page and watch the memory of its server.
 
 Starts the page on a free port of this machine; several people then analyse one photo after the
-other, each a new one, and time it. Every tenth result is taken away as a zip. See ../deploy.md.
+other, each a new one, and time it. Of every tenth they take the zip, and ask for the worth of its
+windows and for where it errs. See ../deploy.md.
 
 Two figures: what is resident, and what is left of it once the C library has given back the free
 pages between live ones (glibc's malloc_trim). The second is what the server holds; only there can
@@ -56,11 +57,13 @@ class Visitor:
         for stage in panel["stages"]:
             stage["sparsities"] = [self._random.random() * 0.9] * len(stage["sparsities"])
         controls = [handle_file(str(self._photo)), self._values["sv-model"], SIDE]
-        chosen = (json.dumps(panel), self._values["sv-task"])
+        chosen = (json.dumps(panel), self._values["sv-task"], 0)
         self._client.predict(*controls, *chosen, api_name="/run")
         self._client.predict(api_name="/measure")
         if number % 10 == 0:
             self._client.predict(api_name="/make_zip")
+            self._client.predict(*controls, api_name="/worth")
+            self._client.predict(*controls, "0.5", api_name="/lens")
 
 
 def serve_page(port: int, folder: str) -> None:

@@ -47,7 +47,7 @@ class Visitor:
         for stage in panel["stages"]:
             stage["sparsities"] = [self.sparsity] * len(stage["sparsities"])
         controls = [handle_file(str(self._photo)), values["sv-model"], 512, json.dumps(panel)]
-        self._client.predict(*controls, values["sv-task"], api_name="/run")
+        self._client.predict(*controls, values["sv-task"], 0, api_name="/run")
         path = Path(self._client.predict(api_name="/make_zip")["value"])
         with zipfile.ZipFile(path) as archive:
             result = json.loads(archive.read("result.json"))
