@@ -1,4 +1,4 @@
-// The brush of the six steps: one block's windows, pieces of the photo, words and colours on a
+// The brush of the steps: one block's windows, pieces of the photo, words and colours on a
 // canvas.
 import { VIRIDIS } from "../../page/colours.js";
 import { short } from "./geometry.js";
