@@ -2,6 +2,9 @@
 
 import gc
 import os
+import platform
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -84,3 +87,41 @@ def test_twenty_analyses_leave_no_more_than_the_last_ones(page, engine, tmp_path
         time.sleep(0.05)
     assert _list_uploads(folder) == []
     assert _count(Result, folder) == _count(Photo, folder) == 0
+
+
+# Four threads that hold memory at once, and how many heaps that took, by the C library's own count.
+HEAPS = """
+import ctypes, sys, threading
+from app.engine.memory import keep_one_arena
+
+if sys.argv[1] == "one":
+    keep_one_arena()
+c_library = ctypes.CDLL(None)
+c_library.malloc.restype = ctypes.c_void_p
+meet = threading.Barrier(4)
+
+def hold():
+    c_library.malloc(10_000)
+    meet.wait()
+
+threads = [threading.Thread(target=hold) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+c_library.fdopen.restype = ctypes.c_void_p
+c_library.malloc_info(0, ctypes.c_void_p(c_library.fdopen(1, b"w")))
+c_library.fflush(None)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="counts the heaps of glibc")
+def test_threads_share_one_heap():
+    counts = {}
+    for kind in ("one", "many"):
+        command = [sys.executable, "-c", HEAPS, kind]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+        told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        counts[kind] = told.stdout.count("<heap nr=")
+    assert counts["one"] == 1
+    assert counts["many"] > 1

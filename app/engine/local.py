@@ -15,6 +15,7 @@ from app.engine.examples import read_examples, read_photo
 from app.engine.first import FirstResult
 from app.engine.frames import time_frame
 from app.engine.measuring import Measuring
+from app.engine.memory import keep_one_arena
 from app.engine.models import Networks
 from app.engine.newest import Superseded, always
 from app.engine.protocol import Engine
@@ -50,6 +51,7 @@ class LocalEngine(Engine):
     def __init__(self, config: Config) -> None:
         # Every sparsity has sizes of its own; oneDNN would remember the last 1024 of them.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
+        keep_one_arena()
         self.config = config
         self.examples = read_examples(config.assets)
         self.networks = Networks(config)
