@@ -17,7 +17,7 @@ from app.api import Api
 from app.engine.comparing import count_masks, measure_in_turn, pair_blocks, pair_outputs
 from app.engine.records import Settings
 from app.page.address import make_address, read_pinned, read_query
-from app.page.pin import PinHandlers
+from app.page.pin import PinHandlers, make_pin
 from app.page.session import Session
 from app.tabs.compare.handlers import CompareHandlers
 from sparsevit.core.trace import BlockTrace
@@ -335,3 +335,10 @@ def test_programs_are_told_what_b_may_be(engine, b):
     with pytest.raises(gr.Error) as raised:
         Api(engine).compare(photo, "small", 256, "0.6", b)
     assert raised.value.message.endswith(".")
+
+
+def test_windows_by_hand_are_told_apart(engine):
+    painted = (Painted(0, False, 8, 16, (3, 4), (12,)),)
+    by_hand = replace(engine.first, settings=replace(engine.first.settings, painted=painted))
+    told = json.loads(make_pin(engine.first, by_hand))
+    assert (told["a"]["differs"], told["b"]["differs"]) == ("3 windows by hand", "")

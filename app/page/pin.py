@@ -83,7 +83,13 @@ def _list_facts(result: Result) -> list[str]:
         f"{size[0]} × {size[1]}",
         LABELS.get(result.task.name, result.task.name),
         _name_lens(result),
+        _count_painted(result),
     ]
+
+
+def _count_painted(result: Result) -> str:
+    count = sum(len(entry.keep) + len(entry.skip) for entry in result.settings.painted)
+    return f"{count} windows by hand" if count else ""
 
 
 def _name_lens(result: Result) -> str:
@@ -139,7 +145,8 @@ class PinHandlers:
         if pinned is None or pinned.photo.key == shown.photo.key:
             return pinned
         self._page.note_use(session)
-        settings = replace(pinned.settings, focal_mm=shown.settings.focal_mm)  # of this photo
+        # The lens is that of this photo, and windows were painted on the other one.
+        settings = replace(pinned.settings, focal_mm=shown.settings.focal_mm, painted=())
         result = self._page.engine.analyze(shown.photo, settings, lambda: session.moment == moment)
         if session.moment != moment or session.pinned is not pinned:
             raise Superseded
