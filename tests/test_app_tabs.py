@@ -91,6 +91,17 @@ def test_a_new_tab_is_drawn_while_it_is_open(fake_engine, tabs):
     assert timed == ["1 runs", "timed"]
 
 
+def test_a_tab_opened_while_the_page_loads_again_is_the_one_drawn(fake_engine, tabs):
+    left = Page(fake_engine, tabs=tabs)
+    left.run()
+    page = Page(fake_engine, tabs=tabs)
+    page.handlers.open_tab(page.session, "toy")
+    page.session.take_over(left.session)
+    changes = page.set_sparsities([[0.2], [0.2], [0.3, 0.4], [0.0]])
+    assert "toy" in changes
+    assert "windows" not in changes
+
+
 def test_the_page_opens_with_whatever_tab_is_the_first(fake_engine):
     demo = build_demo(fake_engine, (ToyTab(), *TABS))
     (toy,) = (block for block in demo.blocks.values() if block.elem_id == "sv-toy")

@@ -132,14 +132,14 @@ class Session:
 
     def take_over(self, earlier: Session) -> None:
         """Go on where a page left off that was reloaded; its files belong to this one now."""
-        uploads, folder = earlier.uploads, earlier.folder
+        uploads, folder, tab = earlier.uploads, earlier.folder, self.tab
         earlier.uploads, earlier.folder = set(), None
         self.__dict__.update(vars(earlier))
         earlier.search = None  # nobody looks at it any more
         if self.search is not None:
             self.search.is_running = False
         self.history, self.uploads, self.folder = list(earlier.history), uploads, folder
-        self.tab = None
+        self.tab = tab  # it may have been opened while the page was loading
 
     def get_folder(self, parent: str) -> Path:
         """A private folder of this user below ``parent``."""
