@@ -43,7 +43,7 @@ export function mount({ element }) {
 
   // The tabs come after this.
   function presentWhenThere() {
-    if (host.querySelector("#sv-tabs")) presenter.enter();
+    if (host.querySelector("#sv-tabs [role=tab]")) presenter.enter(true);
     else requestAnimationFrame(presentWhenThere);
   }
   if (isPresented(location.search)) presentWhenThere();

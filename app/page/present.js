@@ -4,7 +4,19 @@ import { make } from "./common.js";
 const FIELDS =
   "input, select, textarea, [contenteditable=true], [role=application], [role=slider], [role=tab], " +
   "[role=option], canvas[tabindex]";
+const PANEL = "sv-panel"; // in the tab's own memory
 const FIRST = "Photo and sliders";
+
+/**
+ * Whether a key goes to something that has a use for it. A clicker's keys move on from a slider too:
+ * who has just dragged it would otherwise move it again.
+ * @param {string} key
+ * @param {Element} target
+ */
+export function isUsed(key, target) {
+  const isClicker = key === "PageDown" || key === "PageUp";
+  return !(isClicker && target.matches?.("input[type=range]")) && Boolean(target.closest?.(FIELDS));
+}
 
 /**
  * What a key asks of the presentation, null for nothing.
@@ -77,7 +89,8 @@ export function makePresenter(host, opener) {
     return button;
   }
 
-  function enter() {
+  /** @param {boolean} isBack whether the page was presented and is loaded again */
+  function enter(isBack = false) {
     if (isOn) return;
     isOn = true;
     host.append(bar);
@@ -85,7 +98,7 @@ export function makePresenter(host, opener) {
     document.addEventListener("keydown", obey);
     document.addEventListener("fullscreenchange", watchScreen);
     history.replaceState(history.state, "", markAddress(location.href, true));
-    show(0);
+    show(isBack ? Math.min(recall(), listTabs().length) : 0);
     document.documentElement.requestFullscreen?.().catch(() => {}); // where it is allowed
   }
 
@@ -119,12 +132,25 @@ export function makePresenter(host, opener) {
     previous.disabled = panel === 0;
     next.disabled = panel === tabs.length;
     window.scrollTo({ top: 0, behavior: "instant" });
+    try {
+      window.sessionStorage.setItem(PANEL, String(to));
+    } catch {
+      // Forbidden: a reload begins with the first panel.
+    }
+  }
+
+  function recall() {
+    try {
+      return Number(window.sessionStorage.getItem(PANEL));
+    } catch {
+      return 0;
+    }
   }
 
   /** @param {KeyboardEvent} event */
   function obey(event) {
     const target = /** @type {Element} */ (event.target);
-    const asked = readKey(event, Boolean(target.closest?.(FIELDS)));
+    const asked = readKey(event, isUsed(event.key, target));
     if (!asked) return;
     event.preventDefault();
     if (asked === "leave") leave();

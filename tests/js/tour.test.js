@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isPresented, markAddress, readKey } from "../../app/page/present.js";
+import { isPresented, isUsed, markAddress, readKey } from "../../app/page/present.js";
 import { STOPS, moveStop, readFacts } from "../../app/page/stops.js";
 import { hasSeen, noteSeen, placeCard } from "../../app/page/tour.js";
 
@@ -109,6 +109,14 @@ test("clickers and arrows move a presentation, except where they are used for so
   assert.equal(press("ArrowRight", {}, true), null);
   for (const held of ["defaultPrevented", "ctrlKey", "metaKey", "altKey"])
     assert.equal(press("ArrowRight", { [held]: true }), null);
+});
+
+test("a clicker moves on from a slider, arrows move the slider", () => {
+  const makeTarget = (isRange, isField) => ({ matches: () => isRange, closest: () => isField });
+  assert.ok(isUsed("ArrowRight", makeTarget(true, true)));
+  assert.ok(!isUsed("PageDown", makeTarget(true, true)));
+  assert.ok(isUsed("PageDown", makeTarget(false, true)));
+  assert.ok(!isUsed("ArrowRight", makeTarget(false, false)));
 });
 
 test("the address says that the page is presented and keeps all else", () => {
