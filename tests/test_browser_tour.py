@@ -22,6 +22,8 @@ PANELS = {
     "Photo and sliders": "#sv-panel input[type=range]",
     "Pruned windows": "#sv-windows canvas[role=img][aria-label]",
     "Outputs": "#sv-outputs canvas[role=img][aria-label]",
+    "Where it errs": "#sv-lens canvas[role=img]",
+    "A against B": "#sv-tabs button:has-text('Pin the present')",
     "Latency": "#sv-latency table",
     "Trade-off": "#sv-history svg",
     "Search": "#sv-search svg",
@@ -148,21 +150,51 @@ def test_a_presentation_goes_through_all_panels_by_keys(open_page):
         assert page.evaluate(CLIPPED) == [], name
         page.keyboard.press("ArrowRight" if number % 2 else "PageDown")
     page.keyboard.press("PageUp")
-    expect(bar).to_contain_text("Learn 7 of")
+    expect(bar).to_contain_text("Learn 9 of")
     assert "present=1" in page.url
     page = open_page(1024, 768, "?present=1")
     bar = page.get_by_role("navigation", name="Presentation")
-    expect(bar).to_contain_text("Photo and sliders 1 of 9")
+    expect(bar).to_contain_text("Photo and sliders 1 of 11")
     handle = page.get_by_role("slider", name="Sparsity of all layers", exact=True)
     handle.focus()
     page.keyboard.press("ArrowRight")  # the slider's own
     expect(handle).to_have_value("61")
     expect(bar).to_contain_text("1 of")
+    page.keyboard.press("PageDown")  # a clicker's, on the slider that was just moved
+    expect(bar).to_contain_text("Pruned windows 2 of 11")
+    expect(handle).to_be_in_viewport()  # above the bar
+    expect(handle).to_have_value("61")
+    page.keyboard.press("PageDown")
+    expect(page).to_have_url(re.compile("sparsity="))
+    page.reload()
+    expect(bar).to_contain_text("Outputs 3 of 11")
+    expect(handle).to_have_value("61")
     handle.evaluate("slider => slider.blur()")
     page.keyboard.press("Escape")
     expect(bar).to_have_count(0)
     expect(page.get_by_role("tablist").first).to_be_visible()
     assert "present" not in page.url
+
+
+def test_numbers_and_sliders_stay_beside_what_is_read(open_page):
+    page = open_page(1024, 768)
+    facts = page.locator(".sv-facts > div")
+    expect(facts).to_have_count(4)
+    tall = page.locator(".sv-headline").bounding_box()["height"]
+    assert tall < 140  # beside a column of narrow facts it was 240
+    page.get_by_role("tab", name="Learn").click()
+    page.get_by_role("button", name="Show the answer").last.scroll_into_view_if_needed()
+    for name in ("#sv-agreement strong", ".sv-master [type=range]", ".sv-stage [type=range]"):
+        expect(page.locator(name).last).to_be_in_viewport()
+
+
+@pytest.mark.parametrize(("width", "rows"), [(1280, 1), (1024, 2)])
+def test_tabs_lie_in_tidy_rows(open_page, width, rows):
+    page = open_page(width, 768)
+    tops = page.get_by_role("tab").evaluate_all(
+        "tabs => tabs.map((tab) => tab.getBoundingClientRect().top)"
+    )
+    assert len(set(tops)) == rows
 
 
 def test_an_exercise_is_judged_and_answered(open_page):
