@@ -44,7 +44,7 @@ def _compare(latency: LatencyReport, ideal_ms: float) -> Chart:
             [(kind, stats.median_ms)],
             name=kind.capitalize(),
             value=f"{stats.median_ms:.0f} ms",
-            about=f"p10 {stats.p10_ms:.0f}, p90 {stats.p90_ms:.0f}",
+            about=f"most runs {stats.p10_ms:.0f} to {stats.p90_ms:.0f}",
             range=(stats.p10_ms, stats.p90_ms),
         )
 

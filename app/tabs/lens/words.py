@@ -36,8 +36,8 @@ def tell_summary(result: Result, lens: Lens) -> str:
     means = [block.mean_cosine for block in lens.blocks]
     least = int(np.argmin(means))
     drift = (
-        f"Its features are farthest from dense after block {name_short(lens, least)}: mean cosine "
-        f"{means[least]:.2f}, and {means[-1]:.2f} in the end."
+        f"Sparse features are farthest from dense after block {name_short(lens, least)}: mean "
+        f"cosine {means[least]:.2f}, and {means[-1]:.2f} in the end."
     )
     if isinstance(result.task, SemanticTask):
         differs = 1 - result.analysis.agreement["agreement"]
