@@ -237,6 +237,23 @@ def test_nothing_of_the_network_changes():
     assert all(block.kept < block.total for block in trace.blocks if block.total > 1)
 
 
+def test_little_waits_for_the_backward(loaded, images):
+    """Of a large photo all that blocks compute would take gigabytes."""
+    held = []
+
+    def hold(tensor):
+        held.append(tensor.nbytes)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+        measure_worth(loaded, images)
+    ours = sum(held)
+    held.clear()
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+        loaded.module(images.clone())
+    assert ours < sum(held) / 4
+
+
 def test_others_are_not_steered():
     class KeepLast:
         def choose(self, situation):

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import checkpoint
 
 from sparsevit.core.modes import (
     is_changed_inside,
@@ -101,6 +102,13 @@ class SparseBlock(SparseModule, ABC):
         Returns:
             (B, H, W, C), contiguous.
         """
+        if plan.gates is None or not torch.is_grad_enabled():
+            return self._run_loaded(x, plan, part)
+        # What all blocks compute would have to wait for the backward: gigabytes of a large photo.
+        out: Tensor = checkpoint(self._run_loaded, x, plan, part, use_reentrant=False)
+        return out
+
+    def _run_loaded(self, x: Tensor, plan: BlockPlan, part: Part) -> Tensor:
         offloaded = list_offloaded(self.list_bypassed())
         if offloaded:
             with load_offloaded(offloaded):
