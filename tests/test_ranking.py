@@ -1,5 +1,7 @@
 """Rankings that come from elsewhere: windows by hand, a network whose windows are overwritten."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -148,6 +150,11 @@ def test_maps_that_nothing_asks_for_are_no_silent_failure(model, images):
         model(images)
     with pytest.raises(ZeroDivisionError), rank_by(model, torch.ones(1, 2, 4)):
         raise ZeroDivisionError
+    one = torch.ones(1, 2, 4)
+    for place in (4, (0, 2), -1, "0"):
+        refused = pytest.raises(RuntimeError, match=re.escape(f"for the map for {place}:"))
+        with refused, rank_by(model, {0: one, place: one}), torch.inference_mode():
+            model(images)
 
 
 def test_painted_windows_are_marked_token_by_token():

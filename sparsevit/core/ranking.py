@@ -44,7 +44,8 @@ def rank_by(
         ValueError: a map of another shape, with NaN or negative numbers; a weight outside [0, 1];
             in the forward, a map of another batch, or one whose pictures decide for numbers of
             windows that no common number suits.
-        RuntimeError: at the end, nothing asked for the maps.
+        RuntimeError: at the end, nothing asked for the maps, or for one of them: the model has no
+            such stage or block.
     """
     if not 0 <= weight <= 1:
         raise ValueError(f"weight must be in [0, 1], got {weight}.")
@@ -53,10 +54,16 @@ def rank_by(
     ranking = _Ranking(worth, weight)
     with steer(model, ranking):
         yield
-    if not ranking.was_asked:
+    if not ranking.asked:
         raise RuntimeError(
             "No block asked for the maps of rank_by: run the model that was given to it inside its "
             "`with` block, in the same thread, not in its host's form and not compiled."
+        )
+    unknown = [place for place in worth if place not in ranking.asked]
+    if unknown:
+        raise RuntimeError(
+            f"No block asked for the map for {unknown[0]}: a place is a stage, (stage, block) or "
+            f"None, and both count from 0."
         )
 
 
@@ -86,15 +93,18 @@ def _read_map(place: Place, values: Tensor) -> _Worth:
 
 
 class _Ranking:
-    """Steering that keeps as many windows as the stage would, by another ranking."""
+    """Steering that keeps as many windows as the stage would, by another ranking.
+
+    Attributes:
+        asked: places whose map counts, or would if there was none before it, for a block that ran.
+    """
 
     def __init__(self, worth: Mapping[Place, _Worth], weight: float) -> None:
         self._worth = worth
         self._weight = weight
-        self.was_asked = False
+        self.asked: set[Place] = set()
 
     def choose(self, situation: Situation) -> Choice:
-        self.was_asked = True
         found = self._find(situation)
         if found is None:
             return Choice(situation.keep_idx)
@@ -117,6 +127,7 @@ class _Ranking:
     def _find(self, situation: Situation) -> _Worth | None:
         stage, block = situation.stage, situation.block
         places: tuple[Place, ...] = ((stage, block), stage, None)
+        self.asked.update(places)
         return next((self._worth[place] for place in places if place in self._worth), None)
 
     def _mix(self, scores: Tensor, worth: _Worth, grid: WindowGrid) -> Tensor:
