@@ -28,7 +28,7 @@ from app.page.headline import show_headline
 from sparsevit.core.stage import runs_as_host
 from sparsevit.data.reader import ImageError
 from sparsevit.measure.dense import DENSE_FORMS
-from sparsevit.networks import ModelError, load_model
+from sparsevit.networks import LoadedModel, ModelError, load_model
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 
 
@@ -113,6 +113,15 @@ def test_an_example_of_ours_tells_its_things_one_by_one():
         seen = things.camera.project(thing.box.corners)  # the box holds what shows of the thing
         assert (seen.min(axis=0) < (x1, y1)).all()
         assert (seen.max(axis=0) > (x0, y0)).all()
+
+
+def test_a_photo_that_is_fed_smaller_than_asked_says_so(engine, monkeypatch):
+    loaded = engine.networks.get("small")
+    photo = np.broadcast_to(np.uint8(0), (5475, 7300, 3))  # 40 megapixels
+    assert loaded.explain_limit(photo, 1536) == ""
+    assert loaded.explain_limit(photo) == loaded.explain_limit(photo, 2048) != ""
+    monkeypatch.setattr(LoadedModel, "explain_limit", lambda *_: "Made smaller.")
+    assert engine.analyze(engine.first.photo, _settings()).note == "Made smaller."
 
 
 def test_falls_back_to_a_smaller_size_when_memory_runs_out(engine, monkeypatch):

@@ -79,9 +79,10 @@ class Runs:
                     meter = LoadMeter(loaded.device)
                     with meter:
                         analysis = analyze(loaded, prepared, schedule, painted)
+                limit = loaded.explain_limit(photo.pixels, settings.short_side)
                 return Result(
                     *(photo, settings, analysis, loaded.depths, loaded.tasks),
-                    note=" ".join(filter(None, notes)),
+                    note=" ".join(filter(None, [*notes, limit])),
                     guess_ms=self._measuring.guess_ms(loaded, analysis, meter.other_load),
                 )
             except (MemoryError, RuntimeError) as error:

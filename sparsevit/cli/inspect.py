@@ -134,6 +134,8 @@ def run(options: RunOptions) -> None:
         try:
             image = load_image(photo)
             camera = _choose_camera(options, photo, image)
+            if limit := loaded.explain_limit(image, short_side):
+                typer.echo(f"{photo.name}: {limit}", err=True)
             prepared = prepare_image(loaded, image, short_side, camera)
             analysis = analyze(loaded, prepared, schedule)
             if options.repeats:

@@ -128,6 +128,19 @@ class LoadedModel:
         height, width = image.shape[:2]
         return choose_size(height, width, short_side, self.multiple, max_pixels)
 
+    def explain_limit(self, image: np.ndarray, short_side: int | None = None) -> str:
+        """One sentence if a photo is fed smaller than asked, as too many pixels were; else "".
+
+        Args:
+            image, short_side: as of :meth:`choose_size`.
+        """
+        if self.choose_size(image, short_side) == self.choose_size(image, short_side, None):
+            return ""
+        return (
+            f"At most {MAX_NETWORK_PIXELS / 1e6:.1f} megapixels are fed to a network, so the photo "
+            f"was made smaller than asked."
+        )
+
     def to_tensor(self, image: np.ndarray) -> Tensor:
         """Normalise a photo that has the input's size.
 
