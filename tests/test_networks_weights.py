@@ -181,8 +181,29 @@ def test_a_run_of_timms_is_read_and_its_average_said(
     arguments += ["--out", str(tmp_path / "out"), "--json", str(tmp_path / "a.png")]
     result = CliRunner().invoke(cli, ["run", *arguments])
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["photo"] == "a.png"
+    said = json.loads(result.stdout)
+    assert (said["photo"], said["checkpoint"]) == ("a.png", "last.pth.tar")
     assert f"Took state_dict_ema of {path}." in result.stderr
+
+
+@pytest.mark.parametrize("name", [SMALL, "swinv2_cr_tiny_ns_224", "maxvit_rmlp_pico_rw_256"])
+def test_a_tuned_network_has_the_classes_of_its_head(tmp_path: Path, name: str) -> None:
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=7).eval()
+    path = tmp_path / "tuned.pth"
+    torch.save(network.state_dict(), path)
+    loaded = load_model(name, checkpoint=path)
+    assert loaded.task.class_names == tuple(f"class {index}" for index in range(7))
+    assert (loaded.checkpoint, loaded.random_seed) == ("tuned.pth", None)
+    side = network.pretrained_cfg["input_size"][-1]
+    images = torch.randn(1, 3, side, side)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded.module(images), network(images), atol=1e-5, rtol=1e-5)
+    features = load_model(f"{name}:features", checkpoint=path)
+    assert features.task.name == "features"
+    random = load_model(name, random_weights=True, seed=3)
+    assert (random.checkpoint, random.random_seed) == (None, 3)
+    assert len(random.task.class_names) == network.pretrained_cfg["num_classes"]
 
 
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod."])

@@ -180,6 +180,19 @@ def test_the_snippet_reproduces_the_result(result):
     assert "rescore=True" in make_snippet(free)
 
 
+@pytest.mark.parametrize(
+    ("of", "arguments"),
+    [
+        ({"checkpoint": "mine.pth"}, "checkpoint='mine.pth'"),
+        ({"random_seed": 3}, "random_weights=True, seed=3"),
+    ],
+)
+def test_the_snippet_names_the_weights_where_the_network_s_name_does_not(result, of, arguments):
+    mine = replace(result, analysis=replace(result.analysis, **of))
+    assert f"load_model({result.settings.model!r}, {arguments})" in make_snippet(mine)
+    assert of.items() <= mine.to_dict().items()
+
+
 def test_the_zip_holds_every_mask_and_the_numbers(result, tmp_path):
     path = write_zip(result, tmp_path)
     with zipfile.ZipFile(path) as archive:

@@ -141,7 +141,7 @@ def _add_controls(engine: Engine, shown: Changes) -> Parts:
     parts["fed"] = add_figure(shown["fed"], "sv-fed")
     parts["panel"] = add_view("panel", shown["panel"])
     parts["model_file"] = ModelInput(
-        "Use your own checkpoint (.safetensors)",
+        "Use a checkpoint of sparsevit train (.safetensors)",
         file_types=[".safetensors"],
         size="sm",
         variant="secondary",

@@ -164,8 +164,7 @@ def _write_html(options: RunOptions, photo: Path, analysis: Analysis, folder: Pa
     """Write what the page's tab Take away calls an interactive page."""
     interactive = import_page("app.tabs.takeaway.interactive")
     text = interactive.make_interactive(
-        interactive.describe_run(photo, analysis, read_size(options.size), options.task),
-        has_snippet=options.checkpoint is None and not options.random_weights,
+        interactive.describe_run(photo, analysis, read_size(options.size), options.task)
     )
     (folder / "index.html").write_text(text, encoding="utf-8")
 

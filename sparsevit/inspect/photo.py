@@ -77,6 +77,8 @@ class Analysis:
         latency: measured afterwards, if at all.
         revision: commit of the hub that the weights are of; None where there is none.
         painted: windows that were kept and skipped whatever the schedule says.
+        checkpoint, random_seed: whose weights they are, where ``model`` does not say it; see
+            :class:`sparsevit.networks.loaded.LoadedModel`.
     """
 
     model: str
@@ -93,6 +95,8 @@ class Analysis:
     latency: LatencyReport | None = None
     revision: str | None = None
     painted: tuple[Painted, ...] = ()
+    checkpoint: str | None = None
+    random_seed: int | None = None
 
     @property
     def windows(self) -> tuple[int, int]:
@@ -110,6 +114,8 @@ class Analysis:
             "photo": photo,
             "model": self.model,
             "revision": self.revision,
+            "checkpoint": self.checkpoint,
+            "random_seed": self.random_seed,
             "task": self.task.name,
             "input_size": list(self.prepared.input_size),
             "schedule": self.schedule.to_list(),
@@ -259,6 +265,8 @@ def analyze(
         forward_ms=timed["sparse"].median_ms,
         revision=loaded.revision,
         painted=tuple(painted),
+        checkpoint=loaded.checkpoint,
+        random_seed=loaded.random_seed,
     )
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,11 @@ def load_model(
             f"There is no model named {name!r}; 'sparsevit models' lists them, and hf/ORG/NAME, a "
             f"folder of transformers' save_pretrained or a .safetensors file of ours works too."
         )
+    loaded = replace(
+        loaded,
+        checkpoint=None if checkpoint is None else Path(checkpoint).name,
+        random_seed=seed if random_weights and checkpoint is None and not is_own else None,
+    )
     try:
         loaded.module.to(device)
     except (RuntimeError, AssertionError) as error:

@@ -40,6 +40,9 @@ class LoadedModel:
         revision: commit of the hub that the weights are of; None where there is none.
         multiple: pixels; both sides of the input must be a multiple of it.
         note: one sentence on what was taken of a checkpoint that holds several things, or "".
+        checkpoint: name of the file that the weights are of, without its folder; None where they
+            are those that ``name`` stands for.
+        random_seed: of random weights; None where they are none.
     """
 
     name: str
@@ -50,6 +53,8 @@ class LoadedModel:
     revision: str | None = None
     multiple: int = SIZE_MULTIPLE
     note: str = ""
+    checkpoint: str | None = None
+    random_seed: int | None = None
     _fixed_macs: dict[tuple[int, int], int] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

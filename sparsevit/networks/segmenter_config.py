@@ -126,7 +126,10 @@ def read_checkpoint(
             f"Cannot read {path}: it is not a safetensors file, or it is cut short."
         ) from error
     if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is a safetensors file but not a SparseViT segmenter.")
+        raise CheckpointError(
+            f"{path} is a safetensors file but not a SparseViT segmenter; weights of one of timm's "
+            f"networks need its name too: --model NAME --checkpoint FILE."
+        )
     return metadata, tensors
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ _FAMILIES: dict[str, tuple[Any, dict[str, Any]]] = {
     "maxvit": (maxxvit, {}),
 }
 
-_CLASSIFIER = {"head.fc.weight", "head.fc.bias", "head.weight", "head.bias"}
+_HEADS = ("head.fc.weight", "head.weight")  # what a classifier's weight may be named
+_CLASSIFIER = {*_HEADS, "head.fc.bias", "head.bias"}
 _IMAGENET = {1000: "imagenet-1k", 21841: "imagenet-22k"}
 
 
@@ -94,7 +96,7 @@ def load(name: str, checkpoint: str | Path | None, random_weights: bool, seed: i
 
     Args:
         name: "timm/NAME" or NAME, with ":features" behind it for the maps of every stage.
-        checkpoint: a file of weights in place of the download.
+        checkpoint: a file of weights in place of the download; its head says how many classes.
         random_weights: build it without weights.
         seed: of the random weights.
 
@@ -110,17 +112,17 @@ def load(name: str, checkpoint: str | Path | None, random_weights: bool, seed: i
     elif not random_weights:
         weights = read_weights(fetch_weights(name)).tensors
     has_head = config.num_classes > 0 and not name.endswith(FEATURES_SUFFIX)
+    classes = _count_classes(weights, config.num_classes) if has_head else 0
     _, options = _FAMILIES[_find_family(variant)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        headless: dict[str, Any] = {} if has_head else {"num_classes": 0}
-        model = timm.create_model(variant, **options, **headless)
+        model = timm.create_model(variant, **options, num_classes=classes)
     if weights is not None:
         if not has_head:
             weights = {key: w for key, w in weights.items() if key not in _CLASSIFIER}
         _load_weights(model, _find_family(variant), weights, checkpoint or name)
     fit_every_size(model)
-    task: Task = ClassificationTask(_imagenet_names(config.num_classes))
+    task: Task = ClassificationTask(_imagenet_names(classes))
     if not has_head:
         model, task = TimmFeatures(model), FeaturesTask(tuple)
     # MaxViT's grids must be whole windows, which are a 32nd of the size it is made for.
@@ -144,6 +146,12 @@ def _get_config(variant: str) -> PretrainedCfg:
 
 def _find_family(variant: str) -> str:
     return next(family for family in _FAMILIES if variant.startswith(f"{family}_"))
+
+
+def _count_classes(weights: Mapping[str, Tensor] | None, pretrained: int) -> int:
+    """Classes of the head in a file of weights, as tuning a network gives it another."""
+    heads = [] if weights is None else [weights[name] for name in _HEADS if name in weights]
+    return len(heads[0]) if heads and heads[0].ndim else pretrained
 
 
 def _load_weights(

@@ -37,7 +37,7 @@ dark.addEventListener("change", follow);
 follow();"""
 
 
-def make_interactive(result: Result, has_snippet: bool = True) -> str:
+def make_interactive(result: Result) -> str:
     """HTML that shows a result's windows and outputs as the page does, without a server.
 
     The photo and all that is drawn over it lie in the file, as do the scripts, and the browser is
@@ -45,8 +45,6 @@ def make_interactive(result: Result, has_snippet: bool = True) -> str:
 
     Args:
         result: with or without latency.
-        has_snippet: whether it says how to compute the result again: its network can be loaded by
-            its name alone.
 
     Returns:
         A document of :data:`MAX_BYTES` at most, unless what is drawn over the photo takes more.
@@ -54,7 +52,7 @@ def make_interactive(result: Result, has_snippet: bool = True) -> str:
     result = _hide_folders(result)
     long_side = LONG_SIDE
     while True:
-        html = _render(result, has_snippet, make_photo(result, long_side))
+        html = _render(result, make_photo(result, long_side))
         if len(html.encode()) <= MAX_BYTES or long_side <= _LEAST_SIDE:
             return html
         long_side = max(_LEAST_SIDE, long_side * 3 // 4)
@@ -81,7 +79,7 @@ def name_interactive(result: Result) -> str:
     return f"sparsevit-{result.photo.path.stem}.html"
 
 
-def _render(result: Result, has_snippet: bool, photo: str) -> str:
+def _render(result: Result, photo: str) -> str:
     start = f'import "app/{_SCRIPT}";'
     modules = _escape(json.dumps(make_import_map(_SCRIPT)))
     hashes = " ".join(map(_name_hash, (_THEME, modules, start)))
@@ -106,7 +104,7 @@ def _render(result: Result, has_snippet: bool, photo: str) -> str:
         settings=_say_settings(result),
         note=result.note,
         headline=show_headline(result, None),
-        snippet=make_snippet(result) if has_snippet else "",
+        snippet=make_snippet(result),
         version=sparsevit.__version__,
         values={name: _escape(value) for name, value in values.items()},
     )

@@ -23,9 +23,15 @@ def make_json(result: Result) -> str:
 
 def make_snippet(result: Result) -> str:
     """Python that computes this result again."""
-    settings, camera = result.settings, result.analysis.prepared.camera
+    settings, analysis = result.settings, result.analysis
+    camera, seed = analysis.prepared.camera, analysis.random_seed
     has_boxes = result.task.name == "boxes3d"
-    task = "" if settings.task is None else f", task={settings.task!r}"
+    network = [
+        repr(settings.model),
+        "" if analysis.checkpoint is None else f"checkpoint={analysis.checkpoint!r}",
+        "" if seed is None else f"random_weights=True, seed={seed}",
+        "" if settings.task is None else f"task={settings.task!r}",
+    ]
     head = [
         "from sparsevit import sparsify" if not settings.linked else "",
         "from sparsevit.data.boxes import Intrinsics" if has_boxes else "",
@@ -36,7 +42,7 @@ def make_snippet(result: Result) -> str:
         "from sparsevit.networks import load_model",
     ]
     body = [
-        f"loaded = load_model({settings.model!r}{task})",
+        f"loaded = load_model({', '.join(filter(None, network))})",
         "sparsify(loaded.module, rescore=True)  # unlinked: every block scores its windows anew"
         if not settings.linked
         else "",
