@@ -186,7 +186,7 @@ def test_windows_are_chosen_by_hand_and_let_go(page):
 def test_worth_is_asked_for_and_one_window_left_out(page):
     expect_kept(page, 51)
     page.get_by_role("radio", name="Worth", exact=True).check()
-    expect(caption(page)).to_contain_text("Rank correlation of score and worth")
+    expect(caption(page)).to_contain_text("Rank correlation of the two")
     page.locator(".sv-win-stage").click()
     expect(page.locator(".sv-win-left")).to_have_text(re.compile("^Measured: .* stage 1"))
 

@@ -90,7 +90,7 @@ def test_the_sliders_setting_is_ringed_where_it_is_on_the_frontier(search, resul
 def test_the_best_is_said_in_words_with_its_schedule(search, result):
     html = show_search(search, result)
     assert "Best within 0.60× of dense (60 ms)" in html
-    assert "<strong>60.0%</strong> agreement in <strong>25 ms</strong>" in html
+    assert "<strong>60.0\u00a0%</strong> agreement in <strong>25 ms</strong>" in html
     assert "0.25× of dense (predicted)" in html
     assert "stage 3 <b>80 80 %</b>" in html
     assert "accuracy" not in html
@@ -122,7 +122,7 @@ def test_the_end_shows_what_was_measured(search, result):
     ("changes", "words"),
     [
         ({"phase": "timing", "done": 12, "total": 40}, "Timing the layers, 12 of 40."),
-        ({}, "Trial 4 of 60, best 60.0% agreement at 0.25× of dense."),
+        ({}, "Trial 4 of 60, best 60.0\u00a0% agreement at 0.25× of dense."),
         ({"best": None}, "Trial 4 of 60, nothing within the budget yet."),
         ({"phase": "checking", "done": 1, "total": 3}, "Scoring the best once more, 1 of 3."),
         ({"phase": "measuring", "done": 5, "total": 12}, "Timing the best against dense, 5 of 12."),

@@ -80,7 +80,9 @@ def test_latency_shows_every_stage_beside_the_arithmetic(result):
     assert (first["at"], parts[1]["most"]) == (pytest.approx(40 * ideal), 40)
     assert len(read_table(html, "What every block kept")) == len(result.analysis.blocks)
     assert "measured after" in html
-    assert "sparse <b>20 MB</b> (25%)" in show_latency(replace(result, peak_mb=(80.0, 20.0)), 2)
+    assert "sparse <b>20 MB</b> (25\u00a0%)" in show_latency(
+        replace(result, peak_mb=(80.0, 20.0)), 2
+    )
 
 
 def test_the_history_offers_every_setting_and_plots_those_of_this_photo(result):
@@ -148,7 +150,7 @@ def test_the_comparison_says_in_one_sentence_who_does_better(result):
     dense = (point(100, 512, 1.0), point(40, 320, 0.8))
     comparison = SizeComparison(point(50, 512, 0.9), dense, 4, 5)
     html = show_sizes(result, comparison)
-    assert "agrees on <b>80.0%</b>: here pruning keeps more" in html
+    assert "agrees on <b>80.0\u00a0%</b>: here pruning keeps more" in html
     assert "320 × 640 (40 ms)" in html
     assert "1 more rounds" in html
     worse = replace(comparison, sparse=point(50, 512, 0.7), done=5)

@@ -1,5 +1,6 @@
 // The head of the page: the invitation to the tour, which is there until it is answered, and the
 // presentation. app/page/ui.py has its HTML.
+import { closeListsOnTab } from "./lists.js";
 import { isPresented, makePresenter } from "./present.js";
 import { hasSeen, makeTour, noteSeen } from "./tour.js";
 
@@ -40,6 +41,8 @@ export function mount({ element }) {
     presenter.enter();
   });
   show(!hasSeen(getStore));
+
+  closeListsOnTab(host);
 
   // The tabs come after this.
   function presentWhenThere() {

@@ -32,7 +32,7 @@ function readSpeed(text) {
   if (/^\d.*×$/.test(text))
     return `Measured on this machine, it runs at ${text} the speed of dense.`;
   if (text === "machine busy")
-    return "This machine is busy, so no speed is shown; it is measured again when it is quiet.";
+    return "This machine is busy, so no speed-up is shown; it is measured again when it is quiet.";
   if (text === "–") return "How fast it is could not be measured here.";
   return "How fast it really is, is measured at this moment: dense and sparse in turn.";
 }
@@ -47,9 +47,7 @@ export const STOPS = [
     title: "The photo",
     anchor: ["#sv-upload"],
     say: ({ photo }) => [
-      photo
-        ? `The network looks at this photo of ${photo} pixels.`
-        : "The network looks at this photo.",
+      photo ? `Here is the photo, of ${photo} pixels.` : "Here is the photo.",
       "Press another one below it, or upload your own.",
     ],
   },
@@ -58,7 +56,7 @@ export const STOPS = [
     anchor: ["#sv-fed"],
     say: ({ size, windows, window }) => [
       windows
-        ? `It gets ${size} pixels, cut into ${windows} windows of ${window} tokens.`
+        ? `It gets the photo at ${size} pixels, cut into ${windows} windows of ${window} tokens.`
         : "It gets the photo in its own size, cut into small windows.",
       "Attention stays inside a window, so each can be computed or skipped by itself.",
     ],

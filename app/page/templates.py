@@ -35,7 +35,7 @@ def _make_environment() -> Environment:
         extensions=[_OneLine],
         auto_reload=False,
     )
-    environment.filters |= {"fixed": _fix, "percent": _say_percent, "size": _say_size}
+    environment.filters |= {"fixed": _fix, "percent": say_percent, "size": _say_size}
     return environment
 
 
@@ -51,9 +51,9 @@ def _fix(value: float, digits: int = 0) -> str:
     return f"{value:.{digits}f}"
 
 
-def _say_percent(share: float, digits: int = 0) -> str:
-    """0.905, 1 -> "90.5%"."""
-    return f"{share:.{digits}%}"
+def say_percent(share: float, digits: int = 0) -> str:
+    """0.905, 1 -> "90.5 %", which no line breaks."""
+    return f"{100 * share:.{digits}f}\u00a0%"
 
 
 def _say_size(sides: Iterable[int]) -> str:

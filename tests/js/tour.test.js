@@ -7,8 +7,8 @@ import { hasSeen, noteSeen, placeCard } from "../../app/page/tour.js";
 const PAGE = {
   "#sv-fed .sv-note":
     "Photo 1024 × 2048 → network 512 × 1024 = 128 × 256 tokens = 500 windows of 8 × 8",
-  "#sv-kept": "588 of 1488 computed (40%)",
-  "#sv-macs": "5.99 of 13.28 GMACs (45%)",
+  "#sv-kept": "588 of 1488 computed (40 %)",
+  "#sv-macs": "5.99 of 13.28 GMACs (45 %)",
   "#sv-panel .sv-master [aria-valuetext]": "60 % in every layer",
   "#sv-agreement strong": "95.5 %",
   "#sv-agreement span": "agreement: pixels with the class of the dense output",

@@ -3,7 +3,12 @@ import { test } from "node:test";
 import { addAxes } from "../../app/page/cells.js";
 import { addWindows } from "../../app/tabs/windows/brush.js";
 import { findMarks, lookAhead } from "../../app/tabs/windows/preview.js";
-import { describePlace, describeWorth, findDisagreements } from "../../app/tabs/windows/worth.js";
+import {
+  describePlace,
+  describeWorth,
+  findDisagreements,
+  listOutlined,
+} from "../../app/tabs/windows/worth.js";
 import { makeDocument } from "./document.js";
 
 globalThis.document = makeDocument();
@@ -125,9 +130,22 @@ test("score and worth disagree where one would keep what the other skips", () =>
   const value = { names: ["Road", "Car"] };
   const words = describeWorth(block, value, { ...worth, correlation: 0.25 });
   const text = words.map((part) => part.textContent ?? part).join("");
-  assert.match(text, /decide alike for 5 of 10 windows/);
+  assert.match(text, /decide alike for 5 of 10 windows \(5 by chance\)/);
   assert.match(text, /skips Car at the bottom, by worth rank 3 of 8/);
   assert.match(text, /0\.25/);
+});
+
+test("what words name is outlined first: what is worth most of all that is skipped", () => {
+  const [block] = makeBlocks([[0.5]]); // keeps 0 to 3
+  // Window 4 is worth most, though window 6 has the greater difference between its ranks.
+  const worth = { ranks: [5, 6, 7, 8, 1, 4, 2, 3], shows: null };
+  const ranked = { ...block, ranks: [1, 2, 3, 4, 5, 6, 8, 7] };
+  assert.deepEqual(listOutlined(ranked, worth), [
+    [4, 6, 7, 5],
+    [3, 2, 1, 0],
+  ]);
+  const words = describeWorth(ranked, { names: [] }, { ...worth, correlation: null });
+  assert.match(words.map((part) => part.textContent ?? part).join(""), /by worth rank 1 of 8/);
 });
 
 test("places have names", () => {

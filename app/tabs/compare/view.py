@@ -21,7 +21,7 @@ from app.page.common import (
     photo_key,
 )
 from app.page.pin import describe_difference, say_speed
-from app.page.templates import render
+from app.page.templates import render, say_percent
 from app.tabs.outputs.drawings import LONG_SIDE
 from app.tabs.outputs.view import describe_outputs
 from sparsevit.core.trace import BlockTrace
@@ -237,7 +237,9 @@ def _draw_schedules(a: Result, b: Result) -> Chart:
     for index_a, index_b in pair_blocks(a, b):
         block_a, block_b = a.analysis.blocks[index_a], b.analysis.blocks[index_b]
         kept = [block.kept / block.total for block in (block_a, block_b)]
-        words.append(f"{name_block(b, index_b)}: A {kept[0]:.0%}, B {kept[1]:.0%}")
+        words.append(
+            f"{name_block(b, index_b)}: A {say_percent(kept[0])}, B {say_percent(kept[1])}"
+        )
         rows.append(
             Row(
                 [("a", kept[0]), ("b", kept[1])],

@@ -34,13 +34,13 @@ def ask_tipping_point(target: Target | None) -> tuple[str, str]:
         )
     if target.kind == "agreement":
         return "How far can you go?", (
-            f"Raise “All layers” until the agreement falls below {percent(LEAST_AGREEMENT)}. At "
-            "which sparsity is that?"
+            "Raise “All layers” from 0 % until the agreement falls below "
+            f"{percent(LEAST_AGREEMENT)}. At which sparsity is that?"
         )
     if target.kind == "winner":
         return "When does it change its mind?", (
-            f"Dense, the likeliest class is “{target.name}”. Raise “All layers” until another one "
-            "leads. At which sparsity is that?"
+            f"Dense, the likeliest class is “{target.name}”. Raise “All layers” from 0 % until "
+            "another one leads. At which sparsity is that?"
         )
     lost = (
         f"It counts as lost when its IoU of sparse with dense is below {LEAST_IOU:g}."
@@ -48,8 +48,8 @@ def ask_tipping_point(target: Target | None) -> tuple[str, str]:
         else "It counts as lost when none of those that dense finds is found again."
     )
     return f"When is “{target.name}” lost?", (
-        f"The dense output has “{target.name}”. Raise “All layers” until the sparse output has "
-        f"lost it. At which sparsity is that? {lost} The tab Outputs shows it."
+        f"The dense output has “{target.name}”. Raise “All layers” from 0 % until the sparse "
+        f"output has lost it. At which sparsity is that? {lost} The tab Outputs shows it."
     )
 
 

@@ -17,6 +17,13 @@ const WAITING = "The network runs once dense and once sparse to be looked throug
 const NEARBY = 14; // CSS pixels: a press so far from a region still means it
 const MAP_OPACITY = 0.8; // of a map over the photo
 
+/**
+ * Where a badge's middle lies along a side of the picture: never so near to its edge that the
+ * number would be cut.
+ * @param {number} place of 1
+ */
+const keepInside = (place) => `clamp(12px, ${100 * place}%, 100% - 12px)`;
+
 /** @param {View} view */
 export function mount({ element, props, watch }) {
   /** @type {HTMLElement} */
@@ -156,8 +163,8 @@ export function mount({ element, props, watch }) {
     badges.replaceChildren(
       ...data.regions.map(({ place: [u, v] }, index) => {
         const badge = make("span", {}, index + 1);
-        badge.style.left = `${100 * u}%`;
-        badge.style.top = `${100 * v}%`;
+        badge.style.left = keepInside(u);
+        badge.style.top = keepInside(v);
         return badge;
       }),
     );

@@ -8,7 +8,7 @@ from app.engine.records import Result
 from app.engine.search import PhotoSearch
 from app.page.chart import Chart, Limit, Mark, make_points
 from app.page.common import describe_schedule
-from app.page.templates import render
+from app.page.templates import render, say_percent
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import FrontierPoint, SearchProgress
 
@@ -64,7 +64,8 @@ def _describe_phase(search: PhotoSearch, progress: SearchProgress) -> str:
     share = None if best is None else search.find_share(best)
     if best is None or share is None:
         return f"Trial {done} of {total}, nothing within the budget yet"
-    return f"Trial {done} of {total}, best {best.accuracy:.1%} agreement at {share:.2f}× of dense"
+    agreement = say_percent(best.accuracy, 1)
+    return f"Trial {done} of {total}, best {agreement} agreement at {share:.2f}× of dense"
 
 
 def _describe_state(search: PhotoSearch, result: Result) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def _describe_point(point: FrontierPoint) -> str:
     how = "predicted" if point.latency_ms is None else "measured"
     return (
         f"{describe_schedule(point.schedule)}: {point.best_known_ms:.0f} ms {how}, "
-        f"agreement {point.accuracy:.1%}."
+        f"agreement {say_percent(point.accuracy, 1)}."
     )
 
 

@@ -12,7 +12,7 @@ from app.engine.records import Result, Try
 from app.page.chart import Mark, make_points
 from app.page.common import describe_schedule
 from app.page.task import LABELS
-from app.page.templates import render
+from app.page.templates import render, say_percent
 from sparsevit.inspect.sizes import SizeComparison, SizePoint, find_equal_latency
 
 _VERBS = {"sparse": "return to", "found": "use", "shipped": "use"}
@@ -106,7 +106,7 @@ def show_sizes(result: Result, comparison: SizeComparison | None) -> str:
 def _mark_size(point: SizePoint, kind: str, label: str, is_doubtful: bool) -> Mark:
     assert point.latency_ms is not None
     words = f"{kind} at {point.size[0]} × {point.size[1]}: {point.latency_ms:.0f} ms, "
-    words += f"agreement {point.agreement:.1%}"
+    words += f"agreement {say_percent(point.agreement, 1)}"
     x, y = point.latency_ms, 100 * point.agreement
     return Mark(x, y, kind, words, label=label, is_doubtful=is_doubtful)
 
@@ -117,7 +117,7 @@ def _mark_try(entry: Try, kind: str, index: int, is_current: bool = False) -> Ma
         y=100 * entry.agreement,
         kind=kind,
         words=f"{describe_schedule(entry.settings.schedule)}: {entry.sparse_ms:.0f} ms"
-        f"{' (machine busy)' if entry.doubt else ''}, agreement {entry.agreement:.1%}. "
+        f"{' (machine busy)' if entry.doubt else ''}, agreement {say_percent(entry.agreement, 1)}. "
         f"Press to {_VERBS[kind]} it.",
         index=index,
         is_current=is_current,

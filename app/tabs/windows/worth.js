@@ -87,7 +87,7 @@ export function describeLeft(value, block, window) {
 
 /**
  * The windows that the block would not treat as it does if it went by worth: those it should not
- * have skipped, those it should not have kept, the greatest difference in rank first. Where it
+ * have skipped, worth most first, and those it should not have kept, worth least first. Where it
  * keeps all, those whose ranks differ most.
  * @param {WindowsBlock} block
  * @param {Worth} worth
@@ -103,8 +103,14 @@ export function findDisagreements(block, worth) {
     if (block.kept === block.total) (gap > 0 ? missed : wasted).push({ window, gap });
     else if (wanted !== isKept(block, window)) (wanted ? missed : wasted).push({ window, gap });
   }
-  for (const some of [missed, wasted])
-    some.sort((one, other) => Math.abs(other.gap) - Math.abs(one.gap));
+  const rank = (/** @type {{ window: number }} */ { window }) => worth.ranks[window];
+  if (block.kept === block.total)
+    for (const some of [missed, wasted])
+      some.sort((one, other) => Math.abs(other.gap) - Math.abs(one.gap));
+  else {
+    missed.sort((one, other) => rank(one) - rank(other));
+    wasted.sort((one, other) => rank(other) - rank(one));
+  }
   return { missed, wasted };
 }
 
@@ -127,7 +133,8 @@ export function listOutlined(block, worth) {
 export function describeWorth(block, value, worth) {
   const { missed, wasted } = findDisagreements(block, worth);
   const strong = (/** @type {string} */ text) => make("b", {}, text);
-  const words = [];
+  /** @type {(string | Node)[]} */
+  const words = ["Worth: how much the output would change without a window, estimated. "];
   if (block.kept < block.total) {
     const agreeing = Math.round(
       (FIRST * (block.total - missed.length - wasted.length)) / block.total,
@@ -135,7 +142,7 @@ export function describeWorth(block, value, worth) {
     words.push(
       "Score and worth decide alike for ",
       strong(`${agreeing} of ${FIRST} windows`),
-      " here. ",
+      ` (${countByChance(block)} by chance). `,
       ...tell("It skips", missed, worth, block, value),
     );
   } else
@@ -147,9 +154,18 @@ export function describeWorth(block, value, worth) {
   words.push(
     correlation === null
       ? "There are too few windows to correlate."
-      : `Rank correlation of score and worth among these windows: ${correlation.toFixed(2)}.`,
+      : `Rank correlation of the two: ${correlation.toFixed(2)}.`,
   );
   return words;
+}
+
+/**
+ * Out of FIRST windows, those for which two choices that know nothing of each other decide alike.
+ * @param {WindowsBlock} block
+ */
+function countByChance({ kept, total }) {
+  const share = kept / total;
+  return Math.round(FIRST * (share ** 2 + (1 - share) ** 2));
 }
 
 /**
@@ -161,9 +177,7 @@ export function describeWorth(block, value, worth) {
  */
 function tell(verb, missed, worth, block, value) {
   if (!missed.length) return [];
-  const { window } = missed.reduce((best, one) =>
-    worth.ranks[one.window] < worth.ranks[best.window] ? one : best,
-  );
+  const { window } = missed[0];
   const shows = worth.shows && value.names[worth.shows[window]];
   const where = describePlace(block, window);
   const what = shows ? `${shows} ${where}` : `a window ${where}`;
