@@ -338,6 +338,22 @@ def test_measuring_ends_within_a_round_when_it_is_superseded(engine):
     assert len(asked) == 4
 
 
+def test_looking_for_the_fastest_dense_form_ends_when_it_is_superseded(engine):
+    """At a large size it takes a minute, in which a slider that was moved would wait."""
+    measuring, answers = engine.measuring, iter([True, True])
+    measuring._dense_forms.clear()
+
+    def is_current():  # before the first form, before its stage 1, before its stage 2
+        return next(answers, False)
+
+    assert list(engine.measure(engine.first, 3, is_current)) == []
+    answers = iter([True, True])
+    assert list(engine.compare_sizes(engine.first, 1, is_current)) == []
+    assert not measuring._dense_forms
+    assert list(engine.measure(engine.first, 1))
+    assert measuring._dense_forms
+
+
 def test_a_dense_timing_of_a_busy_machine_is_no_estimate(engine):
     settings = replace(engine.first.settings, short_side=96)
     result = engine.analyze(engine.first.photo, settings)

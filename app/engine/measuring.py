@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from app.engine.models import Networks
-from app.engine.newest import always
+from app.engine.newest import Superseded, always
 from app.engine.records import Result
 from app.engine.turns import Turns
 from sparsevit.inspect.photo import Analysis, list_maps
@@ -53,7 +53,10 @@ class Measuring:
     ) -> Iterator[Result]:
         loaded = self._find_network(result)
         images, schedule = result.analysis.prepared.images, result.settings.schedule
-        form = self._choose_dense_form(loaded, result)
+        try:
+            form = self._choose_dense_form(loaded, result, is_current)
+        except Superseded:
+            return
         maps = list_maps(loaded, result.analysis)
         rounds = refine_latency(loaded.module, images, schedule, runs, form, warmup, maps)
         linked = result.settings.linked
@@ -83,13 +86,11 @@ class Measuring:
         self, result: Result, rounds: int, is_current: Callable[[], bool] = always
     ) -> Iterator[SizeComparison]:
         loaded = self._find_network(result)
-        steps = compare_sizes(
-            loaded,
-            result.photo.pixels,
-            result.analysis,
-            self._choose_dense_form(loaded, result),
-            rounds,
-        )
+        try:
+            form = self._choose_dense_form(loaded, result, is_current)
+        except Superseded:
+            return
+        steps = compare_sizes(loaded, result.photo.pixels, result.analysis, form, rounds)
         yield from self._turns.take(loaded, result.settings.linked, steps, is_current)
 
     def guess_ms(
@@ -128,9 +129,15 @@ class Measuring:
     def _find_network(self, result: Result) -> LoadedModel:
         return self._networks.get(result.settings.model, result.settings.task)
 
-    def _choose_dense_form(self, loaded: LoadedModel, result: Result) -> str:
-        """The same for a result; takes a turn."""
-        with self._turns.lock:
+    def _choose_dense_form(
+        self, loaded: LoadedModel, result: Result, is_current: Callable[[], bool] = always
+    ) -> str:
+        """The same for a result; takes a turn.
+
+        Raises:
+            Superseded: the result is not current any more.
+        """
+        with self._turns.hold(loaded, result.settings.linked, is_current):
             return self.find_dense_form(loaded, result.analysis.prepared.images)
 
 
