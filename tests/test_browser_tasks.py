@@ -145,3 +145,16 @@ def test_the_switch_is_clear_and_whole_on_any_screen(open_page, width, theme):
     options = {"runOnly": ["wcag2a", "wcag2aa"]}
     response = Axe().run(page, context="#sv-task", options=options).response
     assert response["violations"] == []
+
+
+def test_a_list_of_choices_closes_when_tab_leaves_it(open_page):
+    page = open_page()
+    field, options = page.get_by_label("Short side"), page.locator("ul.options")
+    field.click()
+    expect(options).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Dense", exact=True)).to_be_visible()
+    expect(field).not_to_be_focused()
+    expect(options).to_have_count(0)
+    expect(field).to_have_value("512")
