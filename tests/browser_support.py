@@ -28,6 +28,9 @@ _ARGS = [
 # What chromium and gradio's client say when there is no connection.
 _OFFLINE = ("ERR_INTERNET_DISCONNECTED", "TypeError: Failed to fetch", "Connection errored out")
 
+# What gradio's client throws on a page that is left, or loads again, while it waits for an answer.
+_LEFT = "AbortError: signal is aborted"
+
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -82,6 +85,10 @@ def open_pages(profiles: Profiles) -> Iterator[Callable[..., Page]]:
         if message.type == "error" and not offline:
             problems.append(message.text)
 
+    def check_error(error: str) -> None:
+        if _LEFT not in error:
+            problems.append(error)
+
     def check_request(request: Request) -> None:
         if urlsplit(request.url).hostname not in (None, "127.0.0.1"):  # None: data:, blob:
             problems.append(f"request to {request.url}")
@@ -92,7 +99,7 @@ def open_pages(profiles: Profiles) -> Iterator[Callable[..., Page]]:
         lent.append((key, context))
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("pageerror", lambda error: check_error(str(error)))
         page.on("console", check_message)
         page.on("request", check_request)
         page.goto(url)

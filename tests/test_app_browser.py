@@ -250,6 +250,7 @@ def test_the_history_leads_back_to_every_setting(page):
     for name, kept in (("30 %", "89 of 128"), ("Dense", "all 128")):
         page.get_by_role("button", name=name, exact=True).click()
         expect(caption(page)).to_contain_text(f"computed {kept} windows")
+        expect(page.locator(".sv-windows")).to_have_attribute("aria-busy", "false")
         expect(measured).to_contain_text("medians of 2")
     open_tab(page, "Trade-off")
     rows = page.locator("#sv-history tbody tr")

@@ -17,7 +17,8 @@ from app.api import Api
 from app.engine.comparing import count_masks, measure_in_turn, pair_blocks, pair_outputs
 from app.engine.records import Settings
 from app.page.address import make_address, read_pinned, read_query
-from app.page.pin import PinHandlers, make_pin
+from app.page.pin import make_pin
+from app.page.pinning import PinHandlers
 from app.page.session import Session
 from app.tabs.compare.handlers import CompareHandlers
 from sparsevit.core.trace import BlockTrace

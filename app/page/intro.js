@@ -20,7 +20,6 @@ export function mount({ element }) {
   /** @param {boolean} isInviting */
   function show(isInviting) {
     tools.classList.toggle("sv-inviting", isInviting);
-    start.textContent = isInviting ? "Start" : "Tour";
   }
 
   function answer() {

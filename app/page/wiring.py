@@ -13,7 +13,7 @@ from app.engine.protocol import Engine
 from app.page.components import PhotoInput, PictureOutput
 from app.page.events import CHOICES, HIDDEN, LOOKS, RUNS, SEARCHES, Changes, Events, by_index
 from app.page.handlers import Handlers
-from app.page.pin import PinHandlers
+from app.page.pinning import PinHandlers
 from app.page.session import Session
 
 #: The same for every load of one browser tab, and unknown to others.

@@ -11,7 +11,7 @@ from app.engine.comparing import measure_in_turn
 from app.engine.newest import Superseded
 from app.engine.records import Result, Settings
 from app.page.events import Changes, PageActions
-from app.page.pin import PinHandlers
+from app.page.pinning import PinHandlers
 from app.page.session import Session
 from app.tabs.compare.view import (
     make_comparison,
