@@ -47,24 +47,10 @@ def rank_by(
         RuntimeError: at the end, nothing asked for the maps, or for one of them: the model has no
             such stage or block.
     """
-    if not 0 <= weight <= 1:
-        raise ValueError(f"weight must be in [0, 1], got {weight}.")
-    by_place = {None: maps} if isinstance(maps, Tensor) else dict(maps)
-    worth = {place: _read_map(place, values) for place, values in by_place.items()}
-    ranking = _Ranking(worth, weight)
+    ranking = Ranking(maps, weight)
     with steer(model, ranking):
         yield
-    if not ranking.asked:
-        raise RuntimeError(
-            "No block asked for the maps of rank_by: run the model that was given to it inside its "
-            "`with` block, in the same thread, not in its host's form and not compiled."
-        )
-    unknown = [place for place in worth if place not in ranking.asked]
-    if unknown:
-        raise RuntimeError(
-            f"No block asked for the map for {unknown[0]}: a place is a stage, (stage, block) or "
-            f"None, and both count from 0."
-        )
+    ranking.check_asked()
 
 
 @dataclass(frozen=True)
@@ -92,24 +78,51 @@ def _read_map(place: Place, values: Tensor) -> _Worth:
     return _Worth(finite, keep if keep.any() else None, skip if skip.any() else None)
 
 
-class _Ranking:
+class Ranking:
     """Steering that keeps as many windows as the stage would, by another ranking.
 
-    Attributes:
-        asked: places whose map counts, or would if there was none before it, for a block that ran.
+    It serves any number of forwards; what a map decides for certain is found once for each grid.
+
+    Args:
+        maps, weight: see :func:`rank_by`, which raises the same.
     """
 
-    def __init__(self, worth: Mapping[Place, _Worth], weight: float) -> None:
-        self._worth = worth
+    def __init__(self, maps: Tensor | Mapping[Place, Tensor], weight: float) -> None:
+        if not 0 <= weight <= 1:
+            raise ValueError(f"weight must be in [0, 1], got {weight}.")
+        by_place = {None: maps} if isinstance(maps, Tensor) else dict(maps)
+        self._worth = {place: _read_map(place, values) for place, values in by_place.items()}
         self._weight = weight
-        self.asked: set[Place] = set()
+        self._asked: set[Place] = set()  # whose map counts, or would if there was none before it
+        self._decided: dict[tuple[int, WindowGrid], tuple[Tensor, Tensor]] = {}
+
+    def check_asked(self) -> None:
+        """Say so where a map had no effect.
+
+        Raises:
+            RuntimeError: no block asked for any of them, or for one of them.
+        """
+        if not self._asked:
+            raise RuntimeError(
+                "No block asked for the maps of rank_by: run the model that was given to it inside "
+                "its `with` block, in the same thread, not in its host's form and not compiled."
+            )
+        unknown = [place for place in self._worth if place not in self._asked]
+        if unknown:
+            raise RuntimeError(
+                f"No block asked for the map for {unknown[0]}: a place is a stage, (stage, block) "
+                f"or None, and both count from 0."
+            )
 
     def choose(self, situation: Situation) -> Choice:
         found = self._find(situation)
         if found is None:
             return Choice(situation.keep_idx)
         grid, total = situation.grid, situation.grid.num_windows
-        keep, skip = _decide(found, grid)
+        key = id(found), grid
+        if key not in self._decided:
+            self._decided[key] = _decide(found, grid)
+        keep, skip = self._decided[key]
         kept = total if situation.keep_idx is None else situation.keep_idx.shape[1]
         kept = _fit_count(kept, keep, skip)
         if kept == total:
@@ -127,7 +140,7 @@ class _Ranking:
     def _find(self, situation: Situation) -> _Worth | None:
         stage, block = situation.stage, situation.block
         places: tuple[Place, ...] = ((stage, block), stage, None)
-        self.asked.update(places)
+        self._asked.update(places)
         return next((self._worth[place] for place in places if place in self._worth), None)
 
     def _mix(self, scores: Tensor, worth: _Worth, grid: WindowGrid) -> Tensor:

