@@ -92,7 +92,7 @@ def use(command: Path, folder: Path) -> None:
     run = [str(command), "run", PHOTO, "--size", "256", "--repeats", "1"]
     _run([*run, "--html", "--figure", "svg"], folder)
     assert (folder / "out" / "result.json").is_file()
-    assert "importmap" in (folder / "out" / "index.html").read_text(encoding="utf-8")
+    assert "const modules = {};" in (folder / "out" / "index.html").read_text(encoding="utf-8")
     assert (folder / "out" / "filmstrip.svg").is_file()
     search = ["search", "--data", "streets:0:2:64x128", "--trials", "2", "--out", "found"]
     _run([str(command), *search], folder)

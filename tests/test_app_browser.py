@@ -21,7 +21,7 @@ DRAWN = {
     "Search": "#sv-search svg",
     "Learn": "#sv-learn canvas[role=img][aria-label]",
     "Video": ".sv-vid-pictures canvas[role=img][aria-label]",
-    "Take away": ".cm-content:has-text('load_model')",
+    "Take away": ".sv-code textarea",
 }
 
 pytestmark = pytest.mark.ui
@@ -240,8 +240,9 @@ def test_tabs_show_outputs_latency_and_take_away(page):
     expect(page.locator("#sv-learn")).to_contain_text("Gather")
     page.get_by_role("button", name="Dense", exact=True).click()
     open_tab(page, "Take away")
-    expect(page.locator(".cm-content").first).to_contain_text("load_model('small')")
-    expect(page.locator(".cm-content").first).to_contain_text("[[0.0], [0.0], [0.0, 0.0], [0.0]]")
+    snippet = page.locator(".sv-code textarea").first
+    expect(snippet).to_have_value(re.compile(r"load_model\('small'\)"))
+    expect(snippet).to_have_value(re.compile(re.escape("[[0.0], [0.0], [0.0, 0.0], [0.0]]")))
 
 
 def test_the_history_leads_back_to_every_setting(page):

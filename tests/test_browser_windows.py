@@ -83,8 +83,9 @@ def page(open_page):
 
 # What the sliders ask for: the sparsities of every stage, 3 in the third.
 WISH = """async (stages) => {
-  const { setWish } = await import(new URL("sparsevit/page/wish.js", document.baseURI));
-  setWish({ linked: true, painted: [], stages });
+  const loaded = performance.getEntriesByType("resource");
+  const { modules } = await import(loaded.find(({ name }) => /modules/.test(name)).name);
+  modules["page/wish.js"].setWish({ linked: true, painted: [], stages });
 }"""
 
 

@@ -7,19 +7,20 @@ watch })``, which gr.HTML explains, and imports what it shares with others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.staticfiles import StaticFiles
 
+from app.page.modules import join_modules, list_modules
 from app.page.theme import build_theme
 
 _APP = Path(__file__).parent.parent
-_FILES = StaticFiles(directory=_APP)
-_ROUTE = "sparsevit"  # where the modules lie, below the address of the page
+_ROUTE = "sparsevit/modules.js"  # where the modules lie, below the address of the page
 
 
 def asset_options() -> dict[str, Any]:
@@ -27,9 +28,10 @@ def asset_options() -> dict[str, Any]:
     return {
         "theme": build_theme(),
         "css_paths": list_styles(),
-        "head": "".join(map(_preload_module, sorted(_APP.glob("*/**/*.js")))),
+        # Asked for before gradio, which takes its time, comes to ask for it.
+        "head": f'<link rel="modulepreload" href="{_name_script()}">',
         "ssr_mode": False,
-        "app_kwargs": {"routes": [Route(f"/{_ROUTE}/{{path:path}}.js", _send_module)]},
+        "app_kwargs": {"routes": [Route(f"/{_ROUTE}", _send_script)]},
     }
 
 
@@ -40,12 +42,13 @@ def mount_module(name: str, events: Sequence[str] = ()) -> str:
         name: of the module: ``tabs/NAME/view.js``, or ``NAME.js`` elsewhere.
         events: that the module triggers and gradio does not know.
     """
-    view = _APP / "tabs" / name / "view.js"
-    file = view if view.exists() else next(_APP.glob(f"*/**/{name}.js"))
-    call = "mount({ element, trigger, props, server, upload, watch })"
+    view = f"tabs/{name}/view.js"
+    paths = list_modules()
+    path = view if view in paths else next(path for path in paths if path.endswith(f"/{name}.js"))
+    call = f'modules["{path}"].mount({{ element, trigger, props, server, upload, watch }})'
     quoted = "".join(f' "{event}"' for event in events)  # gr.HTML looks for its events in quotes
-    where = f'new URL("{_name_module(file)}", document.baseURI)'
-    return f"import({where}).then(({{ mount }}) => {call});//{quoted}"
+    where = f'new URL("{_name_script()}", document.baseURI)'
+    return f"import({where}).then(({{ modules }}) => {call});//{quoted}"
 
 
 def list_styles() -> list[Path]:
@@ -56,19 +59,20 @@ def list_styles() -> list[Path]:
     )
 
 
-def _name_module(file: Path) -> str:
-    """Its address, seen from that of the page."""
-    return f"{_ROUTE}/{file.relative_to(_APP).as_posix()}"
+@cache
+def _make_script() -> str:
+    """All modules as one, which exports ``modules``; a change shows once the page starts again."""
+    return join_modules(list_modules()) + "export { modules };\n"
 
 
-def _preload_module(file: Path) -> str:
-    """All are asked for at once; a module that is imported by another would wait for it."""
-    return f'<link rel="modulepreload" href="{_name_module(file)}">'
+@cache
+def _name_script() -> str:
+    """Its address, seen from that of the page: another one for every version."""
+    return f"{_ROUTE}?v={sha256(_make_script().encode()).hexdigest()[:16]}"
 
 
-async def _send_module(request: Request) -> Response:
-    path = f"{request.path_params['path']}.js"
-    response = await _FILES.get_response(path, request.scope)
-    response.headers["Content-Type"] = "text/javascript"  # Windows may say otherwise
-    response.headers["Cache-Control"] = "no-cache"  # or modules of two versions meet
-    return response
+async def _send_script(request: Request) -> Response:
+    forever = "public, max-age=31536000, immutable"
+    return Response(
+        _make_script(), media_type="text/javascript", headers={"Cache-Control": forever}
+    )

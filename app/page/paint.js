@@ -31,10 +31,15 @@ export function makeLayers(image) {
   );
   /** @param {ImageData} pixels */
   const makePruned = (pixels) => recolour(pixels, PRUNED_LIGHT, PRUNED_COLOUR, PRUNED_TINT);
+  /** @type {HTMLCanvasElement | null} */
+  let grey = null;
   return {
     photo: image,
     pruned: makePruned(large),
-    grey: recolour(large, 1, 0, [0, 0, 0]),
+    // What a page opens with does not need it.
+    get grey() {
+      return (grey ??= recolour(large, 1, 0, [0, 0, 0]));
+    },
     small: { photo: recolour(small, 1, 1, [0, 0, 0]), pruned: makePruned(small) },
   };
 }

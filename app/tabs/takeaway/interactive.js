@@ -24,9 +24,11 @@ function show(name, mount) {
   });
 }
 
-show("photo", mountPhoto);
-show("windows", mountWindows);
-show("outputs", mountOutputs);
-
-const link = /** @type {HTMLAnchorElement} */ (document.getElementById("sv-download"));
-link.href = URL.createObjectURL(new Blob([readText("result")], { type: "application/json" }));
+/** Draw everything. */
+export function open() {
+  show("photo", mountPhoto);
+  show("windows", mountWindows);
+  show("outputs", mountOutputs);
+  const link = /** @type {HTMLAnchorElement} */ (document.getElementById("sv-download"));
+  link.href = URL.createObjectURL(new Blob([readText("result")], { type: "application/json" }));
+}

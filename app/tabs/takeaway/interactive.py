@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections import Counter
 from dataclasses import replace
@@ -15,7 +14,7 @@ from app.engine.records import Result, Settings
 from app.engine.tasks import TASK_WORDS
 from app.page.common import LONG_SIDE, describe_schedule
 from app.page.headline import show_headline
-from app.page.modules import make_import_map, read_styles
+from app.page.modules import join_modules, read_styles
 from app.page.photo import make_photo
 from app.page.templates import render
 from app.tabs.outputs.view import make_outputs
@@ -80,9 +79,8 @@ def name_interactive(result: Result) -> str:
 
 
 def _render(result: Result, photo: str) -> str:
-    start = f'import "app/{_SCRIPT}";'
-    modules = _escape(json.dumps(make_import_map(_SCRIPT)))
-    hashes = " ".join(map(_name_hash, (_THEME, modules, start)))
+    script = f'{join_modules([_SCRIPT])}modules["{_SCRIPT}"].open();'
+    hashes = " ".join(map(_name_hash, (_THEME, script)))
     values = {
         "photo": photo,
         "windows": make_windows(result),
@@ -92,13 +90,12 @@ def _render(result: Result, photo: str) -> str:
     return render(
         "tabs/takeaway/interactive.html",
         policy=(
-            f"default-src 'none'; script-src {hashes} data:; style-src 'unsafe-inline'; "
+            f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
             f"img-src data:; base-uri 'none'; form-action 'none'"
         ),
         styles=read_styles(*_STYLES),
         theme=_THEME,
-        modules=modules,
-        start=start,
+        script=script,
         data=result.to_dict(),
         task=TASK_WORDS[result.task.name],
         settings=_say_settings(result),

@@ -46,11 +46,9 @@ class TakeawayTab(Tab):
             parts["make_svg"] = gr.Button("Make SVG", size="sm", min_width=60)
             parts["make_pdf"] = gr.Button("Make PDF", size="sm", min_width=60)
         parts["file"] = gr.DownloadButton(**NOTHING_MADE, size="sm")
-        parts["snippet"] = gr.Code(
-            language="python", label="Python that computes this result again"
-        )
+        parts["snippet"] = _add_text("Python that computes this result again", 12)
         with gr.Accordion("All numbers as JSON", open=False):
-            parts["json"] = gr.Code(language="json", label="result.json")
+            parts["json"] = _add_text("result.json", 30)
         return parts
 
     def draw(self, engine: Engine, session: Session, result: Result) -> Changes:
@@ -95,3 +93,16 @@ def _add_endpoints(engine: Engine) -> None:
             (api.draw_filmstrip, [*setting, *figure, task]),
         ):
             gr.Button().click(function, inputs, file, api_name=function.__name__, **RUNS)
+
+
+def _add_text(label: str, lines: int) -> gr.Textbox:
+    """Text to copy. gr.Code would colour it, with an editor of 130 kB that every visit loads."""
+    return gr.Textbox(
+        label=label,
+        lines=lines,
+        max_lines=lines,
+        interactive=False,
+        autoscroll=False,
+        buttons=["copy"],
+        elem_classes="sv-code",
+    )
