@@ -1,4 +1,4 @@
-"""The command that trains a segmenter."""
+"""The command that trains a network of ours."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sparsevit.cli.common import Device, JsonFlag, Seed, report_errors, takes_options
-from sparsevit.package.choices import Precision, Score
+from sparsevit.networks.restorer_config import Degradation
+from sparsevit.package.choices import Precision, Score, TrainTask
 
 if TYPE_CHECKING:
+    from sparsevit.networks.checkpoint import OwnConfig
     from sparsevit.training import Progress, TrainConfig
 
 _MINUTES = 50.0
+_DEGRADATIONS: dict[str, Degradation] = {"sr": "shrink", "jpeg": "jpeg"}
+_SCALES, _PHOTO_SCALES = "0.5,2.5", "0.3,1"
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,22 @@ class TrainOptions:
         ),
     ]
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and resume state.")]
+    task: Annotated[
+        TrainTask,
+        typer.Option(
+            help="segment: from labelled pictures; sr and jpeg: from a folder of photos, to double "
+            "their size or to undo JPEG."
+        ),
+    ] = "segment"
     model: Annotated[
-        str,
-        typer.Option("--model", "-m", help="nano, tiny, or a checkpoint to start from."),
-    ] = "nano"
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="nano or tiny, of restorers light or wide; or a checkpoint to start from. "
+            "[default: nano, or light]",
+        ),
+    ] = None
     classes: Annotated[
         str | None, typer.Option(help="Names, separated by commas, for a folder that says none.")
     ] = None
@@ -53,8 +69,12 @@ class TrainOptions:
         ),
     ] = "256"
     scales: Annotated[
-        str, typer.Option(help="Smallest and largest factor by which a picture is resized first.")
-    ] = "0.5,2.5"
+        str | None,
+        typer.Option(
+            help="Smallest and largest factor by which a picture is resized first. "
+            "[default: 0.5,2.5, of photos 0.3,1]"
+        ),
+    ] = None
     batch_size: Annotated[
         int, typer.Option(help="Crops a step and process; in the second half half as many.")
     ] = 8
@@ -89,20 +109,21 @@ class TrainOptions:
 
 @takes_options
 def train_(options: TrainOptions) -> None:
-    """Train a segmenter: dense, then sparsity-aware. The same command resumes."""
-    from sparsevit.networks.segmenter import read_info
+    """Train a network: dense, then sparsity-aware. The same command resumes."""
+    from sparsevit.networks.checkpoint import read_info
     from sparsevit.training import Interrupted, leave_ranks, train
     from sparsevit.training.ranks import is_main_rank
 
-    mious: list[float | None] = [None]
+    measured: list[float | None] = [None]
 
     def remember(progress: Progress) -> None:
-        if progress.miou is not None:
-            mious.append(progress.miou)
+        if progress.accuracy is not None:
+            measured.append(progress.accuracy)
 
     try:
         with report_errors():
-            path = train(_make_config(options), remember)
+            config = _make_config(options)
+            path = train(config, remember)
     except Interrupted as stop:
         if is_main_rank():
             typer.echo(str(stop), err=True)
@@ -110,7 +131,7 @@ def train_(options: TrainOptions) -> None:
     finally:
         leave_ranks()
     if is_main_rank():
-        result = {"checkpoint": str(path), **read_info(path), "miou": mious[-1]}
+        result = {"checkpoint": str(path), **read_info(path), config.metric: measured[-1]}
         typer.echo(json.dumps(result) if options.as_json else f"Wrote {path}")
 
 
@@ -125,17 +146,22 @@ def _make_config(options: TrainOptions) -> TrainConfig:
     """
     from sparsevit.schedule import read_schedule
     from sparsevit.training import TrainConfig, TrainingError, choose_network, make_phases
-    from sparsevit.training.networks import find_targets
+    from sparsevit.training.networks import choose_restorer, find_targets
 
     if options.minutes is not None and options.steps is not None:
         raise TrainingError("Give the length as --minutes or as --steps, not both.")
     specs = tuple(_split_share(spec) for spec in options.data)
     classes = options.classes
     names = None if classes is None else [name.strip() for name in classes.split(",")]
-    targets = find_targets([spec for spec, _ in specs], names)
-    network, start = choose_network(options.model, *targets)
+    network: OwnConfig
+    if options.task == "segment":
+        targets = find_targets([spec for spec, _ in specs], names)
+        network, start = choose_network(options.model or "nano", *targets)
+    else:
+        network, start = choose_restorer(options.model or "light", _DEGRADATIONS[options.task])
     if options.score is not None:
         network = replace(network, score=options.score)
+    default_scales = _SCALES if options.task == "segment" else _PHOTO_SCALES
     schedule = None
     if options.finetune_schedule is not None:
         schedule = read_schedule(options.finetune_schedule, network.depths)
@@ -148,7 +174,9 @@ def _make_config(options: TrainOptions) -> TrainConfig:
         model=network,
         start=start,
         phases=make_phases(
-            _parse_crop(options.crop), options.batch_size, _parse_scales(options.scales)
+            _parse_crop(options.crop),
+            options.batch_size,
+            _parse_scales(options.scales or default_scales),
         ),
         learning_rate=options.learning_rate,
         adaptation=options.adaptation,

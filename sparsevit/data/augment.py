@@ -7,7 +7,8 @@ import math
 import cv2
 import numpy as np
 
-from sparsevit.data.labelled import Sample
+from sparsevit.data.labelled import DataError, Sample
+from sparsevit.data.transforms import resize_image
 from sparsevit.data.warp import warp_things
 
 #: Pixels; beyond it a crop shows too little of a picture to tell what it is.
@@ -85,6 +86,43 @@ def random_crop(
         )
         things = warp_things(things, whole, (height, width))
     return Sample(_recolour(image, rng), labels, sample.name, things)
+
+
+def random_photo_crop(
+    image: np.ndarray,
+    size: tuple[int, int],
+    scales: tuple[float, float],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Cut a randomly shrunken, mirrored and turned piece out of a photo, as sharp as it is.
+
+    Args:
+        image: (img_h, img_w, 3) uint8 RGB.
+        size: (height, width) of the piece, pixels; turned by 90 degrees only where it is square.
+        scales: smallest and largest factor by which the photo is resized, at most 1; drawn
+            log-uniformly. A photo is never shrunk below the piece.
+        rng: source of every random number.
+
+    Returns:
+        (height, width, 3) uint8.
+
+    Raises:
+        DataError: a photo smaller than the piece.
+    """
+    height, width = size
+    most = min(image.shape[0] / height, image.shape[1] / width)
+    if most < 1:
+        raise DataError(
+            f"A photo of {image.shape[1]}x{image.shape[0]} pixels is too small to cut "
+            f"{width}x{height} out of it; give a smaller --crop."
+        )
+    scale = max(float(np.exp(rng.uniform(*np.log(scales)))), 1 / most)
+    rows, columns = (min(round(n / scale), image.shape[a]) for a, n in enumerate(size))
+    top, left = (int(rng.integers(image.shape[a] - n + 1)) for a, n in enumerate((rows, columns)))
+    piece = resize_image(image[top : top + rows, left : left + columns], size)
+    turns = int(rng.integers(4)) if height == width else 2 * int(rng.integers(2))
+    piece = np.rot90(piece, turns)
+    return np.ascontiguousarray(piece[:, ::-1] if rng.random() < 0.5 else piece)
 
 
 def _clip_range(start: float, stop: float, length: int) -> slice:

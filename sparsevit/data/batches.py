@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from sparsevit.data.augment import random_crop
+from sparsevit.data.augment import random_crop, random_photo_crop
 from sparsevit.data.kinds import KindList
 from sparsevit.data.labelled import LabelledData, StreetScenes
 from sparsevit.data.occurrence import LabelCounts, refuse_unlabelled, warn_of_missing
+from sparsevit.data.photos import Photo, PhotoFolder
+from sparsevit.data.samples import SampleCache
 from sparsevit.data.targets import make_targets
 
 _PREFETCHED = 2  # batches prepared in the background, beside one for each worker
@@ -52,61 +55,45 @@ class Batch:
 
     Attributes:
         images: (B, 3, h, w) uint8 RGB.
-        labels: (B, h, w) uint8, the number of classes being void.
+        labels: (B, h, w) uint8, the number of classes being void; None of photos.
         targets: of :func:`sparsevit.data.targets.make_targets`, each stacked to (B, ...); empty
             where no kinds of things are learned.
     """
 
     images: Tensor
-    labels: Tensor
-    targets: dict[str, Tensor]
+    labels: Tensor | None = None
+    targets: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
+        labels = None if self.labels is None else self.labels.to(device)
         targets = {name: target.to(device) for name, target in self.targets.items()}
-        return Batch(self.images.to(device), self.labels.to(device), targets)
+        return Batch(self.images.to(device), labels, targets)
 
 
-class BatchMaker:
+class BatchMaker(ABC):
     """Draws the crops of any step, a few steps ahead of the one asked for."""
 
-    def __init__(
-        self,
-        data: Sequence[LabelledData],
-        shares: Sequence[float],
-        phases: Sequence[Phase],
-        seed: int,
-        rank: int = 0,
-        workers: int = 1,
-        kinds: KindList | None = None,
-    ) -> None:
+    def __init__(self, phases: Sequence[Phase], seed: int, rank: int = 0, workers: int = 1) -> None:
         """Start the background threads; nothing is read yet.
 
         Args:
-            data: data sets of the same classes.
-            shares: how often each is drawn from, relative to the others.
             phases: sizes of the batches.
             seed: of every random number.
             rank: which of the processes that train together; each draws its own crops.
             workers: background threads.
-            kinds: of the things that are learned; None for pixels alone.
         """
-        self._data = list(data)
-        self._shares = np.array(shares, dtype=np.float64) / sum(shares)
         self._phases = list(phases)
         self._seed = seed
         self._rank = rank
-        self._num_classes = len(data[0].class_names) - 1
-        self._kinds = kinds
         self._depth = _PREFETCHED + workers
         # OpenCV's own threads would get in each other's way and in that of the training.
         self._pool = ThreadPoolExecutor(workers, "batches", cv2.setNumThreads, (1,))
         self._ahead: deque[tuple[int, int, Future[Batch]]] = deque()
 
-    @property
-    def names(self) -> list[str]:
-        """Names of all pictures that may be drawn."""
-        return [name for data in self._data for name in data.names]
+    @abstractmethod
+    def make(self, plan: Phase, rng: np.random.Generator) -> Batch:
+        """Read and cut one batch."""
 
     def get(self, step: int, phase: int) -> Batch:
         """Give the batch of a step, and have the next ones prepared.
@@ -123,6 +110,47 @@ class BatchMaker:
         for number in range(step + len(self._ahead), step + self._depth):
             self._ahead.append((number, phase, self._pool.submit(self._make, number, phase)))
         return self._ahead.popleft()[2].result()
+
+    def close(self) -> None:
+        """Stop the background threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _make(self, step: int, phase: int) -> Batch:
+        rng = np.random.default_rng([self._seed, step, self._rank])
+        return self.make(self._phases[phase], rng)
+
+
+class SceneBatches(BatchMaker):
+    """Crops of labelled pictures."""
+
+    def __init__(
+        self,
+        data: Sequence[LabelledData],
+        shares: Sequence[float],
+        phases: Sequence[Phase],
+        seed: int,
+        rank: int = 0,
+        workers: int = 1,
+        kinds: KindList | None = None,
+    ) -> None:
+        """Start the background threads; nothing is read yet.
+
+        Args:
+            data: data sets of the same classes.
+            shares: how often each is drawn from, relative to the others.
+            phases, seed, rank, workers: as of :class:`BatchMaker`.
+            kinds: of the things that are learned; None for pixels alone.
+        """
+        super().__init__(phases, seed, rank, workers)
+        self._data = list(data)
+        self._shares = np.array(shares, dtype=np.float64) / sum(shares)
+        self._num_classes = len(data[0].class_names) - 1
+        self._kinds = kinds
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all pictures that may be drawn."""
+        return [name for data in self._data for name in data.names]
 
     def class_weights(self) -> Tensor:
         """Read pictures spread over the data and weigh the classes by how rare they are.
@@ -149,13 +177,8 @@ class BatchMaker:
         weights = 1 / np.log(1.1 + frequency)
         return torch.from_numpy(weights / weights.mean()).float()
 
-    def close(self) -> None:
-        """Stop the background threads."""
-        self._pool.shutdown(cancel_futures=True)
-
-    def _make(self, step: int, phase: int) -> Batch:
-        rng = np.random.default_rng([self._seed, step, self._rank])
-        plan = self._phases[phase]
+    def make(self, plan: Phase, rng: np.random.Generator) -> Batch:
+        """Crops of pictures drawn by their data set's share."""
         crops = []
         for source in rng.choice(len(self._data), size=plan.batch_size, p=self._shares):
             data = self._data[source]
@@ -181,3 +204,37 @@ class BatchMaker:
         return Batch(
             torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels), targets
         )
+
+
+class PhotoBatches(BatchMaker):
+    """Crops of photos, whose pixels are all that is learned."""
+
+    def __init__(
+        self,
+        data: Sequence[PhotoFolder],
+        shares: Sequence[float],
+        phases: Sequence[Phase],
+        seed: int,
+        rank: int = 0,
+        workers: int = 1,
+    ) -> None:
+        """Start the background threads; nothing is read yet.
+
+        Args:
+            data: folders of photos.
+            shares: how often each is drawn from, relative to the others.
+            phases, seed, rank, workers: as of :class:`BatchMaker`.
+        """
+        super().__init__(phases, seed, rank, workers)
+        self._data = list(data)
+        self._shares = np.array(shares, dtype=np.float64) / sum(shares)
+        self._caches: list[SampleCache[Photo]] = [SampleCache() for _ in data]
+
+    def make(self, plan: Phase, rng: np.random.Generator) -> Batch:
+        """Crops of photos drawn by their folder's share."""
+        crops = []
+        for source in rng.choice(len(self._data), size=plan.batch_size, p=self._shares):
+            data = self._data[source]
+            photo = self._caches[source].get(int(rng.integers(len(data))), data.__getitem__)
+            crops.append(random_photo_crop(photo.image, plan.size, plan.scales, rng))
+        return Batch(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2))

@@ -75,7 +75,7 @@ class LabelledInstances:
             where = ", ".join(map(str, folders))
             raise EmptySplitError(f"No pictures are left in {where} for this split.")
         self.names = [source.names[index] for source, index in self._pictures]
-        self._cache = SampleCache()
+        self._cache: SampleCache[Sample] = SampleCache()
 
     def __len__(self) -> int:
         """Number of pictures."""

@@ -83,7 +83,7 @@ class KittiFolder:
                     raise DataError(f"The picture {image} has no {what} {path}.")
         self.names = [image.stem for image in self._images]
         self.class_names = (*class_names, "Void")
-        self._cache = SampleCache()
+        self._cache: SampleCache[Sample] = SampleCache()
 
     def __len__(self) -> int:
         """Number of pictures."""

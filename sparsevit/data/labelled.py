@@ -110,7 +110,7 @@ class LabelledFolder:
                 f"of drawn scenes, and instances/ and scenes/ beside images/."
             )
         self.has_things = has_things
-        self._cache = SampleCache()
+        self._cache: SampleCache[Sample] = SampleCache()
         self._table = classes.index_labels()
 
     def __len__(self) -> int:
@@ -170,7 +170,7 @@ class StreetScenes:
         self.names = [str(seed + index) for index in range(count)]
         self.size = size
         self.has_things = has_things
-        self._cache = SampleCache()
+        self._cache: SampleCache[Sample] = SampleCache()
 
     def __len__(self) -> int:
         """Number of scenes."""

@@ -11,8 +11,16 @@ from typing import Any
 import numpy as np
 from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 
-from sparsevit.data.pictures import DataError, describe_lack, list_pictures, read_image
+from sparsevit.data.pictures import (
+    DataError,
+    EmptySplitError,
+    describe_lack,
+    list_pictures,
+    read_image,
+)
+from sparsevit.package.choices import Split
 
+_VAL_EVERY = 10  # of a folder that is not divided, every tenth picture validates
 _NAMED = 5  # classes of a network that a message lists
 
 
@@ -27,6 +35,11 @@ class Photo:
 
     image: np.ndarray
     name: str
+
+    @property
+    def nbytes(self) -> int:
+        """Of the pixels."""
+        return self.image.nbytes
 
 
 @dataclass(frozen=True)
@@ -43,19 +56,34 @@ class ClassPhoto(Photo):
 class PhotoFolder:
     """The pictures in a folder, or in images/ inside it; nothing says what they show."""
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, split: Split = "all") -> None:
         """List the pictures; nothing is decoded yet.
 
         Args:
             folder: of the pictures.
+            split: "train" and "val" are the folders of those names inside it, where there are any;
+                else every tenth picture is "val". "test" is a folder alone.
 
         Raises:
             DataError: there is no such folder, or it holds no pictures.
         """
         root = Path(folder).expanduser()
+        is_divided = (root / "train").is_dir() or (root / "val").is_dir() or split == "test"
+        if is_divided and split != "all":
+            root /= split
         self._files = list_pictures(root) or list_pictures(root / "images")
         if not self._files:
             raise DataError(describe_lack(root))
+        if split != "all" and not is_divided:
+            last = _VAL_EVERY - 1
+            is_val = [number % _VAL_EVERY == last for number in range(len(self._files))]
+            self._files = [
+                file
+                for file, held in zip(self._files, is_val, strict=True)
+                if held == (split == "val")
+            ]
+            if not self._files:
+                raise EmptySplitError(f"No pictures are left in {root} for this split.")
         self.names = [path.stem for path in self._files]
 
     def __len__(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -32,8 +32,22 @@ class Sample:
     name: str
     things: Things | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Of its arrays."""
+        ids = None if self.things is None else self.things.ids
+        return self.image.nbytes + self.labels.nbytes + (0 if ids is None else ids.nbytes)
 
-class SampleCache:
+
+class _Sized(Protocol):
+    @property
+    def nbytes(self) -> int: ...
+
+
+S = TypeVar("S", bound=_Sized)
+
+
+class SampleCache(Generic[S]):
     """Keeps the first samples asked for, up to a number of bytes; the others are made each time.
 
     Training asks at random, so putting newer samples in the place of older ones would gain nothing.
@@ -42,19 +56,16 @@ class SampleCache:
     def __init__(self, limit_bytes: int = CACHE_BYTES) -> None:
         """Start empty."""
         self._left = limit_bytes
-        self._samples: dict[int, Sample] = {}
+        self._samples: dict[int, S] = {}
 
-    def get(self, index: int, make: Callable[[int], Sample]) -> Sample:
+    def get(self, index: int, make: Callable[[int], S]) -> S:
         """The sample of ``index``, made by ``make(index)`` unless it is kept."""
         sample = self._samples.get(index)
         if sample is None:
             sample = make(index)
-            size = sample.image.nbytes + sample.labels.nbytes
-            if sample.things is not None and sample.things.ids is not None:
-                size += sample.things.ids.nbytes
-            if size <= self._left and index not in self._samples:
+            if sample.nbytes <= self._left and index not in self._samples:
                 self._samples[index] = sample
-                self._left -= size
+                self._left -= sample.nbytes
         return sample
 
 

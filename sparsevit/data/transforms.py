@@ -21,6 +21,9 @@ MAX_NETWORK_PIXELS = 1536 * 3072
 #: Both sides of what is fed to a network are multiples of it, unless it wants others.
 SIZE_MULTIPLE = 32
 
+#: The same of what is restored, so that a photo can keep the pixels it has.
+RESTORED_MULTIPLE = 4
+
 #: Shortest side ever fed to a network.
 MIN_NETWORK_SIDE = 64
 
@@ -89,6 +92,24 @@ def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
     shrinks = height <= image.shape[0] and width <= image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(image, (width, height), interpolation=method)
+
+
+def fit_photo(image: np.ndarray, size: Size) -> np.ndarray:
+    """A photo at a size as an original to restore: a few pixels are cut off, not blurred away.
+
+    Args:
+        image: (img_h, img_w, 3) uint8.
+        size: (h, w) pixels, of :func:`choose_size`.
+
+    Returns:
+        (h, w, 3) uint8: the middle of the photo where it is at most ``RESTORED_MULTIPLE`` pixels
+        larger, else the photo resized.
+    """
+    spare = image.shape[0] - size[0], image.shape[1] - size[1]
+    if not all(0 <= pixels < RESTORED_MULTIPLE for pixels in spare):
+        return resize_image(image, size)
+    top, left = spare[0] // 2, spare[1] // 2
+    return image[top : top + size[0], left : left + size[1]].copy()
 
 
 def to_tensor(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:

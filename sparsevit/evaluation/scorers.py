@@ -16,6 +16,7 @@ from sparsevit.data.labelled import DataError, LabelledData, Sample
 from sparsevit.data.photos import ClassFolder, ClassPhoto, PhotoFolder
 from sparsevit.evaluation.box_scorer import BoxScorer
 from sparsevit.evaluation.iou import make_iou_metric, read_score
+from sparsevit.evaluation.restoration_scorer import RestorationScorer
 from sparsevit.evaluation.scorer import AgreementScorer, Scorer, round_number
 from sparsevit.evaluation.segment_scorers import InstanceScorer, PanopticScorer
 from sparsevit.evaluation.sources import Pictures
@@ -23,6 +24,7 @@ from sparsevit.networks.segmenter import SegmenterConfig
 from sparsevit.package.extras import require
 from sparsevit.tasks import Task
 from sparsevit.tasks.classification import TOP
+from sparsevit.tasks.restoration import RestorationTask
 
 
 def has_labels(data: Pictures) -> TypeGuard[LabelledData]:
@@ -43,6 +45,8 @@ def choose_scorer(task: Task, data: Pictures, device: torch.device) -> Callable[
             than the network's.
     """
     if isinstance(data, PhotoFolder):
+        if isinstance(task, RestorationTask) and task.name == "restoration":
+            return partial(RestorationScorer, task)
         return partial(AgreementScorer, task)
     if isinstance(data, ClassFolder):
         return partial(ClassificationScorer, task)

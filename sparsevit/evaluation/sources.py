@@ -25,6 +25,8 @@ _LAYOUTS = {
     "panoptic": f"a folder of images/, panoptic/ and {PANOPTIC_FILE}",
     "instance": f"{_SCENES}, or one of images/ and {INSTANCES_FILE}",
     "boxes3d": f"{_SCENES}, or kitti:DIR",
+    "restoration": "a folder of photos, each of which is the truth itself",
+    "enhancement": "a folder of pictures, as nobody knows what they should be",
     "features": "a folder of pictures, as there is no truth for features",
 }
 #: What a folder of pictures may lack.

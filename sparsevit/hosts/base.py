@@ -65,9 +65,7 @@ class Host(ABC):
                 continue
             unknown += [module] if is_overridden(module, new) else []
             inside = new.list_bypassed(module) if issubclass(new, SparseBlock) else []
-            unknown += [
-                m for m in inside if is_overridden(m) or not _is_of(type(m), self.stage_class)
-            ]
+            unknown += [m for m in inside if is_overridden(m) or not _is_of(type(m), type(module))]
         return unknown
 
     def is_stage(self, module: nn.Module) -> bool:
@@ -158,5 +156,5 @@ class StripMerging(nn.Module):
 
 
 def _is_of(part: type[nn.Module], host: type[nn.Module]) -> bool:
-    """True for a class of the same library as a host's."""
+    """True for a class of the same library as a host's block."""
     return part.__module__.partition(".")[0] == host.__module__.partition(".")[0]

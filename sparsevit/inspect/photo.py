@@ -15,7 +15,6 @@ from sparsevit.core.ranking import Place
 from sparsevit.core.trace import BlockTrace, capture
 from sparsevit.data.boxes import Boxes3D
 from sparsevit.data.focal import PhotoCamera, assume_camera
-from sparsevit.data.transforms import resize_image
 from sparsevit.inspect.painted import Painted, keep_painted, make_maps
 from sparsevit.measure.cost import CostReport, count_macs
 from sparsevit.measure.latency import (
@@ -180,7 +179,7 @@ def prepare_image(
     photo_size = (image.shape[0], image.shape[1])
     camera = camera or assume_camera(photo_size)
     size = loaded.choose_size(image, short_side)
-    image = resize_image(image, size)
+    image = loaded.resize(image, size)
     images = loaded.to_tensor(image)
     model = loaded.module
     before = get_sparsity(model)

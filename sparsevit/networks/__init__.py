@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparsevit.networks import hf_list, timm_list
+from sparsevit.networks.checkpoint import CheckpointError, read_config, read_info
 from sparsevit.networks.entries import ModelError, ModelInfo, UnreachableError
 from sparsevit.networks.hub import CONFIG_FILE, Tell
-from sparsevit.networks.segmenter_config import CheckpointError, read_config, read_info
 from sparsevit.package.bundle import find_bundled
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ __all__ = [
 DEFAULT_MODEL = "streets"
 CHECKPOINT_FOLDER = find_bundled("checkpoints")
 
-_TASKS = ("semantic", "instance", "panoptic", "classification", "features")
+_TASKS = ("semantic", "restoration", "instance", "panoptic", "classification", "features")
 _log = logging.getLogger(__name__)
 
 
@@ -80,11 +80,10 @@ def load_model(
     """Load a network by name or file and sparsify it (at sparsity 0).
 
     Args:
-        name: one of :func:`list_models`; the path of a .safetensors file that
-            :func:`save_segmenter` wrote; "timm/NAME" or NAME of one of timm's
-            networks, with ":features" behind it for the maps of its stages in place of classes;
-            "hf/ORG/NAME" or "hf/ORG/NAME@REVISION" of a network of transformers on the Hugging
-            Face hub; or a folder that its ``save_pretrained`` wrote.
+        name: one of :func:`list_models`; the path of a .safetensors file that training wrote;
+            "timm/NAME" or NAME of one of timm's networks, with ":features" behind it for the maps
+            of its stages in place of classes; "hf/ORG/NAME" or "hf/ORG/NAME@REVISION" of a network
+            of transformers on the Hugging Face hub; or a folder that its ``save_pretrained`` wrote.
         device: where to put it.
         checkpoint: weights for a timm architecture, as .safetensors or a .pth of plain tensors;
             they replace the download. What is taken from it follows timm: an average of the
@@ -223,7 +222,7 @@ def _describe_own(path: Path) -> ModelInfo | None:
     return ModelInfo(
         name=path.stem,
         task=config.tasks[0],
-        classes=config.num_classes,
+        classes=getattr(config, "num_classes", 0),
         params_m=round(size / 2e6, 1),  # stored in half precision
         size_mb=round(size / 1e6, 1),
         licence=info.get("licence", "not stated"),
@@ -234,9 +233,9 @@ def _describe_own(path: Path) -> ModelInfo | None:
 
 def _load_own(name: str, path: Path) -> LoadedModel:
     from sparsevit.networks.loaded import LoadedModel
-    from sparsevit.networks.segmenter import load_segmenter
+    from sparsevit.networks.own import load_own
 
     try:
-        return LoadedModel.wrap(load_segmenter(path), name)
+        return LoadedModel.wrap(load_own(path), name)
     except CheckpointError as error:
         raise ModelError(str(error)) from error

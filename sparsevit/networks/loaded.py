@@ -10,20 +10,22 @@ from torch import Tensor, nn
 
 from sparsevit.data.transforms import (
     MAX_NETWORK_PIXELS,
+    RESTORED_MULTIPLE,
     SIZE_MULTIPLE,
     Size,
     choose_size,
+    fit_photo,
     resize_image,
     to_tensor,
 )
 from sparsevit.measure.cost import count_fixed_macs, count_macs
 from sparsevit.networks.entries import ModelError
-from sparsevit.networks.scene_outputs import make_task
-from sparsevit.networks.segmenter import Segmenter
+from sparsevit.networks.own import OwnNetwork, make_own_task
 from sparsevit.package.choices import Score
 from sparsevit.patch import get_depths
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks import Task
+from sparsevit.tasks.restoration import RestorationTask
 
 _MOST_SIZES = 64  # whose multiply-accumulates are kept
 
@@ -60,26 +62,28 @@ class LoadedModel:
     )
 
     @classmethod
-    def wrap(cls, model: Segmenter, name: str = "") -> LoadedModel:
-        """A segmenter of ours, which says itself what its input and output are.
+    def wrap(cls, model: OwnNetwork, name: str = "") -> LoadedModel:
+        """A network of ours, which says itself what its input and output are.
 
         Args:
             model: the network, not copied, for the first of its ``tasks``.
             name: as asked for.
         """
         config = model.config
-        return cls(name, model, make_task(config, model.tasks[0]), config.mean, config.std)
+        task = make_own_task(config, model.tasks[0])
+        multiple = RESTORED_MULTIPLE if isinstance(task, RestorationTask) else SIZE_MULTIPLE
+        return cls(name, model, task, config.mean, config.std, multiple=multiple)
 
     @property
     def score(self) -> Score:
         """What its windows are ranked by unless told: what it was trained with, where known."""
-        return self.module.config.score if isinstance(self.module, Segmenter) else "rms"
+        return self.module.config.score if isinstance(self.module, OwnNetwork) else "rms"
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks that the network can do."""
         module = self.module
-        return module.config.tasks if isinstance(module, Segmenter) else (self.task.name,)
+        return module.config.tasks if isinstance(module, OwnNetwork) else (self.task.name,)
 
     def for_task(self, name: str | None) -> LoadedModel:
         """The same network and weights, whose forward computes no more than a task needs.
@@ -95,9 +99,9 @@ class LoadedModel:
         if name in (None, self.task.name):
             return self
         module = self.module
-        if name not in self.tasks or not isinstance(module, Segmenter):
+        if name not in self.tasks or not isinstance(module, OwnNetwork):
             raise ModelError(f"{self.name} does {', '.join(self.tasks)}, not {name!r}.")
-        return replace(self, module=module.for_tasks(name), task=make_task(module.config, name))
+        return replace(self, module=module.for_tasks(name), task=make_own_task(module.config, name))
 
     @property
     def device(self) -> torch.device:
@@ -146,6 +150,11 @@ class LoadedModel:
             f"was made smaller than asked."
         )
 
+    def resize(self, image: np.ndarray, size: Size) -> np.ndarray:
+        """A photo at the size of :meth:`choose_size`: (h, w, 3) uint8."""
+        fit = fit_photo if isinstance(self.task, RestorationTask) else resize_image
+        return fit(image, size)
+
     def to_tensor(self, image: np.ndarray) -> Tensor:
         """Normalise a photo that has the input's size.
 
@@ -175,7 +184,7 @@ class LoadedModel:
             ImageError: a short side below 1.
         """
         size = self.choose_size(image, short_side, max_pixels)
-        return self.to_tensor(resize_image(image, size))
+        return self.to_tensor(self.resize(image, size))
 
     def count_fixed_macs(self, image_size: tuple[int, int]) -> int:
         """Multiply-accumulates of one image outside the blocks, counted once for the latest sizes.

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from copy import copy
-from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
 import torch.nn.functional as F
-from safetensors.torch import save_file
-from timm.models import clean_state_dict
 from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
-from sparsevit.networks.segmenter_config import (
-    FORMAT,
+from sparsevit.networks.checkpoint import (
     CheckpointError,
-    SegmenterConfig,
-    parse_config,
+    load_weights,
     read_checkpoint,
     read_config,
     read_info,
+    save_checkpoint,
 )
+from sparsevit.networks.segmenter_config import SegmenterConfig
 
 __all__ = [
     "CheckpointError",
@@ -154,27 +150,8 @@ class Segmenter(nn.Module):
 
 
 def save_segmenter(model: Segmenter, path: str | Path, info: dict[str, str] | None = None) -> None:
-    """Write the weights in half precision, with the configuration beside them.
-
-    Args:
-        model: a segmenter, sparsified or not.
-        path: the .safetensors file to write; replaced as a whole.
-        info: notes for the reader of the file, such as the training data and its terms.
-    """
-    tensors = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
-        for name, value in model.state_dict().items()
-    }
-    metadata = {
-        "format": FORMAT,
-        "config": json.dumps(asdict(model.config)),
-        "info": json.dumps(info or {}),
-    }
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata)
-    partial.replace(path)
+    """:func:`sparsevit.networks.checkpoint.save_checkpoint` of a segmenter."""
+    save_checkpoint(model, model.config, path, info)
 
 
 def load_segmenter(path: str | Path) -> Segmenter:
@@ -190,20 +167,11 @@ def load_segmenter(path: str | Path) -> Segmenter:
         CheckpointError: no such file, not safetensors, cut short, not a segmenter, or weights that
             do not fit the configuration.
     """
-    metadata, tensors = read_checkpoint(path, with_tensors=True)
-    tensors = clean_state_dict(tensors)  # a compiled network puts a prefix before its names
-    model = Segmenter(parse_config(path, metadata))
-    expected = model.state_dict()
-    wrong = sorted(expected.keys() ^ tensors.keys())
-    if wrong:
-        raise CheckpointError(f"The weights in {path} do not match its configuration: {wrong[0]}.")
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise CheckpointError(
-                f"The weights in {path} do not match its configuration: {name} is "
-                f"{tuple(tensor.shape)} and should be {tuple(expected[name].shape)}."
-            )
-    model.load_state_dict(tensors)
+    config, tensors = read_checkpoint(path)
+    if not isinstance(config, SegmenterConfig):
+        raise CheckpointError(f"{path} holds another network than a segmenter.")
+    model = Segmenter(config)
+    load_weights(model, path, tensors)
     return model.eval()
 
 

@@ -1,26 +1,14 @@
-"""What a segmenter's checkpoint says of itself: its configuration and notes, without torch."""
+"""What a segmenter is built of, without torch."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
-
-from safetensors import SafetensorError, safe_open
 
 from sparsevit.data.kinds import KindList
 from sparsevit.package.choices import SCORES, Score
 
 #: Largest number of parameters a checkpoint may ask for, so that a bad file cannot fill the memory.
 MAX_PARAMETERS = 200_000_000
-
-#: Of the file's layout, in its metadata.
-FORMAT = "sparsevit-segmenter-2"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint file that cannot be used; the message is one sentence that says why."""
 
 
 @dataclass(frozen=True)
@@ -82,78 +70,6 @@ class SegmenterConfig:
         """What the network can do: "semantic", and with kinds of things "instance", "boxes3d"."""
         instance = ("instance",) if self.kinds else ()
         return ("semantic", *instance, *(("boxes3d",) if self.kind_sizes else ()))
-
-
-def read_config(path: str | Path) -> SegmenterConfig:
-    """The configuration stored in a checkpoint, without reading its weights.
-
-    Raises:
-        CheckpointError: as :func:`sparsevit.networks.segmenter.load_segmenter`.
-    """
-    metadata, _ = read_checkpoint(path)
-    return parse_config(path, metadata)
-
-
-def read_info(path: str | Path) -> dict[str, str]:
-    """The notes stored in a checkpoint.
-
-    Raises:
-        CheckpointError: as :func:`sparsevit.networks.segmenter.load_segmenter`.
-    """
-    metadata, _ = read_checkpoint(path)
-    info = _parse_json(path, metadata, "info")
-    return {str(key): str(value) for key, value in info.items()}
-
-
-def read_checkpoint(
-    path: str | Path, with_tensors: bool = False
-) -> tuple[dict[str, str], dict[str, Any]]:
-    """Metadata and, if asked for, tensors of torch's of a segmenter's file.
-
-    Raises:
-        CheckpointError: no such file, not safetensors, cut short, or not a segmenter.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint file at {path}.")
-    try:
-        with safe_open(path, framework="pt" if with_tensors else "np") as file:
-            metadata = file.metadata() or {}
-            names = list(file.keys()) if with_tensors else []
-            tensors = {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"Cannot read {path}: it is not a safetensors file, or it is cut short."
-        ) from error
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} is a safetensors file but not a SparseViT segmenter; weights of one of timm's "
-            f"networks need its name too: --model NAME --checkpoint FILE."
-        )
-    return metadata, tensors
-
-
-def parse_config(path: str | Path, metadata: dict[str, str]) -> SegmenterConfig:
-    """The configuration in the metadata that :func:`read_checkpoint` gave.
-
-    Raises:
-        CheckpointError: it is missing or not usable.
-    """
-    fields = _parse_json(path, metadata, "config")
-    try:
-        return SegmenterConfig(**fields)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"The config stored in {path} is not usable: {error}") from error
-
-
-def _parse_json(path: str | Path, metadata: dict[str, str], key: str) -> dict[str, Any]:
-    try:
-        value = json.loads(metadata[key])
-    except (KeyError, ValueError) as error:
-        raise CheckpointError(f"The {key} stored in {path} is missing or unreadable.") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"The {key} stored in {path} is missing or unreadable.")
-    return cast("dict[str, Any]", value)
 
 
 def _check_config(config: SegmenterConfig) -> None:

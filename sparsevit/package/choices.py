@@ -8,6 +8,9 @@ Split = Literal["train", "val", "test", "all"]
 #: How a search proposes schedules.
 Sampler = Literal["evolutionary", "random", "grid"]
 
+#: What a network is trained for.
+TrainTask = Literal["segment", "sr", "jpeg"]
+
 #: Arithmetic of a training step.
 Precision = Literal["fp32", "bf16"]
 

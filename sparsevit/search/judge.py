@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from sparsevit.data.reader import ImageError, ImageSource, load_image
-from sparsevit.data.transforms import resize_image
 from sparsevit.evaluation import read_samples
 from sparsevit.evaluation.headline import name_metric, read_accuracy, refuse_photos
 from sparsevit.evaluation.scorers import choose_scorer
@@ -245,7 +244,7 @@ class _Runner:
         self, loaded: LoadedModel, images: Sequence[np.ndarray], short_side: int | None
     ) -> None:
         self.images = [
-            resize_image(image, loaded.choose_size(image, short_side)) for image in images
+            loaded.resize(image, loaded.choose_size(image, short_side)) for image in images
         ]
         self._loaded = loaded
         self._model = loaded.module

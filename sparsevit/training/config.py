@@ -10,7 +10,9 @@ from typing import Literal
 
 from sparsevit.data.batches import Phase
 from sparsevit.data.labelled import name_data
-from sparsevit.networks.segmenter import SegmenterConfig
+from sparsevit.networks.checkpoint import OwnConfig
+from sparsevit.networks.restorer_config import RestorerConfig
+from sparsevit.networks.segmenter_config import SegmenterConfig
 from sparsevit.package.choices import Precision
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.training.networks import nano_config
@@ -19,7 +21,7 @@ from sparsevit.training.networks import nano_config
 _FREE = ("output", "save_minutes", "device", "precision", "validate")
 
 #: What a step can make smaller.
-LOSSES = ("classes", "centres", "offsets", "boxes")
+LOSSES = ("classes", "centres", "offsets", "boxes", "pixels")
 
 _LAST_RATE = 0.01  # learning rate at both ends of a part, of its height
 _ROUNDING = 1e-9  # of sums of shares
@@ -88,7 +90,7 @@ class TrainConfig:
     holdout: tuple[str, ...] | None = None
     minutes: float = 50.0
     steps: int | None = None
-    model: SegmenterConfig = field(default_factory=nano_config)
+    model: OwnConfig = field(default_factory=nano_config)
     start: Path | None = None
     phases: tuple[Phase, ...] = make_phases()
     learning_rate: float = 1e-3
@@ -110,7 +112,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.data or not all(0 < share < float("inf") for _, share in self.data):
             raise TrainingError("Training needs data, each with a share above 0.")
-        if self.model.num_classes < 2:
+        if isinstance(self.model, SegmenterConfig) and self.model.num_classes < 2:
             raise TrainingError(
                 f"{self.model.class_names[0]} is the only class, so there is nothing to tell it "
                 f"from; name what is not {self.model.class_names[0]} as a class, too."
@@ -144,6 +146,11 @@ class TrainConfig:
                 f"Adaptation ({shares[0]:g}) and fine-tune ({shares[1]:g}) are shares of the run "
                 f"from 0 to 1, and together at most 1."
             )
+
+    @property
+    def metric(self) -> Literal["miou", "psnr"]:
+        """What is measured now and then: the number's name in results."""
+        return "psnr" if isinstance(self.model, RestorerConfig) else "miou"
 
     @property
     def finetune_share(self) -> float:

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from sparsevit.networks.segmenter import Segmenter, save_segmenter
+from sparsevit.networks.checkpoint import save_checkpoint
+from sparsevit.networks.own import OwnNetwork
 from sparsevit.training.config import LOSSES, TrainingError
 
 STATE_FILE = "state.pt"
@@ -22,21 +23,22 @@ MODEL_FILE = "model.safetensors"
 DENSE_FILE = "dense.safetensors"
 LOG_FILE = "log.csv"
 
-LOG_COLUMNS = (
+_COLUMNS = (
     *("step", "fraction", "elapsed_s", "loss", *LOSSES, "distillation"),
-    *("images_per_s", "schedule", "miou"),
+    *("images_per_s", "schedule"),
 )
 
 
 class RunFolder:
     """Reads and writes the files of one run; each is replaced as a whole or not at all."""
 
-    def __init__(self, path: Path, run: str) -> None:
+    def __init__(self, path: Path, run: str, metric: str = "miou") -> None:
         """Nothing is read or written yet.
 
         Args:
             path: the folder.
             run: the run's settings as JSON, of :meth:`TrainConfig.describe_run`.
+            metric: the last column of the log.
         """
         self.path = path
         self.model_path = path / MODEL_FILE
@@ -44,6 +46,7 @@ class RunFolder:
         self._state_path = path / STATE_FILE
         self._log_path = path / LOG_FILE
         self._run = run
+        self.columns = (*_COLUMNS, metric)
 
     def create(self) -> None:
         """Make the folder, and find out now whether it can be written to.
@@ -88,7 +91,7 @@ class RunFolder:
             )
         return state
 
-    def save(self, state: dict[str, Any], averaged: Segmenter, info: dict[str, str]) -> None:
+    def save(self, state: dict[str, Any], averaged: OwnNetwork, info: dict[str, str]) -> None:
         """Write the state and the checkpoint.
 
         Args:
@@ -107,19 +110,19 @@ class RunFolder:
                     file.flush()
                     os.fsync(file.fileno())
                 partial.replace(self._state_path)
-                save_segmenter(averaged, self.model_path, info)
+                save_checkpoint(averaged, averaged.config, self.model_path, info)
             finally:
                 partial.unlink(missing_ok=True)
                 self.model_path.with_name(f"{MODEL_FILE}.partial").unlink(missing_ok=True)
 
-    def save_dense(self, averaged: Segmenter, info: dict[str, str]) -> None:
+    def save_dense(self, averaged: OwnNetwork, info: dict[str, str]) -> None:
         """Write the network as the dense part leaves it.
 
         Raises:
             TrainingError: as :meth:`save`.
         """
         with self._explain_failure():
-            save_segmenter(averaged, self.dense_path, info)
+            save_checkpoint(averaged, averaged.config, self.dense_path, info)
 
     def cut_log(self, step: int) -> None:
         """Forget what was logged after ``step``: those steps will be trained again."""
@@ -133,7 +136,7 @@ class RunFolder:
         """Append a line to the log.
 
         Args:
-            row: a value for each of ``LOG_COLUMNS``.
+            row: a value for each of ``columns``.
 
         Raises:
             TrainingError: it cannot be written.
@@ -144,7 +147,7 @@ class RunFolder:
 
     def _write_log(self, mode: str, rows: list[dict[str, Any]], with_header: bool) -> None:
         with self._log_path.open(mode, newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, LOG_COLUMNS, extrasaction="ignore")
+            writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
             if with_header:
                 writer.writeheader()
             writer.writerows(rows)

@@ -22,6 +22,7 @@ from sparsevit.training.trainer import Progress, Trainer
 from sparsevit.training.validation import Validator, find_validation
 
 _LOG_EVERY = 20  # steps
+_METRICS = {"miou": "mIoU", "psnr": "PSNR"}
 _SMOOTHING = 0.9  # of the loss and the speed that the bar shows
 
 Say = Callable[[str], None]
@@ -59,7 +60,7 @@ def train(
         trainer = Trainer(config, say=say)
         try:
             validator = _find_validator(trainer, say)
-            with _Bar(trainer.fraction, show_bar) as bar:
+            with _Bar(trainer.fraction, show_bar, config.metric) as bar:
                 while True:
                     fraction, is_stopped = trainer.sync_progress(guard.number is not None)
                     if is_stopped or fraction >= 1:
@@ -97,7 +98,7 @@ def _flush_denormals() -> Iterator[None]:
 class _Bar:
     """The progress bar."""
 
-    def __init__(self, fraction: float, is_shown: bool) -> None:
+    def __init__(self, fraction: float, is_shown: bool, metric: str) -> None:
         self._bar = tqdm(
             total=100.0,
             initial=100 * fraction,
@@ -107,7 +108,8 @@ class _Bar:
         )
         self._loss: float | None = None
         self._rate = 0.0
-        self._miou = ""
+        self._metric = metric
+        self._accuracy = ""
 
     def __enter__(self) -> _Bar:
         return self
@@ -121,12 +123,10 @@ class _Bar:
             self._loss, self._rate = progress.loss, progress.images_per_s
         self._loss = _SMOOTHING * self._loss + (1 - _SMOOTHING) * progress.loss
         self._rate = _SMOOTHING * self._rate + (1 - _SMOOTHING) * progress.images_per_s
-        if progress.miou is not None:
-            self._miou = f"mIoU {progress.miou:.3f}, "
-        self._bar.set_postfix_str(
-            f"step {progress.step}, loss {self._loss:.3f}, {self._miou}{self._rate:.1f} images/s",
-            refresh=False,
-        )
+        if progress.accuracy is not None:
+            self._accuracy = f"{_say_accuracy(self._metric, progress.accuracy)}, "
+        words = f"step {progress.step}, loss {self._loss:.4g}, {self._accuracy}"
+        self._bar.set_postfix_str(f"{words}{self._rate:.1f} images/s", refresh=False)
         self._bar.update(100 * progress.fraction - self._bar.n)
 
 
@@ -135,9 +135,10 @@ def _find_validator(trainer: Trainer, say: Say) -> Validator | None:
         return None
     pictures = find_validation(trainer.config)
     if pictures is None:
-        say("No pictures are left to measure the mIoU on.")
+        say(f"No pictures are left to measure the {_METRICS[trainer.config.metric]} on.")
         return None
-    say(f"The mIoU is measured on {pictures.count} pictures of {pictures.spec}.")
+    metric = _METRICS[trainer.config.metric]
+    say(f"The {metric} is measured on {pictures.count} pictures of {pictures.spec}.")
     return Validator(trainer.config, pictures, trainer.device, trainer.fraction)
 
 
@@ -146,25 +147,33 @@ def _measure(
 ) -> Progress:
     if validator is None or not validator.is_due(progress.fraction, progress.elapsed_s):
         return progress
-    miou = validator.measure(trainer.average.weights, progress.fraction)
-    if miou is not None:
-        say(f"mIoU {miou:.3f} after step {progress.step}, {100 * progress.fraction:.0f} %")
-    return replace(progress, miou=miou)
+    accuracy = validator.measure(trainer.average.weights, progress.fraction)
+    if accuracy is not None:
+        words = _say_accuracy(trainer.config.metric, accuracy)
+        say(f"{words} after step {progress.step}, {100 * progress.fraction:.0f} %")
+    return replace(progress, accuracy=accuracy)
+
+
+def _say_accuracy(metric: str, value: float) -> str:
+    """ "mIoU 0.643" or "PSNR 33.21 dB"."""
+    number = f"{value:.2f} dB" if metric == "psnr" else f"{value:.3f}"
+    return f"{_METRICS[metric]} {number}"
 
 
 def _log_and_save(trainer: Trainer, progress: Progress) -> None:
     """Log now and then, and save the state now and then."""
-    if progress.step % _LOG_EVERY == 0 or progress.miou is not None:
+    accuracy = progress.accuracy
+    if progress.step % _LOG_EVERY == 0 or accuracy is not None:
         trainer.folder.log(
             {
                 "step": progress.step,
                 "fraction": f"{progress.fraction:.4f}",
                 "elapsed_s": f"{progress.elapsed_s:.1f}",
-                "loss": f"{progress.loss:.4f}",
-                **{name: f"{loss:.4f}" for name, loss in progress.losses.items()},
+                "loss": f"{progress.loss:.6f}",
+                **{name: f"{loss:.6f}" for name, loss in progress.losses.items()},
                 "images_per_s": f"{progress.images_per_s:.2f}",
                 "schedule": progress.schedule,
-                "miou": "" if progress.miou is None else f"{progress.miou:.4f}",
+                trainer.config.metric: "" if accuracy is None else f"{accuracy:.4f}",
             }
         )
     if trainer.is_save_due():

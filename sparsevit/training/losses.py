@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -55,6 +56,11 @@ def offset_loss(predicted: Tensor, wanted: Tensor, weight: Tensor) -> Loss:
         The weighted sum over all cells, and that of the weights.
     """
     return ((predicted - wanted).abs().sum(1) * weight).sum(), weight.sum()
+
+
+def restoration_loss(restored: Tensor, images: Tensor) -> Loss:
+    """L1 of pixels: (B, 3, h, w) in [0, 1], and originals in [0, 255] of the same shape."""
+    return (restored - images / 255).abs().sum(), torch.tensor(float(restored.numel()))
 
 
 def compute_losses(

@@ -13,13 +13,11 @@ from sparsevit.data.classes import STREET_CLASSES, ClassList
 from sparsevit.data.kinds import KindList
 from sparsevit.data.labelled import DataError, open_data
 from sparsevit.networks import find_own_checkpoints
-from sparsevit.networks.segmenter import (
-    CheckpointError,
-    Segmenter,
-    SegmenterConfig,
-    load_segmenter,
-    read_config,
-)
+from sparsevit.networks.checkpoint import CheckpointError, OwnConfig, read_config
+from sparsevit.networks.own import OwnNetwork, load_own
+from sparsevit.networks.restorer_config import Degradation, RestorerConfig
+from sparsevit.networks.segmenter import Segmenter
+from sparsevit.networks.segmenter_config import SegmenterConfig
 
 #: Networks that can be built from nothing: 7 million parameters, and as many as Swin-T (28).
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -38,6 +36,13 @@ _FREE = (
     *("class_names", "palette", "drop_path_rate", "score"),
     *("kinds", "kind_classes", "kind_sizes"),
 )
+
+
+#: Restorers that can be built from nothing, of half a million parameters and of one.
+RESTORERS: dict[str, dict[str, Any]] = {
+    "light": {"dim": 64, "num_heads": 4},
+    "wide": {"dim": 96, "num_heads": 6},
+}
 
 
 def nano_config(classes: ClassList = STREET_CLASSES) -> SegmenterConfig:
@@ -105,15 +110,10 @@ def choose_network(
     """
     if name in ARCHITECTURES:
         return _add_kinds(_build_config(name, classes or STREET_CLASSES), kinds), None
-    shipped = find_own_checkpoints()
-    path = shipped.get(name, Path(name))
-    if path.suffix != ".safetensors":
-        known = ", ".join([*ARCHITECTURES, *sorted(shipped)])
-        raise CheckpointError(
-            f"There is no network {name!r} to train; there are {known}, and any .safetensors file "
-            f"that training wrote."
-        )
-    config = _add_kinds(read_config(path), None)  # its own things are of its own classes
+    path, found = _read_network(name, ARCHITECTURES)
+    if not isinstance(found, SegmenterConfig):
+        raise CheckpointError(f"{name} restores photos; train it with --task sr or jpeg.")
+    config = _add_kinds(found, None)  # its own things are of its own classes
     if classes is not None:
         config = replace(config, class_names=classes.names, palette=classes.palette)
     elif kinds is not None:
@@ -121,7 +121,38 @@ def choose_network(
     return _add_kinds(config, kinds), path
 
 
-def load_start(model: Segmenter, path: Path) -> list[str]:
+def choose_restorer(name: str, degradation: Degradation) -> tuple[RestorerConfig, Path | None]:
+    """Read what a person calls a restorer to train; see :func:`choose_network`.
+
+    Args:
+        name: "light", "wide", the name of a checkpoint this project ships, or a .safetensors file.
+        degradation: what it is to undo.
+
+    Raises:
+        CheckpointError: no such network, or a file of another one.
+    """
+    if name in RESTORERS:
+        return RestorerConfig(degradation, **RESTORERS[name]), None
+    path, config = _read_network(name, RESTORERS)
+    if not isinstance(config, RestorerConfig) or config.degradation != degradation:
+        raise CheckpointError(f"{name} is trained for another task.")
+    return config, path
+
+
+def _read_network(name: str, architectures: Iterable[str]) -> tuple[Path, OwnConfig]:
+    """A checkpoint to start from: its path, and what it holds."""
+    shipped = find_own_checkpoints()
+    path = shipped.get(name, Path(name))
+    if path.suffix != ".safetensors":
+        known = ", ".join([*architectures, *sorted(shipped)])
+        raise CheckpointError(
+            f"There is no network {name!r} to train; there are {known}, and any .safetensors file "
+            f"that training wrote."
+        )
+    return path, read_config(path)
+
+
+def load_start(model: OwnNetwork, path: Path) -> list[str]:
     """Copy a checkpoint's weights into a network of the same architecture.
 
     Args:
@@ -136,14 +167,19 @@ def load_start(model: Segmenter, path: Path) -> list[str]:
     Raises:
         CheckpointError: a file that cannot be used, or another architecture.
     """
-    start = load_segmenter(path)
+    start = load_own(path)
     ours, theirs = asdict(model.config), asdict(start.config)
+    if ours.keys() != theirs.keys():
+        raise CheckpointError(f"{path} holds another kind of network.")
     wrong = [name for name in ours if name not in _FREE and ours[name] != theirs[name]]
     if wrong:
         raise CheckpointError(
             f"{path} holds another architecture: its {wrong[0]} is {theirs[wrong[0]]}, "
             f"and the network's is {ours[wrong[0]]}."
         )
+    if not isinstance(model, Segmenter) or not isinstance(start, Segmenter):
+        model.load_state_dict(start.state_dict())
+        return []
     weights: dict[str, Tensor] = model.state_dict()
     found = start.state_dict()
     fitting = {head for head, names in _HEADS.items() if all(ours[n] == theirs[n] for n in names)}

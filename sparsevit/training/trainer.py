@@ -19,20 +19,20 @@ import torch
 from torch import Tensor, nn
 
 from sparsevit.core.stage import run_as_host
-from sparsevit.data.batches import Batch, BatchMaker
-from sparsevit.data.labelled import DataError, LabelledData, open_data
+from sparsevit.data.batches import Batch
+from sparsevit.networks.own import OwnNetwork, build_own
 from sparsevit.networks.segmenter import Segmenter
 from sparsevit.patch import sparsify
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.training.config import TrainConfig, TrainingError
+from sparsevit.training.courses import begin_course
 from sparsevit.training.folder import RunFolder
-from sparsevit.training.losses import compute_losses, distillation_loss
 from sparsevit.training.networks import load_start
 from sparsevit.training.optimisation import (
     MovingAverage,
     build_optimizers,
 )
-from sparsevit.training.ranks import count_workers, join_ranks, supports_bf16
+from sparsevit.training.ranks import join_ranks, supports_bf16
 
 _NORM_BATCHES = 200  # after so many a batch norm has statistics
 
@@ -49,7 +49,8 @@ class Progress:
         losses: what it is the sum of, weighted, by name.
         images_per_s: of this step, by all processes.
         schedule: the one this step was trained under.
-        miou: of the averaged weights, 0..1, if it was measured after this step.
+        accuracy: of the averaged weights, if it was measured after this step: mIoU, 0..1, or PSNR,
+            dB, as :attr:`TrainConfig.metric` says.
     """
 
     step: int
@@ -59,7 +60,7 @@ class Progress:
     losses: dict[str, float]
     images_per_s: float
     schedule: SparsitySchedule
-    miou: float | None = None
+    accuracy: float | None = None
 
 
 class Trainer:
@@ -88,11 +89,14 @@ class Trainer:
         self.device, self.ranks = join_ranks(config.device)
         from accelerate.utils import broadcast_object_list  # of an extra; join_ranks has checked
 
-        self.folder = RunFolder(config.output, config.describe_run())
+        self.folder = RunFolder(config.output, config.describe_run(), config.metric)
         if self.is_main:
             self.folder.create()
         torch.manual_seed(config.seed)
-        model = Segmenter(config.model).for_tasks(*config.model.tasks).train()
+        model = build_own(config.model)
+        if isinstance(model, Segmenter):
+            model = model.for_tasks(*config.model.tasks)
+        model.train()
         found = [self.folder.read_state() if self.is_main else None]
         state: dict[str, Any] | None = broadcast_object_list(found)[0]
         if state is None and self.is_main:
@@ -115,29 +119,13 @@ class Trainer:
         self._finetune_schedule = SparsitySchedule.parse(
             config.finetune_schedule or 0.0, config.model.depths
         ).check_linked()
-        data = _open_all(config)
-        self.batches = BatchMaker(
-            data,
-            [share for _, share in config.data],
-            config.phases,
-            config.seed,
-            self.ranks.process_index,
-            count_workers(self.device),
-            config.model.kind_list,
-        )
+        self.course = begin_course(config, self.device, self.ranks.process_index, say)
         wants_bf16 = config.precision == "bf16"
         self._bf16 = supports_bf16(self.device) if config.precision is None else wants_bf16
         self._mean, self._std = (
             torch.tensor(values, device=self.device).view(1, 3, 1, 1) * 255
             for values in (config.model.mean, config.model.std)
         )
-        for (spec, _), pictures in zip(config.data, data, strict=True):
-            say(f"{len(pictures)} pictures of {spec}; reading some of them first.")
-        try:
-            self._weights = self.batches.class_weights().to(self.device)
-        except Exception:
-            self.close()
-            raise
         self._start = clock()
         self._saved_s = self.elapsed_s
 
@@ -185,7 +173,7 @@ class Trainer:
         if config.find_part(0.0) == "dense" != config.find_part(fraction):
             self._save_dense()
         phase = config.find_phase(fraction)
-        batch = self.batches.get(self.step, phase)
+        batch = self.course.batches.get(self.step, phase)
         self._set_mode(freeze_norms=config.start is not None and config.phases[phase].is_single)
         schedule = self._set_schedule(fraction)
         seeds = np.random.SeedSequence([config.seed, self.step, self.ranks.process_index])
@@ -208,7 +196,7 @@ class Trainer:
             optimizer.step()
         self.step += 1
         self.average.update(self.step)
-        images = len(batch.labels) * self.ranks.num_processes
+        images = len(batch.images) * self.ranks.num_processes
         rate = images / max(1e-9, self._clock() - began)
         return Progress(self.step, self.fraction, self.elapsed_s, loss, losses, rate, schedule)
 
@@ -234,7 +222,7 @@ class Trainer:
         sparse = self._run(images)
         losses = self._weigh_losses(sparse, batch)
         if dense is not None:
-            losses["distillation"] = distillation_loss(sparse, dense) / self.ranks.num_processes
+            losses["distillation"] = self.course.distil(sparse, dense) / self.ranks.num_processes
         self._backward(losses)
         return {name: self._sum_over_ranks(loss).item() for name, loss in losses.items()}
 
@@ -247,7 +235,7 @@ class Trainer:
 
     def _weigh_losses(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """This process's part of each loss: over all processes it is a mean over what counts."""
-        losses = compute_losses(outputs, batch.labels, batch.targets, self._weights)
+        losses = self.course.compute_losses(outputs, batch)
         weights = dict(self.config.loss_weights)
         return {
             name: weights.get(name, 1.0) * total / self._sum_over_ranks(count).clamp(min=1.0)
@@ -282,15 +270,15 @@ class Trainer:
 
     def close(self) -> None:
         """Stop the background threads."""
-        self.batches.close()
+        self.course.batches.close()
 
     def _save_dense(self) -> None:
         """Keep the averaged weights as the dense part leaves them, to compare with."""
         if self.is_main and not self.folder.dense_path.exists():
             self.folder.save_dense(*self._average_network())
 
-    def _average_network(self) -> tuple[Segmenter, dict[str, str]]:
-        averaged = Segmenter(self.config.model)
+    def _average_network(self) -> tuple[OwnNetwork, dict[str, str]]:
+        averaged = build_own(self.config.model)
         averaged.load_state_dict(self.average.weights)
         info = {
             "data": self.config.describe_data(),
@@ -337,15 +325,3 @@ class Trainer:
     def _sum_over_ranks(self, value: Tensor) -> Tensor:
         total: Tensor = self.ranks.reduce(value.detach().to(self.device), "sum")
         return total
-
-
-def _open_all(config: TrainConfig) -> list[LabelledData]:
-    opened: list[LabelledData] = []
-    for spec, _ in config.data:
-        data = open_data(spec, "train", config.holdout, config.model.class_names)
-        if config.model.kinds and data.kinds is not None:
-            data = open_data(spec, "train", config.holdout, config.model.class_names, True)
-        if data.class_names[:-1] != config.model.class_names:
-            raise DataError(f"The classes of {spec} are not the classes of the network.")
-        opened.append(data)
-    return opened

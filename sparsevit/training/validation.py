@@ -1,4 +1,4 @@
-"""The mIoU during training, on a few pictures that are never trained on."""
+"""The mIoU or the PSNR during training, on a few pictures that are never trained on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from torch import Tensor
 
 from sparsevit.data.labelled import EmptySplitError, LabelledData, StreetScenes, open_data
 from sparsevit.data.occurrence import LabelCounts, warn_of_missing
+from sparsevit.data.photos import PhotoFolder
 from sparsevit.data.pictures import DataWarning
-from sparsevit.evaluation import evaluate
-from sparsevit.networks.segmenter import Segmenter
+from sparsevit.evaluation import evaluate_sizes
+from sparsevit.networks import LoadedModel
+from sparsevit.networks.own import build_own
+from sparsevit.networks.segmenter_config import SegmenterConfig
+from sparsevit.patch import sparsify
 from sparsevit.training.config import TrainConfig
 
 _PICTURES = 24
@@ -31,7 +35,7 @@ class ValidationSet:
         count: how many of them are measured, spread over the data.
     """
 
-    data: LabelledData
+    data: LabelledData | PhotoFolder
     spec: str
     count: int
 
@@ -47,6 +51,8 @@ def find_validation(config: TrainConfig) -> ValidationSet | None:
     Raises:
         DataError: pictures that cannot be used.
     """
+    if not isinstance(config.model, SegmenterConfig):
+        return _find_photos(config)
     scenes = None
     for spec, _ in config.data:
         try:
@@ -76,6 +82,16 @@ def find_validation(config: TrainConfig) -> ValidationSet | None:
     return scenes
 
 
+def _find_photos(config: TrainConfig) -> ValidationSet | None:
+    for spec, _ in config.data:
+        try:
+            photos = PhotoFolder(spec, "val")
+        except EmptySplitError:
+            continue
+        return ValidationSet(photos, spec, min(_PICTURES, len(photos)))
+    return None
+
+
 class Validator:
     """Measures averaged weights now and then, and never for more than a small part of the time."""
 
@@ -98,7 +114,9 @@ class Validator:
         self._every = config.validate
         self._last = fraction
         self._spent_s = 0.0
-        self._model = Segmenter(config.model).to(device)
+        model = build_own(config.model).to(device)
+        self._metric = config.metric
+        self._loaded = LoadedModel.wrap(sparsify(model, score=config.model.score).eval())
 
     def is_due(self, fraction: float, elapsed_s: float) -> bool:
         """True a share of the run after the last one, unless it costs too much, and at the end.
@@ -111,7 +129,7 @@ class Validator:
         return fraction >= 1 or (is_cheap and fraction - self._last >= self._every - 1e-9)
 
     def measure(self, weights: dict[str, Tensor], fraction: float) -> float | None:
-        """The mIoU of the dense network, 0..1; None where no class was found.
+        """The mIoU of the dense network, 0..1, or PSNR, dB; None where nothing was found.
 
         Args:
             weights: of the network.
@@ -122,11 +140,10 @@ class Validator:
         """
         began = time.monotonic()
         self._last = fraction
-        self._model.load_state_dict(weights)
-        data = self._pictures.data
-        is_large = min(data[0].labels.shape) > _SHORT_SIDE
-        size = _SHORT_SIDE if is_large else None
-        result = evaluate(self._model, data, [0.0], size, limit=self._pictures.count)
+        self._loaded.module.load_state_dict(weights)
+        data, count = self._pictures.data, self._pictures.count
+        size = _SHORT_SIDE if min(data[0].image.shape[:2]) > _SHORT_SIDE else None
+        result = evaluate_sizes(self._loaded, data, [0.0], [size], limit=count)[0]
         self._spent_s += time.monotonic() - began
-        miou: float | None = result["results"][0]["miou"]
-        return miou
+        accuracy: float | None = result["results"][0][self._metric]
+        return accuracy
