@@ -151,7 +151,7 @@ def test_validation_without_labels_is_said_and_left_out(tmp_path: Path) -> None:
     report = Recorder()
     with pytest.warns(DataWarning, match=r"Nothing is labelled in what .*data has for validation"):
         train(configure(tmp_path, validate=0.5), report, show_bar=False)
-    assert [progress.miou for progress in report.seen] == [None, None]
+    assert [progress.accuracy for progress in report.seen] == [None, None]
 
 
 def test_one_class_alone_is_nothing_to_learn(tmp_path: Path) -> None:

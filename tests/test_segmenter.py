@@ -138,7 +138,7 @@ def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
 
 def test_foreign_safetensors(checkpoint: Path) -> None:
     save_file({"weight": torch.zeros(2)}, checkpoint)
-    with pytest.raises(CheckpointError, match="not a SparseViT segmenter"):
+    with pytest.raises(CheckpointError, match="none of SparseViT's own networks"):
         load_segmenter(checkpoint)
 
 

@@ -153,7 +153,7 @@ def test_bfloat16_trains(config: TrainConfig) -> None:
 def test_miou_is_measured_on_pictures_not_trained_on(config: TrainConfig) -> None:
     report = Recorder()
     path = train(replace(config, validate=0.5), report, show_bar=False)
-    mious = [progress.miou for progress in report.seen]
+    mious = [progress.accuracy for progress in report.seen]
     assert [index for index, miou in enumerate(mious) if miou is not None][-1] == 7
     validation = find_validation(config)
     assert validation is not None
@@ -207,7 +207,7 @@ def test_validation_pictures_come_from_a_folder_or_from_later_seeds(config: Trai
 def test_holdout_never_leaks(config: TrainConfig) -> None:
     trainer = Trainer(config)
     trainer.close()
-    assert trainer.batches.names == ["a_1", "a_2"]
+    assert trainer.course.batches.names == ["a_1", "a_2"]
 
 
 def test_log_has_a_line_now_and_then(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:

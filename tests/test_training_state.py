@@ -177,13 +177,13 @@ def test_full_disk_keeps_the_last_save(config: TrainConfig, size: int) -> None:
 def test_checkpoint_that_does_not_fit_on_the_disk(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill_disk(model: object, path: Path, info: object) -> None:
+    def fill_disk(model: object, config: object, path: Path, info: object) -> None:
         path.with_name(path.name + ".partial").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     train(replace(config, steps=1), show_bar=False)
     model = (config.output / "model.safetensors").read_bytes()
-    monkeypatch.setattr("sparsevit.training.folder.save_segmenter", fill_disk)
+    monkeypatch.setattr("sparsevit.training.folder.save_checkpoint", fill_disk)
     with pytest.raises(TrainingError, match="No space left on device"):
         train(replace(config, steps=1), show_bar=False)
     assert sorted(path.name for path in config.output.iterdir()) == [

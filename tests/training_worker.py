@@ -55,7 +55,7 @@ def main(folder: Path) -> None:
     report = Recorder()
     train(config, report, show_bar=False)
     found["reported"] = [progress.step for progress in report.seen]
-    found["measured"] = [progress.miou is not None for progress in report.seen]
+    found["measured"] = [progress.accuracy is not None for progress in report.seen]
     found["weights"] = [parameter.detach() for parameter in trainers[0].model.parameters()]
 
     with torch.no_grad():

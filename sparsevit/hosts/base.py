@@ -65,8 +65,12 @@ class Host(ABC):
                 continue
             unknown += [module] if is_overridden(module, new) else []
             inside = new.list_bypassed(module) if issubclass(new, SparseBlock) else []
-            unknown += [m for m in inside if is_overridden(m) or not _is_of(type(m), type(module))]
+            unknown += [m for m in inside if is_overridden(m) or not self._knows(type(m))]
         return unknown
+
+    def _knows(self, part: type[nn.Module]) -> bool:
+        """True for a class of a library that one of the host's classes is of."""
+        return _name_library(part) in map(_name_library, self.sparse_classes)
 
     def is_stage(self, module: nn.Module) -> bool:
         """True for a stage of this host, adapted or not."""
@@ -155,6 +159,5 @@ class StripMerging(nn.Module):
         return torch.cat(merged).view(batch, rows, cols, -1)
 
 
-def _is_of(part: type[nn.Module], host: type[nn.Module]) -> bool:
-    """True for a class of the same library as a host's block."""
-    return part.__module__.partition(".")[0] == host.__module__.partition(".")[0]
+def _name_library(part: type[nn.Module]) -> str:
+    return part.__module__.partition(".")[0]

@@ -10,7 +10,7 @@ from torch import nn
 from sparsevit.core.overrides import HOST_CLASS
 from sparsevit.hosts.base import Host
 
-#: A host library's module -> the adapter of its networks, imported once that module is.
+#: A module of networks -> the adapter of those networks, imported once that module is.
 _ADAPTERS = {
     "timm.models.swin_transformer": "sparsevit.hosts.timm_swin",
     "timm.models.swin_transformer_v2": "sparsevit.hosts.timm_swinv2",
@@ -23,6 +23,7 @@ _ADAPTERS = {
     "transformers.models.maskformer.modeling_maskformer_swin": (
         "sparsevit.hosts.hf_maskformer_swin"
     ),
+    "sparsevit.networks.restorer": "sparsevit.networks.restorer_host",
 }
 
 _registered: list[Host] = []
@@ -79,6 +80,6 @@ def refuse_model(model: nn.Module, reason: str) -> UnsupportedModelError:
 
 
 def _list_hosts() -> list[Host]:
-    """The hosts whose networks can exist: those of libraries that are imported."""
+    """The hosts whose networks can exist: those of modules that are imported."""
     adapters = [import_module(name) for module, name in _ADAPTERS.items() if module in sys.modules]
     return [*(adapter.HOST for adapter in adapters), *_registered]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import sparsevit.networks.restorer_host  # noqa: F401 - so that restorers can be sparsified
 from sparsevit.networks.checkpoint import OwnConfig, load_weights, read_checkpoint
 from sparsevit.networks.restorer import Restorer
 from sparsevit.networks.restorer_config import RestorerConfig

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from sparsevit.core.stage import PruningStage, runs_as_host
 from sparsevit.core.windows import Size
 from sparsevit.hosts.base import Host, ImageScoringEmbed
-from sparsevit.hosts.registry import register_host
 from sparsevit.hosts.timm_swin import HOST as TIMM_SWIN
 from sparsevit.hosts.timm_swin import SparseSwinBlock
 from sparsevit.networks.restorer import Restorer, RestorerStage, RestorerStem
@@ -61,4 +60,4 @@ class RestorerHost(Host):
         return TIMM_SWIN.use_fused_attention(model, fused)
 
 
-register_host(RestorerHost())
+HOST = RestorerHost()
