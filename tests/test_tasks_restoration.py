@@ -64,7 +64,7 @@ def test_a_scorer_means_over_photos_and_sets_interpolation_beside():
     scorer = RestorationScorer(task)
     bases = []
     for photo in photos:
-        height, width = (side // 4 * 4 for side in photo.image.shape[:2])
+        height, width = (side // 32 * 32 for side in photo.image.shape[:2])
         top, left = (photo.image.shape[0] - height) // 2, (photo.image.shape[1] - width) // 2
         truth = photo.image[top : top + height, left : left + width]
         base = task.interpolate(task.degrade(truth))

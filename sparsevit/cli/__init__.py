@@ -10,6 +10,7 @@ import typer
 import sparsevit
 from sparsevit.cli.bench import bench
 from sparsevit.cli.convert import convert
+from sparsevit.cli.enhance import enhance
 from sparsevit.cli.evaluate import eval_
 from sparsevit.cli.inspect import app, models, run
 from sparsevit.cli.plot import plot
@@ -43,6 +44,7 @@ def _main(
 
 cli.command()(models)
 cli.command()(run)
+cli.command()(enhance)
 cli.command()(bench)
 cli.command(name="time")(time_)
 cli.command(name="eval")(eval_)

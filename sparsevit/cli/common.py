@@ -32,7 +32,8 @@ TaskName = Annotated[
     str | None,
     typer.Option(
         "--task",
-        help="Of a network that does several: semantic, instance or boxes3d. [default: its first]",
+        help="Of a network that does several: semantic, instance or boxes3d; restoration or "
+        "enhancement. [default: its first]",
     ),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N. [default: a GPU if any]")]

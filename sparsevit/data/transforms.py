@@ -21,9 +21,6 @@ MAX_NETWORK_PIXELS = 1536 * 3072
 #: Both sides of what is fed to a network are multiples of it, unless it wants others.
 SIZE_MULTIPLE = 32
 
-#: The same of what is restored, so that a photo can keep the pixels it has.
-RESTORED_MULTIPLE = 4
-
 #: Shortest side ever fed to a network.
 MIN_NETWORK_SIDE = 64
 
@@ -34,6 +31,7 @@ def choose_size(
     short_side: int | None,
     multiple: int = SIZE_MULTIPLE,
     max_pixels: int | None = MAX_NETWORK_PIXELS,
+    rounds_down: bool = False,
 ) -> Size:
     """The size to feed a network: the photo's aspect, in multiples, within bounds.
 
@@ -42,6 +40,7 @@ def choose_size(
         short_side: wanted length of the shorter side, pixels; None keeps the photo's own.
         multiple: both sides are multiples of it, and at least 64.
         max_pixels: the photo is scaled down to have no more; None for no limit.
+        rounds_down: to the next smaller multiples; by default to the nearest.
 
     Returns:
         (h, w) pixels.
@@ -65,8 +64,10 @@ def choose_size(
     scale = min(scale, math.sqrt(limit / (height * width)))
     scale = max(scale, smallest / shorter)
     exact_h, exact_w = height * scale, width * scale
+    nearest = 0.0 if rounds_down else 0.5
     h, w = (
-        max(smallest, math.floor(exact / multiple + 0.5) * multiple) for exact in (exact_h, exact_w)
+        max(smallest, math.floor(exact / multiple + nearest) * multiple)
+        for exact in (exact_h, exact_w)
     )
     while h * w > limit:  # rounding went over: take back the side that gained more
         if h == smallest or (w > smallest and w / exact_w >= h / exact_h):
@@ -102,11 +103,11 @@ def fit_photo(image: np.ndarray, size: Size) -> np.ndarray:
         size: (h, w) pixels, of :func:`choose_size`.
 
     Returns:
-        (h, w, 3) uint8: the middle of the photo where it is at most ``RESTORED_MULTIPLE`` pixels
-        larger, else the photo resized.
+        (h, w, 3) uint8: the middle of the photo where it is larger by less than ``SIZE_MULTIPLE``
+        pixels, else the photo resized.
     """
     spare = image.shape[0] - size[0], image.shape[1] - size[1]
-    if not all(0 <= pixels < RESTORED_MULTIPLE for pixels in spare):
+    if not all(0 <= pixels < SIZE_MULTIPLE for pixels in spare):
         return resize_image(image, size)
     top, left = spare[0] // 2, spare[1] // 2
     return image[top : top + size[0], left : left + size[1]].copy()

@@ -81,6 +81,8 @@ def measure_ssim(image: np.ndarray, truth: np.ndarray, border: int = 0) -> float
 
     cut = np.s_[border : image.shape[0] - border, border : image.shape[1] - border]
     # Single precision would find bright pictures unlike themselves.
-    pair = [torch.from_numpy(read_luma(x)[cut])[None, None].double() for x in (image, truth)]
-    similarity: Any = structural_similarity_index_measure(*pair, data_range=255.0)
+    ours, theirs = (
+        torch.from_numpy(read_luma(x)[cut])[None, None].double() for x in (image, truth)
+    )
+    similarity: Any = structural_similarity_index_measure(ours, theirs, data_range=255.0)
     return float(similarity)

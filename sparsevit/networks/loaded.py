@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from sparsevit.data.transforms import (
     MAX_NETWORK_PIXELS,
-    RESTORED_MULTIPLE,
     SIZE_MULTIPLE,
     Size,
     choose_size,
@@ -71,8 +70,7 @@ class LoadedModel:
         """
         config = model.config
         task = make_own_task(config, model.tasks[0])
-        multiple = RESTORED_MULTIPLE if isinstance(task, RestorationTask) else SIZE_MULTIPLE
-        return cls(name, model, task, config.mean, config.std, multiple=multiple)
+        return cls(name, model, task, config.mean, config.std)
 
     @property
     def score(self) -> Score:
@@ -135,7 +133,9 @@ class LoadedModel:
             ImageError: a short side below 1.
         """
         height, width = image.shape[:2]
-        return choose_size(height, width, short_side, self.multiple, max_pixels)
+        # A photo to restore that keeps its size loses pixels at its edges, but is not resampled.
+        is_cut = short_side is None and isinstance(self.task, RestorationTask)
+        return choose_size(height, width, short_side, self.multiple, max_pixels, is_cut)
 
     def explain_limit(self, image: np.ndarray, short_side: int | None = None) -> str:
         """One sentence if a photo is fed smaller than asked, as too many pixels were; else "".

@@ -133,7 +133,9 @@ class Restorer(nn.Module):
     def restore(self, low: Tensor) -> Tensor:
         """Degraded pictures (B, 3, h, w) in [0, 1] -> (B, 3, h * scale, w * scale) float32."""
         height, width = low.shape[-2:]
-        padded = F.pad(low, (0, -width % TOKEN, 0, -height % TOKEN), mode="replicate")
+        # To whole windows: in others, timm's blocks would mix what they roll in from the far edge.
+        window = TOKEN * self.config.window_size
+        padded = F.pad(low, (0, -width % window, 0, -height % window), mode="replicate")
         tokens: Any = self.stages(self.stem(padded))
         found = self.head(tokens.permute(0, 3, 1, 2))
         scale = self.config.scale

@@ -52,8 +52,9 @@ class RestorerHost(Host):
     def find_token_grids(self, model: nn.Module, image_size: Size) -> list[Size]:
         restorer = next(m for m in model.modules() if isinstance(m, Restorer))
         is_original = restorer.tasks == ("restoration",)
-        pixels = TOKEN * (restorer.config.scale if is_original else 1)
-        grid = -(-image_size[0] // pixels), -(-image_size[1] // pixels)
+        window = restorer.config.window_size
+        pixels = window * TOKEN * (restorer.config.scale if is_original else 1)
+        grid = window * -(-image_size[0] // pixels), window * -(-image_size[1] // pixels)
         return [grid] * len(restorer.config.depths)
 
     def use_fused_attention(self, model: nn.Module, fused: bool) -> AbstractContextManager[None]:
