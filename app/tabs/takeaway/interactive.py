@@ -21,6 +21,7 @@ from app.tabs.outputs.view import make_outputs
 from app.tabs.takeaway.view import make_json, make_snippet
 from app.tabs.windows.view import make_windows
 from sparsevit.inspect.photo import Analysis
+from sparsevit.networks import name_model
 
 MAX_BYTES = 3_000_000  # of a file; what does not fit has a smaller photo
 
@@ -48,7 +49,6 @@ def make_interactive(result: Result) -> str:
     Returns:
         A document of :data:`MAX_BYTES` at most, unless what is drawn over the photo takes more.
     """
-    result = _hide_folders(result)
     long_side = LONG_SIDE
     while True:
         html = _render(result, make_photo(result, long_side))
@@ -70,6 +70,7 @@ def describe_run(
     """
     depths = tuple(Counter(block.stage for block in analysis.blocks).values())
     settings = Settings(analysis.model, analysis.schedule, short_side=short_side, task=task)
+    analysis = replace(analysis, model=name_model(analysis.model))
     return Result(read_photo(path), settings, analysis, depths)
 
 
@@ -119,16 +120,6 @@ def _say_settings(result: Result) -> str:
         *(analysis.device, analysis.dtype),
     ]
     return ", ".join(filter(None, words))
-
-
-def _hide_folders(result: Result) -> Result:
-    """The result of a network that is a file or folder under its own name alone."""
-    name = result.settings.model
-    if not Path(name).exists() and not name.endswith(".safetensors"):
-        return result
-    name = Path(name).name
-    settings = replace(result.settings, model=name)
-    return replace(result, settings=settings, analysis=replace(result.analysis, model=name))
 
 
 def _escape(text: str) -> str:

@@ -18,6 +18,7 @@ from sparsevit.data.transforms import Size, resize_image
 from sparsevit.data.video import MAX_FRAMES, describe_clip, read_frames
 from sparsevit.measure.latency import LatencyStats, explain_doubt
 from sparsevit.measure.load import LoadMeter
+from sparsevit.networks import name_model
 
 #: One of so many frames runs dense as well.
 DENSE_EVERY = 4
@@ -216,7 +217,7 @@ class Tally:
             "sparse_ms": [f.sparse_ms for f in self._frames],
             "agreement": agreement,
             "mean_agreement": float(np.mean([a for a in agreement if a is not None])),
-            "model": last.settings.model,
+            "model": name_model(last.settings.model),
             "schedule": last.settings.schedule.to_list(),
             "input_size": list(last.size),
             "device": last.device,
