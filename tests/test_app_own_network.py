@@ -149,9 +149,7 @@ def test_two_checkpoints_of_one_name_are_told_apart_after_a_reload(page, home, u
     models = again.result.settings.model, again.pinned.settings.model
     assert models == (str(other), str(upload))
     page.session = again
-    page.run(
-        model=str(upload), photo_path=again.photo_path
-    )  # a user may go back to what he uploaded first
+    page.run(model=str(upload), photo_path=again.photo_path)  # back to what came first
     assert page.messages == []
     assert again.result.settings.model == str(upload)
 

@@ -51,8 +51,10 @@ class RunApi(Programs):
 
         Returns:
             Windows kept by every block, agreement with dense, GMACs, latency and speed-up, as
-            ``result.json`` of the command line; "doubt" says why the speed-up is not worth quoting,
-            and is null if it is: "other_load" is what other programs took of the CPUs.
+            ``result.json`` of the command line. "rescore" is whether every block ranks its windows
+            anew, as on the page without "link inside a stage"; "doubt" says why the speed-up is not
+            worth quoting, and is null if it is: "other_load" is what other programs took of the
+            CPUs.
         """
         try:
             chosen = model, short_side, sparsity, task, focal_mm, painted

@@ -25,7 +25,7 @@ from sparsevit.measure.latency import (
     time_interleaved,
 )
 from sparsevit.networks import LoadedModel
-from sparsevit.patch import get_sparsity, set_sparsity
+from sparsevit.patch import get_rescore, get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks import Task
 from sparsevit.tasks.boxes3d import Boxes3DTask
@@ -79,6 +79,7 @@ class Analysis:
         painted: windows that were kept and skipped whatever the schedule says.
         checkpoint, random_seed: whose weights they are, where ``model`` does not say it; see
             :class:`sparsevit.networks.loaded.LoadedModel`.
+        rescore: whether every block scored its windows anew; see :func:`sparsevit.sparsify`.
     """
 
     model: str
@@ -97,6 +98,7 @@ class Analysis:
     painted: tuple[Painted, ...] = ()
     checkpoint: str | None = None
     random_seed: int | None = None
+    rescore: bool = False
 
     @property
     def windows(self) -> tuple[int, int]:
@@ -119,6 +121,7 @@ class Analysis:
             "task": self.task.name,
             "input_size": list(self.prepared.input_size),
             "schedule": self.schedule.to_list(),
+            "rescore": self.rescore,
             "painted": [entry.to_dict() for entry in self.painted],
             "blocks": [
                 {
@@ -267,6 +270,7 @@ def analyze(
         painted=tuple(painted),
         checkpoint=loaded.checkpoint,
         random_seed=loaded.random_seed,
+        rescore=get_rescore(model),
     )
 
 

@@ -69,7 +69,8 @@ def describe_run(
         task: asked for; None for the network's first.
     """
     depths = tuple(Counter(block.stage for block in analysis.blocks).values())
-    settings = Settings(analysis.model, analysis.schedule, short_side=short_side, task=task)
+    linked = not analysis.rescore
+    settings = Settings(analysis.model, analysis.schedule, linked, short_side, task)
     analysis = replace(analysis, model=name_model(analysis.model))
     return Result(read_photo(path), settings, analysis, depths)
 

@@ -40,7 +40,7 @@ def make_snippet(result: Result) -> str:
     ]
     head = [
         f"# Run this where these files lie: {', '.join(map(repr, filter(None, files)))}",
-        "from sparsevit import sparsify" if not settings.linked else "",
+        "from sparsevit import sparsify" if analysis.rescore else "",
         "from sparsevit.data.boxes import Intrinsics" if has_boxes else "",
         "from sparsevit.data.focal import PhotoCamera" if has_boxes else "",
         "from sparsevit.data.reader import load_image",
@@ -51,7 +51,7 @@ def make_snippet(result: Result) -> str:
     body = [
         f"loaded = load_model({', '.join(filter(None, network))})",
         "sparsify(loaded.module, rescore=True)  # unlinked: every block scores its windows anew"
-        if not settings.linked
+        if analysis.rescore
         else "",
         f"photo = load_image({photo!r})",
         f"camera = {camera}" if has_boxes else "",
