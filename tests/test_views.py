@@ -222,6 +222,14 @@ def test_the_zip_holds_every_mask_and_the_numbers(result, tmp_path):
     assert {"again.py", "dense.png", "sparse.png", "compute_map.png"} <= names
 
 
+def test_what_was_done_otherwise_than_asked_is_taken_away(result, tmp_path):
+    other = replace(result, note="Made smaller.")
+    with zipfile.ZipFile(write_zip(other, tmp_path)) as archive:
+        texts = [archive.read("result.json"), make_json(other)]
+    assert [json.loads(text)["note"] for text in texts] == ["Made smaller."] * 2
+    assert result.to_dict()["note"] is None
+
+
 def test_the_pictures_in_the_zip_are_what_their_names_say(result, tmp_path):
     image, colours = result.analysis.prepared.image, np.array(result.task.palette, float)
     road, sky = (np.full(image.shape[:2], index, np.uint8) for index in (0, 10))

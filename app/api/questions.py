@@ -116,8 +116,7 @@ class QuestionApi(Programs):
             setting |= {"task": task, "focal_mm": focal_mm}
             picture, other = self._read_photo(photo), _read_setting(b, setting)
             result_a, result_b = (
-                self._engine.analyze(picture, self.read_settings(**chosen))
-                for chosen in (setting, other)
+                self._analyze(picture, self.read_settings(**chosen)) for chosen in (setting, other)
             )
             runs = self._engine.config.first_runs
             for measured in measure_in_turn(self._engine, result_a, result_b, runs):

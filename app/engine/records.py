@@ -158,7 +158,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """What ``result.json`` holds."""
-        return self.analysis.to_dict(self.photo.path.name)
+        return self.analysis.to_dict(self.photo.path.name, self.note)
 
 
 @dataclass(frozen=True)

@@ -105,11 +105,12 @@ class Analysis:
         """(kept, total) windows over all blocks."""
         return sum(b.kept for b in self.blocks), sum(b.total for b in self.blocks)
 
-    def to_dict(self, photo: str) -> dict[str, Any]:
+    def to_dict(self, photo: str, note: str = "") -> dict[str, Any]:
         """What ``result.json`` holds, whoever writes it: plain data.
 
         Args:
             photo: the photo's name.
+            note: what was done otherwise than asked, in one sentence; empty if nothing was.
         """
         latency = self.latency
         return {
@@ -120,6 +121,7 @@ class Analysis:
             "random_seed": self.random_seed,
             "task": self.task.name,
             "input_size": list(self.prepared.input_size),
+            "note": note or None,
             "schedule": self.schedule.to_list(),
             "rescore": self.rescore,
             "painted": [entry.to_dict() for entry in self.painted],

@@ -58,7 +58,7 @@ def make_interactive(result: Result) -> str:
 
 
 def describe_run(
-    path: Path, analysis: Analysis, short_side: int | None, task: str | None
+    path: Path, analysis: Analysis, short_side: int | None, task: str | None, note: str = ""
 ) -> Result:
     """What the command ``sparsevit run`` found, as a result of the page.
 
@@ -67,12 +67,13 @@ def describe_run(
         analysis: of it.
         short_side: pixels asked for; None for the photo's own.
         task: asked for; None for the network's first.
+        note: what was done otherwise than asked, in one sentence; empty if nothing was.
     """
     depths = tuple(Counter(block.stage for block in analysis.blocks).values())
     linked = not analysis.rescore
     settings = Settings(analysis.model, analysis.schedule, linked, short_side, task)
     analysis = replace(analysis, model=name_model(analysis.model))
-    return Result(read_photo(path), settings, analysis, depths)
+    return Result(read_photo(path), settings, analysis, depths, note=note)
 
 
 def name_interactive(result: Result) -> str:

@@ -79,7 +79,7 @@ def write_zip(result: Result, folder: Path) -> Path:
         folder: where to, private to the user.
     """
     pictures = folder / "pictures"
-    write_analysis(result.analysis, result.photo.path.name, pictures)
+    write_analysis(result.analysis, result.photo.path.name, pictures, result.note)
     (pictures / "again.py").write_text(make_snippet(result), encoding="utf-8")
     path = folder / f"sparsevit-{result.photo.path.stem}.zip"
     with zipfile.ZipFile(path, "w") as archive:  # PNG does not shrink further
