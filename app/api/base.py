@@ -42,6 +42,7 @@ class Programs:
         task: str = "",
         focal_mm: float = 0,
         painted: str = "",
+        linked: bool = True,
     ) -> Settings:
         """Settings as a program sends them.
 
@@ -61,6 +62,7 @@ class Programs:
         return Settings(
             model,
             schedule,
+            linked,
             short_side=short_side or None,
             task=task or None,
             focal_mm=focal_mm or None,
