@@ -43,6 +43,7 @@ def recall_worth(engine: Engine, session: Session, result: Result) -> WorthMemor
 
     Raises:
         ValueError: an output that no objective is known for.
+        ImageError: memory is too small for it at this size.
     """
     memory, key = session.recall(WorthMemory), name_worth(result)
     if memory.key != key:
