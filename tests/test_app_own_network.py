@@ -119,9 +119,10 @@ def test_a_reload_comes_back_to_an_uploaded_checkpoint(page, upload):
     assert "mine.safetensors is not part of the link" in note
     again = Session()
     page.handlers.enter(page.session, "visit", "first", {})
-    page.handlers.enter(again, "visit", "second", query)
+    menu = page.handlers.enter(again, "visit", "second", query)["model"]
     assert page.messages == []
     assert again.result.settings == page.session.result.settings
+    assert ("mine", menu["value"]) in menu["choices"]  # in words, not by its path
 
 
 def test_a_link_to_a_checkpoint_that_is_not_here_says_so(page, upload):

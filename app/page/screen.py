@@ -117,8 +117,7 @@ class Screen:
         if before is None or task != make_task_switch(before, asked):
             changes["task"] = task
         if before is None or now.model != before.settings.model:
-            choices = list_choices(self._engine.list_models(), now.model)  # it may be here now
-            changes["model"] = gr.update(value=now.model, choices=choices)
+            changes["model"] = self._draw_model(result)  # it may be here now
         if result.note:
             changes["short_side"] = self._draw_side(result)
         return changes
@@ -134,7 +133,7 @@ class Screen:
             asked: see :func:`app.page.panel.make_panel`.
         """
         return {
-            "model": gr.update(value=result.settings.model),
+            "model": self._draw_model(result),
             "short_side": self._draw_side(result),
             "panel": make_panel(result, asked),
             "task": make_task_switch(result, asked),
@@ -165,6 +164,11 @@ class Screen:
 
     def _draw_place(self, session: Session, result: Result) -> str:
         return make_address(result, session.pinned, self._engine.config.model)
+
+    def _draw_model(self, result: Result) -> dict[str, Any]:
+        """The menu of networks, with words for a file that is none of its own."""
+        name = result.settings.model
+        return gr.update(value=name, choices=list_choices(self._engine.list_models(), name))
 
     def _draw_side(self, result: Result) -> dict[str, Any]:
         """The menu of resolutions; gradio refuses a value that is none of its choices."""
