@@ -170,6 +170,19 @@ def get_sparsity(model: nn.Module) -> SparsitySchedule:
     return SparsitySchedule(tuple(stage.pruning.sparsities for stage in _find_some_stages(model)))
 
 
+def get_rescore(model: nn.Module) -> bool:
+    """Whether a sparsified model scores at every block instead of once per stage.
+
+    Args:
+        model: what was given to :func:`sparsify`, or a wrapper around it.
+
+    Raises:
+        ValueError: it is not sparsified.
+    """
+    rescore: bool = _find_some_stages(model)[0].pruning.rescore
+    return rescore
+
+
 def set_sparsity(model: nn.Module, value: Any) -> None:
     """Give a sparsified model a schedule; ``model.sparsity = value`` is the same.
 

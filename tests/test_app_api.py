@@ -7,6 +7,7 @@ from zipfile import ZipFile
 import gradio as gr
 import pytest
 from app_support import schedule, write_photo
+from test_video import write_clip
 from typer.testing import CliRunner
 from view_support import check_windows, find_yellow
 
@@ -16,6 +17,7 @@ from app.page.panel import list_presets, make_panel, read_panel
 from app.tabs.takeaway.endpoints import TakeawayApi
 from app.tabs.takeaway.interactive import make_interactive
 from app.tabs.takeaway.view import make_json, write_zip
+from app.tabs.video.handlers import VideoHandlers
 from sparsevit.cli import cli
 from sparsevit.draw.masks import compute_map
 
@@ -80,6 +82,71 @@ def test_the_endpoint_for_programs_explains_itself(page, tmp_path, photo, model,
     write_photo(tmp_path / "good.png", 0).rename(tmp_path / "good")
     with pytest.raises(gr.Error, match=says):
         Api(page.engine).analyze(photo and str(tmp_path / photo), model, 256, sparsity)
+
+
+@pytest.fixture
+def refuse_side(engine, tmp_path):
+    """Asks every endpoint for a short side, which none may give; gives what they say."""
+    photo = str(write_photo(tmp_path / "good.png", 0))
+    api, files, video = Api(engine), TakeawayApi(engine), VideoHandlers(engine)
+    clip = tmp_path / "a.avi"
+    write_clip(clip, count=2, size=(256, 512))
+
+    def ask(side):
+        setting = photo, "small", side
+        calls = [
+            lambda: api.analyze(*setting, "0.5"),
+            lambda: api.draw_windows(*setting, "0.5", 0, "pruned"),
+            lambda: api.draw_outputs(*setting, "0.5"),
+            lambda: api.compare_sizes(*setting, "0.5"),
+            lambda: api.lens(*setting, "0.5"),
+            lambda: api.worth(*setting),
+            lambda: api.exercises(*setting),
+            lambda: api.search(*setting, "", 1, 0),
+            lambda: api.compare(*setting, "0.5", "{}"),
+            lambda: api.compare(photo, "small", 64, "0.5", json.dumps({"short_side": side})),
+            lambda: files.export_html(*setting, "0.5"),
+            lambda: files.draw_filmstrip(*setting, "0.5", 1, "svg"),
+            lambda: video.run_clip(str(clip), "small", side, "0.5", 0, 1),
+        ]
+        said = []
+        for call in calls:
+            with pytest.raises(gr.Error) as raised:
+                call()
+            said.append(raised.value.message)
+        return set(said)
+
+    return ask
+
+
+@pytest.mark.parametrize("side", [1, 63, -5, 1537, 100_000])
+def test_every_endpoint_refuses_a_short_side_that_would_not_be_fed(refuse_side, side, monkeypatch):
+    monkeypatch.setattr("app.tabs.video.handlers._check_upload", str)
+    (sentence,) = refuse_side(side)
+    assert "64 to 1536 pixels" in sentence  # twice as wide as high: 1536 x 3072 at most
+    assert f"got {side}." in sentence
+
+
+def test_programs_are_fed_what_they_ask_for_and_told_where_the_photo_is_too_large(engine, tmp_path):
+    api, photo = Api(engine), str(write_photo(tmp_path / "good.png", 0))
+    answer = api.analyze(photo, "small", 64, "0.5")
+    assert (answer["input_size"], answer["note"]) == ([64, 128], None)
+    large = str(write_photo(tmp_path / "large.png", 0, size=(1600, 3200)))
+    answer = api.analyze(large, "small", 0, "0.5")
+    assert answer["input_size"] == [1536, 3072]
+    assert "smaller than asked" in answer["note"]
+
+
+def test_programs_are_refused_what_memory_is_too_small_for(engine, tmp_path, monkeypatch):
+    real = engine.analyze
+
+    def short_of_memory(photo, settings, *rest):
+        return real(photo, replace(settings, short_side=256), *rest)
+
+    monkeypatch.setattr(engine, "analyze", short_of_memory)
+    photo = str(write_photo(tmp_path / "good.png", 0))
+    with pytest.raises(gr.Error, match=r"memory of .* too small for this short_side; 256 is not"):
+        Api(engine).analyze(photo, "small", 512, "0.5")
 
 
 def test_the_endpoints_for_programs_answer(page, tmp_path):

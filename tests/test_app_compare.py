@@ -328,12 +328,46 @@ def test_programs_compare_two_settings(engine, home):
     assert answer["b"]["latency_ms"]["sparse"] > 0
 
 
+def test_programs_give_b_as_a_link_has_it(engine):
+    falling = schedule([[0.5], [0.3], [0.6, 0.2], [0.0]])
+    painted = (Painted(0, False, 8, 16, (100,), (0, 1)),)
+    named = replace(
+        engine.first.settings, schedule=falling, linked=False, short_side=None, painted=painted
+    )
+    photo, query = engine.first.photo, read_link({"place": make_address(engine.first)})
+    query |= read_link({"place": make_address(replace(engine.first, settings=named))})
+    del query["photo"]
+    result = engine.analyze(photo, named)
+    for b in (query, query | {"linked": False, "size": 0}):
+        answer = Api(engine).compare(str(photo.path), "small", 128, "0.6", json.dumps(b))
+        said, expected = answer["b"], result.to_dict()
+        for name in ("input_size", "schedule", "rescore", "painted", "blocks", "agreement"):
+            assert said[name] == expected[name], name
+        assert (answer["a"]["rescore"], answer["a"]["input_size"]) == (False, [128, 256])
+    answer = Api(engine).compare(str(photo.path), "small", 256, "0.6", '{"size": 128}')
+    assert [answer[side]["input_size"] for side in "ab"] == [[256, 512], [128, 256]]
+
+
 @pytest.mark.parametrize(
-    "b", ["", "[]", "x", '{"colour": 1}', '{"sparsity": 2}', '{"model": "no"}']
+    ("b", "says"),
+    [
+        *((text, "b must be JSON") for text in ("", "[]", "x", "[" * 9999)),
+        ('{"colour": 1}', r"'colour'; it may have model, short_side \(or size\), sparsity, linked"),
+        ('{"photo": "a.jpg"}', "must not have 'photo'"),
+        ('{"size": 128, "short_side": 64}', "not both"),
+        ('{"size": "big"}', "size cannot be read: big"),
+        ('{"size": null}', "size cannot be read"),
+        ('{"size": 63}', "64 to 1536"),
+        ('{"linked": "no"}', "linked cannot be read"),
+        ('{"painted": "1p-.9x9.1."}', "no such windows"),
+        ('{"sparsity": 2}', "below 1"),
+        ('{"sparsity": [[0.5], [0.3], [0.6, 0.2], [0]]}', "must not decrease"),
+        ('{"model": "no"}', "no"),
+    ],
 )
-def test_programs_are_told_what_b_may_be(engine, b):
+def test_programs_are_told_what_b_may_be(engine, b, says):
     photo = str(engine.first.photo.path)
-    with pytest.raises(gr.Error) as raised:
+    with pytest.raises(gr.Error, match=says) as raised:
         Api(engine).compare(photo, "small", 256, "0.6", b)
     assert raised.value.message.endswith(".")
 

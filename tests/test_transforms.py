@@ -11,7 +11,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sparsevit.data.transforms import choose_size, resize_image, to_tensor
+from sparsevit.data.transforms import choose_size, find_largest_side, resize_image, to_tensor
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -37,6 +37,18 @@ def make_photo() -> np.ndarray:
 )
 def test_choose_size_table(photo: tuple[int, int], short_side: int | None, expected: tuple) -> None:
     assert choose_size(*photo, short_side) == expected
+
+
+@pytest.mark.parametrize(
+    ("photo", "expected"),
+    [
+        ((1024, 2048), 1536),  # 1536 x 3072 is all there may be
+        ((300, 100), 1254),  # 1254 x 3762 are 4,717,548 pixels of 4,718,592
+        ((1, 10_000), 64),  # no photo is fed smaller
+    ],
+)
+def test_the_largest_short_side_is_as_the_pixels_allow(photo, expected: int) -> None:
+    assert find_largest_side(*photo) == expected
 
 
 @settings(max_examples=200, deadline=None)

@@ -18,6 +18,7 @@ from app.page.common import describe_schedule
 from app.page.headline import show_fed, show_headline
 from app.tabs.latency.view import show_latency
 from app.tabs.search.view import show_search
+from app.tabs.takeaway.interactive import describe_run
 from app.tabs.takeaway.view import make_json, make_snippet, write_zip
 from app.tabs.tradeoff.view import show_history, show_sizes
 from sparsevit.data.reader import load_image
@@ -178,8 +179,23 @@ def test_the_snippet_reproduces_the_result(result):
     assert namespace["analysis"].agreement == result.analysis.agreement
     data = json.loads(make_json(result))
     assert data["schedule"] == result.settings.schedule.to_list()
-    free = replace(result, settings=replace(result.settings, linked=False))
-    assert "rescore=True" in make_snippet(free)
+    assert data["rescore"] is False
+
+
+def test_a_result_whose_blocks_rank_anew_says_so_and_its_snippet_repeats_it(engine, tmp_path):
+    falling = schedule([[0.5], [0.3], [0.6, 0.2], [0.0]])
+    settings = replace(engine.first.settings, schedule=falling, linked=False)
+    result = engine.analyze(engine.first.photo, settings)
+    with zipfile.ZipFile(write_zip(result, tmp_path)) as archive:
+        for text in (make_json(result), archive.read("result.json")):
+            assert json.loads(text)["rescore"] is True
+        code = archive.read("again.py").decode()
+    namespace = {}
+    exec(code.replace(repr(result.photo.path.name), repr(str(result.photo.path))), namespace)
+    assert namespace["analysis"].rescore is True
+    assert namespace["analysis"].to_dict("x") == result.analysis.to_dict("x")
+    again = describe_run(result.photo.path, result.analysis, 256, None)
+    assert again.settings.linked is False
 
 
 @pytest.mark.parametrize(
@@ -204,6 +220,14 @@ def test_the_zip_holds_every_mask_and_the_numbers(result, tmp_path):
     for block in result.analysis.blocks:
         assert f"stage{block.stage + 1}_block{block.block + 1}_windows.png" in names
     assert {"again.py", "dense.png", "sparse.png", "compute_map.png"} <= names
+
+
+def test_what_was_done_otherwise_than_asked_is_taken_away(result, tmp_path):
+    other = replace(result, note="Made smaller.")
+    with zipfile.ZipFile(write_zip(other, tmp_path)) as archive:
+        texts = [archive.read("result.json"), make_json(other)]
+    assert [json.loads(text)["note"] for text in texts] == ["Made smaller."] * 2
+    assert result.to_dict()["note"] is None
 
 
 def test_the_pictures_in_the_zip_are_what_their_names_say(result, tmp_path):

@@ -11,6 +11,12 @@ from app.engine.painted import read_text
 from app.engine.protocol import Engine
 from app.engine.records import Photo, Result, Settings
 from sparsevit.data.reader import ImageError
+from sparsevit.data.transforms import (
+    MAX_NETWORK_PIXELS,
+    MIN_NETWORK_SIDE,
+    Size,
+    find_largest_side,
+)
 from sparsevit.inspect.painted import Painted
 from sparsevit.networks import ModelError
 from sparsevit.schedule import ScheduleError, SparsitySchedule
@@ -36,6 +42,7 @@ class Programs:
         task: str = "",
         focal_mm: float = 0,
         painted: str = "",
+        linked: bool = True,
     ) -> Settings:
         """Settings as a program sends them.
 
@@ -55,6 +62,7 @@ class Programs:
         return Settings(
             model,
             schedule,
+            linked,
             short_side=short_side or None,
             task=task or None,
             focal_mm=focal_mm or None,
@@ -72,9 +80,26 @@ class Programs:
         painted: str = "",
     ) -> Result:
         settings = self.read_settings(model, short_side, sparsity, task, focal_mm, painted)
-        result = self._engine.analyze(self._read_photo(photo), settings)
+        return self._analyze(self._read_photo(photo), settings)
+
+    def _analyze(self, photo: Photo, settings: Settings) -> Result:
+        """Run a network as asked.
+
+        Raises:
+            ImageError: a short side that cannot be had, or that memory is too small for.
+            ScheduleError: windows are painted that the network does not have.
+        """
+        check_side(photo.size, settings.short_side)
+        result = self._engine.analyze(photo, settings)
+        if result.settings.short_side != settings.short_side:
+            raise ImageError(
+                f"The memory of {self._engine.device} is too small for this short_side; "
+                f"{result.settings.short_side} is not too large."
+            )
         if result.settings.painted != settings.painted:
-            raise ScheduleError(f"{model} has no such windows as are painted at this size.")
+            raise ScheduleError(
+                f"{settings.model} has no such windows as are painted at this size."
+            )
         return result
 
     def _measure(self, result: Result) -> Result:
@@ -89,6 +114,25 @@ class Programs:
 
     def _refuse(self, error: Exception) -> gr.Error:
         return gr.Error(explain(error, self._engine.device), print_exception=False)
+
+
+def check_side(size: Size, short_side: int | None) -> None:
+    """Refuse a short side that the picture would not be fed at.
+
+    Args:
+        size: (img_h, img_w) pixels of the picture.
+        short_side: pixels asked for; None for the picture's own.
+
+    Raises:
+        ImageError: it is too short or too long.
+    """
+    largest = find_largest_side(*size)
+    if short_side is not None and not MIN_NETWORK_SIDE <= short_side <= largest:
+        raise ImageError(
+            f"short_side must be 0 for the picture's own, or {MIN_NETWORK_SIDE} to {largest} "
+            f"pixels for this picture, as at most {MAX_NETWORK_PIXELS / 1e6:.1f} megapixels are "
+            f"fed to a network; got {short_side}."
+        )
 
 
 def _read_painted(text: str) -> tuple[Painted, ...]:

@@ -12,6 +12,9 @@ from app.engine.records import Result
 from sparsevit.inspect.worth import join_worth
 from sparsevit.schedule import ScheduleError
 
+#: What a link of the page calls arguments of ours that have another name.
+_LINK_NAMES = {"size": "short_side", "focal": "focal_mm"}
+
 
 class QuestionApi(Programs):
     """Each of its methods is an endpoint of the same name."""
@@ -100,7 +103,7 @@ class QuestionApi(Programs):
             model: of A, a name that the endpoint models lists.
             short_side: of A, pixels of the shorter side fed to the network; 0 for the photo's own.
             sparsity: of A, share pruned: below 1, JSON per stage or pair, or a preset.
-            b: JSON of what B has otherwise, by the names of these arguments: {"sparsity": 0.3}.
+            b: JSON of what B has otherwise, by these arguments or a link's names: {"size": 256}.
             task: of A, one of the network's tasks; empty for its first.
             focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
 
@@ -113,11 +116,10 @@ class QuestionApi(Programs):
         """
         try:
             setting = {"model": model, "short_side": short_side, "sparsity": sparsity}
-            setting |= {"task": task, "focal_mm": focal_mm}
+            setting |= {"linked": True, "task": task, "focal_mm": focal_mm, "painted": ""}
             picture, other = self._read_photo(photo), _read_setting(b, setting)
             result_a, result_b = (
-                self._engine.analyze(picture, self.read_settings(**chosen))
-                for chosen in (setting, other)
+                self._analyze(picture, self.read_settings(**chosen)) for chosen in (setting, other)
             )
             runs = self._engine.config.first_runs
             for measured in measure_in_turn(self._engine, result_a, result_b, runs):
@@ -166,20 +168,46 @@ class QuestionApi(Programs):
 def _read_setting(text: str, default: dict[str, Any]) -> dict[str, Any]:
     """Arguments of :meth:`Api.read_settings` from JSON; what it leaves out is as by default.
 
+    Args:
+        text: by the names of the arguments, or those of a link of the page.
+        default: every argument that may be given.
+
     Raises:
-        ScheduleError: it cannot be read.
+        ScheduleError: it cannot be read, or has other names.
     """
+    links = {argument: name for name, argument in _LINK_NAMES.items()}
+    allowed = ", ".join(f"{n} (or {links[n]})" if n in links else n for n in default)
     try:
         given = json.loads(text)
-        if not isinstance(given, dict):
-            raise TypeError("no object")
-        chosen = {name: type(value)(given.get(name, value)) for name, value in default.items()}
-        if not given.keys() <= default.keys():
-            raise ValueError("unknown names")
-    except (TypeError, ValueError, RecursionError) as error:
-        names = ", ".join(default)
-        raise ScheduleError(f"b must be JSON of an object with some of {names}.") from error
+    except (TypeError, ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        raise ScheduleError(f"b must be JSON of an object with some of {allowed}.")
+    chosen = default.copy()
+    for name, value in given.items():
+        argument = _LINK_NAMES.get(name, name)
+        if argument not in default:
+            raise ScheduleError(f"b must not have {name[:20]!r}; it may have {allowed}.")
+        if argument != name and argument in given:
+            raise ScheduleError(f"b must have {argument} or {name}, not both.")
+        try:
+            chosen[argument] = _read_value(value, default[argument])
+        except (TypeError, ValueError) as error:
+            raise ScheduleError(f"b's {name} cannot be read: {str(value)[:40]}.") from error
     return chosen
+
+
+def _read_value(value: Any, default: Any) -> Any:
+    """A value of the type of the default, from JSON or from the texts of a link.
+
+    Raises:
+        TypeError, ValueError: it is another.
+    """
+    if isinstance(default, bool):
+        return bool(int(value))
+    if value == "native":  # a link's word for the photo's own size
+        value = 0
+    return type(default)(value)
 
 
 def _describe_masks(a: Result, b: Result) -> list[dict[str, Any]]:

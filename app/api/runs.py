@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from app.api.base import Programs
+from app.api.base import Programs, check_side
 from app.engine.search import make_storage, read_search
 from sparsevit.draw.masks import draw_compute_map, draw_pruned_windows, draw_score_map
 from sparsevit.inspect.sizes import SizePoint
@@ -51,8 +51,11 @@ class RunApi(Programs):
 
         Returns:
             Windows kept by every block, agreement with dense, GMACs, latency and speed-up, as
-            ``result.json`` of the command line; "doubt" says why the speed-up is not worth quoting,
-            and is null if it is: "other_load" is what other programs took of the CPUs.
+            ``result.json`` of the command line. "rescore" is whether every block ranks its windows
+            anew, as on the page without "link inside a stage"; "doubt" says why the speed-up is not
+            worth quoting, and is null if it is: "other_load" is what other programs took of the
+            CPUs. "note" says what was done otherwise than asked, as where a photo's own size is too
+            large, and is null if nothing was.
         """
         try:
             chosen = model, short_side, sparsity, task, focal_mm, painted
@@ -201,6 +204,7 @@ class RunApi(Programs):
             settings = self.read_settings(model, short_side, "0", task)
             asked = read_search(budget, trials, seed)
             picture = self._read_photo(photo)
+            check_side(picture.size, settings.short_side)
             with TemporaryDirectory() as folder:
                 *_, last = self._engine.search(
                     picture, settings, asked, make_storage(), Path(folder)

@@ -189,7 +189,9 @@ class LocalEngine(Engine):
     def measure_worth(self, result: Result) -> list[WindowWorth]:
         loaded = self.networks.get(result.settings.model, result.settings.task)
         with self.turns.hold(loaded, result.settings.linked):
-            return measure_worth(loaded, result.analysis.prepared.images)
+            images = result.analysis.prepared.images
+            self.measuring.check_worth(loaded, images)
+            return measure_worth(loaded, images)
 
     def leave_out(
         self, result: Result, stage: int, blocks: Collection[int], window: tuple[int, int]

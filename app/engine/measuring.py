@@ -13,20 +13,24 @@ from app.engine.models import Networks
 from app.engine.newest import Superseded, always
 from app.engine.records import Result
 from app.engine.turns import Turns
+from sparsevit.data.reader import ImageError
 from sparsevit.inspect.photo import Analysis, list_maps
 from sparsevit.inspect.sizes import SizeComparison, compare_sizes
+from sparsevit.inspect.worth import estimate_worth_mb
 from sparsevit.measure.dense import make_runs
 from sparsevit.measure.latency import (
     MAX_OTHER_LOAD,
     LatencyStats,
+    describe_device,
     explain_doubt,
     find_dense_form,
     refine_latency,
 )
 from sparsevit.measure.load import LoadMeter
-from sparsevit.measure.memory import peak_extra_mb
+from sparsevit.measure.memory import find_free_mb, peak_extra_mb
 from sparsevit.networks import LoadedModel
 
+_SURELY_FITS = 512 * 512  # pixels, whose backward needs no look at the memory
 _LOOK_S = 0.25  # long enough to see whether the machine is quiet
 
 
@@ -47,6 +51,7 @@ class Measuring:
         self._turns = turns
         self._dense_forms: dict[tuple[str, str, torch.Size], str] = {}
         self._dense_ms: dict[tuple[str, str, torch.Size], float] = {}
+        self._worth_mb: dict[tuple[str, str], float] = {}  # a pixel
 
     def measure(
         self, result: Result, runs: int, is_current: Callable[[], bool] = always, warmup: int = 0
@@ -125,6 +130,31 @@ class Measuring:
         if key not in self._dense_forms:
             self._dense_forms[key] = find_dense_form(loaded.module, images)
         return self._dense_forms[key]
+
+    def check_worth(self, loaded: LoadedModel, images: Tensor) -> None:
+        """Refuse to measure what windows are worth where memory is too small for the backward.
+
+        A CPU's would not fail, but end the whole page.
+
+        Args:
+            loaded: the network; this thread's turn must be held.
+            images: (1, 3, img_h, img_w).
+
+        Raises:
+            ImageError: it is too small.
+        """
+        (height, width), key = images.shape[-2:], (loaded.name, loaded.task.name)
+        if height * width <= _SURELY_FITS:
+            return
+        if key not in self._worth_mb:
+            self._worth_mb[key] = estimate_worth_mb(loaded, images) / (height * width)
+        needed_mb, free_mb = self._worth_mb[key] * height * width, find_free_mb(loaded.device)
+        if free_mb is not None and needed_mb > free_mb:
+            raise ImageError(
+                f"To tell what windows are worth at {height} x {width} pixels takes about "
+                f"{needed_mb / 1e3:.1f} GB of memory, and {describe_device(loaded.device)} has "
+                f"{free_mb / 1e3:.1f} GB left; choose a smaller short side."
+            )
 
     def _find_network(self, result: Result) -> LoadedModel:
         return self._networks.get(result.settings.model, result.settings.task)

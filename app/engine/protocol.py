@@ -219,6 +219,7 @@ class Engine(Protocol):
 
         Raises:
             ValueError: an output that no objective is known for.
+            ImageError: memory is too small for it at this size.
         """
 
     def leave_out(

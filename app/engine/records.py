@@ -116,7 +116,8 @@ class Result:
     Attributes:
         photo: the picture.
         settings: with the schedule, the short side and the task that really ran.
-        analysis: the outcome; its latency is None until measured.
+        analysis: the outcome, for others to read: a network that is a file or folder is named there
+            without the folders above it. Its latency is None until measured.
         depths: blocks per stage.
         tasks: names of all that the network can do.
         note: what was done otherwise than asked, in one sentence; empty if nothing was.
@@ -157,7 +158,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """What ``result.json`` holds."""
-        return self.analysis.to_dict(self.photo.path.name)
+        return self.analysis.to_dict(self.photo.path.name, self.note)
 
 
 @dataclass(frozen=True)

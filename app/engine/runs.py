@@ -24,7 +24,7 @@ from sparsevit.inspect.photo import PreparedImage, analyze, prepare_image
 from sparsevit.measure.latency import describe_device
 from sparsevit.measure.load import LoadMeter
 from sparsevit.measure.memory import is_out_of_memory
-from sparsevit.networks import LoadedModel
+from sparsevit.networks import LoadedModel, name_model
 
 _UNPAINTED = "Windows painted by hand were left out where this size or network has none such."
 
@@ -79,6 +79,7 @@ class Runs:
                     meter = LoadMeter(loaded.device)
                     with meter:
                         analysis = analyze(loaded, prepared, schedule, painted)
+                analysis = replace(analysis, model=name_model(settings.model))
                 limit = loaded.explain_limit(photo.pixels, settings.short_side)
                 return Result(
                     *(photo, settings, analysis, loaded.depths, loaded.tasks),

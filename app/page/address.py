@@ -9,29 +9,40 @@ from urllib.parse import urlencode
 
 from app.engine.painted import read_text, write_text
 from app.engine.records import Result, Settings
+from sparsevit.networks import name_model
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 
 _LARGEST_TEXT = 20_000  # letters; far more than any network needs
 
 
-def make_address(result: Result, pinned: Result | None = None) -> str:
+def make_address(result: Result, pinned: Result | None = None, served: str = "") -> str:
     """JSON for ``address.js`` and ``place.js``: the end of the address that reopens this state.
 
     Args:
         result: what is on the screen.
         pinned: A, which it is held against; the address carries its settings as ``a``.
+        served: the network that this server opens every page with.
 
     Returns:
-        ``{"query": "?model=...", "note": a sentence where something is not in it}``.
+        ``{"query": "?model=...", "note": what is not in it, in sentences}``.
     """
     values = _write_settings(result.settings)
     values["sparsity"] = _write_json(values["sparsity"])
-    note = "Your own photo is not part of the link; it opens with an example."
+    notes = []
     if result.photo.example is not None:
-        values["photo"], note = result.photo.example, ""
+        values["photo"] = result.photo.example
+    else:
+        notes.append("Your own photo is not part of the link; it opens with an example.")
     if pinned is not None:
         values["a"] = _write_json(_write_settings(pinned.settings))
-    return json.dumps({"query": "?" + urlencode(values), "note": note})
+    models = dict.fromkeys(r.settings.model for r in (result, pinned) if r is not None)
+    own = [name_model(model) for model in models if model not in (served, name_model(model))]
+    if own:
+        notes.append(
+            f"Your own network {' and '.join(own)} is not part of the link; the link opens only in "
+            f"a browser tab where it has been chosen."
+        )
+    return json.dumps({"query": "?" + urlencode(values), "note": " ".join(notes)})
 
 
 def names_state(query: Mapping[str, str]) -> bool:
@@ -78,9 +89,9 @@ def read_pinned(query: Mapping[str, str], before: Settings) -> Settings | None:
 
 
 def _write_settings(settings: Settings) -> dict[str, Any]:
-    """Settings as plain data: texts, numbers, and lists of sparsities."""
+    """Settings as plain data: texts, numbers, and lists of sparsities; no folder is named."""
     values: dict[str, Any] = {
-        "model": settings.model,
+        "model": name_model(settings.model),
         "size": settings.short_side or "native",
         "sparsity": settings.schedule.to_list(),
         "linked": int(settings.linked),

@@ -26,7 +26,7 @@ from app.page.tab import Tab
 from app.page.task import read_task_switch
 from app.page.templates import render
 from app.page.timing import TimingHandlers
-from sparsevit.networks import ModelError
+from sparsevit.networks import ModelError, name_model
 from sparsevit.schedule import SparsitySchedule
 
 _tickets = count(1)  # in the order in which requests came in
@@ -181,7 +181,7 @@ class Handlers(TimingHandlers):
         known = self.get_result(session)
         try:
             settings = read_query(query, known.settings)
-            self._check_model(session, settings.model)
+            settings = replace(settings, model=self._find_model(session, settings.model, known))
         except Exception as error:
             self.tell(error)
             return {}
@@ -251,8 +251,8 @@ class Handlers(TimingHandlers):
             pinned = read_pinned(query, settings)
             if pinned is None:
                 return None
-            self._check_model(session, pinned.model)
             known = session.pinned
+            pinned = replace(pinned, model=self._find_model(session, pinned.model, known))
             if known and (known.photo.key, known.settings) == (photo.key, pinned):
                 return known  # a page that was loaded again
             self.note_use(session)
@@ -293,10 +293,28 @@ class Handlers(TimingHandlers):
             session.uploads.add(path)
         return photo
 
+    def _find_model(self, session: Session, name: str, shown: Result | None) -> str:
+        """The network that an address names, if this user may ask for it.
+
+        Args:
+            session: of the user.
+            name: of a file or folder without those above it; see ``make_address``.
+            shown: the result that the address may be of, when the page is loaded again.
+        """
+        known = (shown and shown.settings.model, session.uploaded_model, self.engine.config.model)
+        found = next((model for model in known if model and name_model(model) == name), name)
+        may_be_here = self.engine.config.allows_paths and Path(name).exists()
+        if found == name == Path(name).name and name.endswith(".safetensors") and not may_be_here:
+            raise ModelError(
+                f"The network {name!r} of this link is not here; upload it, then open the link "
+                f"again in this tab."
+            )
+        return self._check_model(session, found)
+
     def _check_model(self, session: Session, name: str) -> str:
         """The name, if this user may ask for it: a typed path would open any file of the server."""
         known = {info.name for info in self.engine.list_models()}
-        known |= {self.engine.config.model, session.uploaded_model or ""}
+        known |= {self.engine.config.model, *session.uploads}
         if name in known or f"timm/{name}" in known or self.engine.config.allows_paths:
             return name
         raise ModelError(f"There is no model named {name!r} here; choose one of the list.")

@@ -6,11 +6,11 @@ A is the pinned result; B is whatever is on the screen.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from app.engine.records import Result
 from app.page.common import describe_schedule
 from app.page.task import LABELS
+from sparsevit.networks import name_model
 
 #: What its module triggers; "compare" is for the tab that shows more.
 PIN_EVENTS = ("pin", "unpin", "swap", "compare")
@@ -70,12 +70,11 @@ def _say_numbers(result: Result) -> str:
 
 def _list_facts(result: Result) -> list[str]:
     settings, size = result.settings, result.analysis.prepared.input_size
-    name = settings.model
-    is_file = name.endswith(".safetensors")
+    name = name_model(settings.model)
     return [
         describe_schedule(settings.schedule) + " pruned",
         "linked" if settings.linked else "not linked",
-        Path(name).stem if is_file else name.removeprefix("timm/").removeprefix("hf/"),
+        name.removesuffix(".safetensors").removeprefix("timm/").removeprefix("hf/"),
         f"{size[0]} × {size[1]}",
         LABELS.get(result.task.name, result.task.name),
         _name_lens(result),

@@ -101,7 +101,7 @@ class Screen:
         """
         changes = self.draw_numbers(session, result, self._engine.config.first_runs)
         changes["fed"] = show_fed(result)
-        changes["place"] = make_address(result, session.pinned)
+        changes["place"] = self._draw_place(session, result)
         if before is None or _find_photo_key(result) != _find_photo_key(before):
             changes["picture"] = make_photo(result)
         panel, now = make_panel(result, asked), result.settings
@@ -117,8 +117,7 @@ class Screen:
         if before is None or task != make_task_switch(before, asked):
             changes["task"] = task
         if before is None or now.model != before.settings.model:
-            choices = list_choices(self._engine.list_models(), now.model)  # it may be here now
-            changes["model"] = gr.update(value=now.model, choices=choices)
+            changes["model"] = self._draw_model(result)  # it may be here now
         if result.note:
             changes["short_side"] = self._draw_side(result)
         return changes
@@ -134,17 +133,17 @@ class Screen:
             asked: see :func:`app.page.panel.make_panel`.
         """
         return {
-            "model": gr.update(value=result.settings.model),
+            "model": self._draw_model(result),
             "short_side": self._draw_side(result),
             "panel": make_panel(result, asked),
             "task": make_task_switch(result, asked),
-            "place": make_address(result, session.pinned),
+            "place": self._draw_place(session, result),
         }
 
     def draw_pin(self, session: Session, result: Result) -> Changes:
         """What is pinned beside a result, and the address, which names both."""
         pinned = session.get_pinned(result)
-        return {"pin": make_pin(result, pinned), "place": make_address(result, pinned)}
+        return {"pin": make_pin(result, pinned), "place": self._draw_place(session, result)}
 
     def draw_numbers(self, session: Session, result: Result, runs: int) -> Changes:
         """What a further timed run changes.
@@ -162,6 +161,14 @@ class Screen:
     def draw_tab(self, session: Session, result: Result) -> Changes:
         """What the open tab shows."""
         return self.find_tab(session).draw(self._engine, session, result)
+
+    def _draw_place(self, session: Session, result: Result) -> str:
+        return make_address(result, session.pinned, self._engine.config.model)
+
+    def _draw_model(self, result: Result) -> dict[str, Any]:
+        """The menu of networks, with words for a file that is none of its own."""
+        name = result.settings.model
+        return gr.update(value=name, choices=list_choices(self._engine.list_models(), name))
 
     def _draw_side(self, result: Result) -> dict[str, Any]:
         """The menu of resolutions; gradio refuses a value that is none of its choices."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from app.engine.protocol import Engine
@@ -28,9 +29,13 @@ class WorthMemory:
 
 
 def name_worth(result: Result) -> str:
-    """Stands for what the worth of windows depends on: the dense network on a photo."""
+    """Stands for what the worth of windows depends on: the dense network on a photo.
+
+    It leaves this machine, so a network's file is not named in it.
+    """
     settings, size = result.settings, result.analysis.prepared.input_size
-    return f"{photo_key(result.photo, size)} {settings.model} {settings.task} {settings.focal_mm}"
+    facts = photo_key(result.photo, size), settings.model, settings.task, settings.focal_mm
+    return sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def recall_worth(engine: Engine, session: Session, result: Result) -> WorthMemory:
@@ -38,6 +43,7 @@ def recall_worth(engine: Engine, session: Session, result: Result) -> WorthMemor
 
     Raises:
         ValueError: an output that no objective is known for.
+        ImageError: memory is too small for it at this size.
     """
     memory, key = session.recall(WorthMemory), name_worth(result)
     if memory.key != key:

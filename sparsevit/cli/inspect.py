@@ -134,24 +134,25 @@ def run(options: RunOptions) -> None:
         try:
             image = load_image(photo)
             camera = _choose_camera(options, photo, image)
-            if limit := loaded.explain_limit(image, short_side):
-                typer.echo(f"{photo.name}: {limit}", err=True)
+            note = loaded.explain_limit(image, short_side)
+            if note:
+                typer.echo(f"{photo.name}: {note}", err=True)
             prepared = prepare_image(loaded, image, short_side, camera)
             analysis = analyze(loaded, prepared, schedule)
             if options.repeats:
                 analysis = measure(loaded, analysis, options.repeats)
-            write_analysis(analysis, photo.name, folder)
+            write_analysis(analysis, photo.name, folder, note)
             if options.figure:
                 write_filmstrips(analysis, folder, options.figure)
             if options.html:
-                _write_html(options, photo, analysis, folder)
+                _write_html(options, photo, analysis, folder, note)
         except Exception as error:
             if is_single:
                 raise fail(error) from error
             typer.echo(f"Error: {explain(error)}", err=True)
             failed = True
             continue
-        results.append(analysis.to_dict(photo.name))
+        results.append(analysis.to_dict(photo.name, note))
         if not options.as_json:
             print_result(results[-1], folder)
     if options.as_json:
@@ -160,11 +161,13 @@ def run(options: RunOptions) -> None:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _write_html(options: RunOptions, photo: Path, analysis: Analysis, folder: Path) -> None:
+def _write_html(
+    options: RunOptions, photo: Path, analysis: Analysis, folder: Path, note: str
+) -> None:
     """Write what the page's tab Take away calls an interactive page."""
     interactive = import_page("app.tabs.takeaway.interactive")
     text = interactive.make_interactive(
-        interactive.describe_run(photo, analysis, read_size(options.size), options.task)
+        interactive.describe_run(photo, analysis, read_size(options.size), options.task, note)
     )
     (folder / "index.html").write_text(text, encoding="utf-8")
 

@@ -77,6 +77,17 @@ def choose_size(
     return h, w
 
 
+def find_largest_side(height: int, width: int, max_pixels: int = MAX_NETWORK_PIXELS) -> int:
+    """The longest short side, pixels, at which a photo of this aspect is within ``max_pixels``.
+
+    Args:
+        height, width: of the photo, pixels.
+        max_pixels: as of :func:`choose_size`.
+    """
+    largest = math.isqrt(max_pixels * min(height, width) // max(height, width))
+    return max(largest, MIN_NETWORK_SIDE)
+
+
 def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
     """Resize without aliasing: area average when shrinking, cubic when growing.
 

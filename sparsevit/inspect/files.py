@@ -20,13 +20,14 @@ from sparsevit.tasks.boxes3d import Boxes3DTask
 _VIEW_SIZE = (900, 900)  # pixels of the view from above
 
 
-def write_analysis(analysis: Analysis, photo: str, folder: Path) -> None:
+def write_analysis(analysis: Analysis, photo: str, folder: Path, note: str = "") -> None:
     """Write a photo's pictures and ``result.json`` into ``folder``.
 
     Args:
         analysis: what the network did.
         photo: its name.
         folder: made if it is missing.
+        note: see :meth:`sparsevit.inspect.photo.Analysis.to_dict`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     task, image, blocks = analysis.task, analysis.prepared.image, list(analysis.blocks)
@@ -42,7 +43,7 @@ def write_analysis(analysis: Analysis, photo: str, folder: Path) -> None:
     if isinstance(task, Boxes3DTask):
         above = task.draw_birds_eye(_VIEW_SIZE, analysis.prepared.dense, analysis.sparse)
         save_picture(folder / "birds_eye.png", above)
-    text = json.dumps(analysis.to_dict(photo), indent=2)
+    text = json.dumps(analysis.to_dict(photo, note), indent=2)
     (folder / "result.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -24,7 +24,7 @@ from sparsevit.measure.latency import (
     time_interleaved,
 )
 from sparsevit.networks import LoadedModel
-from sparsevit.patch import get_sparsity, set_sparsity
+from sparsevit.patch import get_rescore, get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks import Task
 from sparsevit.tasks.boxes3d import Boxes3DTask
@@ -78,6 +78,7 @@ class Analysis:
         painted: windows that were kept and skipped whatever the schedule says.
         checkpoint, random_seed: whose weights they are, where ``model`` does not say it; see
             :class:`sparsevit.networks.loaded.LoadedModel`.
+        rescore: whether every block scored its windows anew; see :func:`sparsevit.sparsify`.
     """
 
     model: str
@@ -96,17 +97,19 @@ class Analysis:
     painted: tuple[Painted, ...] = ()
     checkpoint: str | None = None
     random_seed: int | None = None
+    rescore: bool = False
 
     @property
     def windows(self) -> tuple[int, int]:
         """(kept, total) windows over all blocks."""
         return sum(b.kept for b in self.blocks), sum(b.total for b in self.blocks)
 
-    def to_dict(self, photo: str) -> dict[str, Any]:
+    def to_dict(self, photo: str, note: str = "") -> dict[str, Any]:
         """What ``result.json`` holds, whoever writes it: plain data.
 
         Args:
             photo: the photo's name.
+            note: what was done otherwise than asked, in one sentence; empty if nothing was.
         """
         latency = self.latency
         return {
@@ -117,7 +120,9 @@ class Analysis:
             "random_seed": self.random_seed,
             "task": self.task.name,
             "input_size": list(self.prepared.input_size),
+            "note": note or None,
             "schedule": self.schedule.to_list(),
+            "rescore": self.rescore,
             "painted": [entry.to_dict() for entry in self.painted],
             "blocks": [
                 {
@@ -266,6 +271,7 @@ def analyze(
         painted=tuple(painted),
         checkpoint=loaded.checkpoint,
         random_seed=loaded.random_seed,
+        rescore=get_rescore(model),
     )
 
 

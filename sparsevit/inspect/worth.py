@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 from sparsevit.core.steering import Choice, Partition, Situation, steer
 from sparsevit.core.windows import WindowGrid, get_window_grid
 from sparsevit.inspect.objective import build_objective
+from sparsevit.measure.memory import peak_extra_mb
 from sparsevit.networks import LoadedModel
 from sparsevit.package.extras import require
 
+_CORNER_SIDE = 256  # pixels
 _FEWEST_WINDOWS = 3  # that can be ranked alike or not
 
 
@@ -133,6 +136,20 @@ def measure_worth(loaded: LoadedModel, images: Tensor) -> list[WindowWorth]:
         output = run_metered(loaded.module, images, meter)
         worth = meter.measure(build_objective(loaded.task, output)(output))
     return [_make_record(key, meter, worth[key]) for key in worth]
+
+
+def estimate_worth_mb(loaded: LoadedModel, images: Tensor) -> float:
+    """Most memory that :func:`measure_worth` takes at once, in units of 1e6 bytes, weights apart.
+
+    It is measured on a corner of the images: blocks and heads take as much for every pixel.
+
+    Args:
+        loaded, images: as of :func:`measure_worth`.
+    """
+    side = math.ceil(_CORNER_SIDE / loaded.multiple) * loaded.multiple
+    corner = images[..., :side, :side]
+    peak_mb = peak_extra_mb(lambda: measure_worth(loaded, corner), loaded.device)
+    return peak_mb * images.numel() / corner.numel()
 
 
 def join_worth(blocks: Iterable[WindowWorth]) -> dict[Partition, PartitionWorth]:

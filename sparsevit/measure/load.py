@@ -44,6 +44,16 @@ class LoadMeter:
         self.other_load = round(min(1.0, max(0.0, surely_s / self._available_s)), 4)
 
 
+def find_group(root: Path = Path("/")) -> Path:
+    """The folder of our control group (version 2), where a container's limits are.
+
+    Raises:
+        OSError: there are no control groups.
+    """
+    group = (root / "proc/self/cgroup").read_text().partition("0::/")[2].partition("\n")[0]
+    return root / "sys/fs/cgroup" / group
+
+
 class _Busy(NamedTuple):
     seconds: float
     cpus: float
@@ -67,8 +77,7 @@ def _read_busy(root: Path = Path("/")) -> _Busy | None:
 def _read_container(root: Path, cpus: int) -> _Busy | None:
     """The same of our control group (version 2), if it is limited to fewer CPUs."""
     try:
-        group = (root / "proc/self/cgroup").read_text().partition("0::/")[2].partition("\n")[0]
-        folder = root / "sys/fs/cgroup" / group
+        folder = find_group(root)
         quota, period = (folder / "cpu.max").read_text().split()
         usage = (folder / "cpu.stat").read_text().split()
         limit = int(quota) / int(period)

@@ -36,6 +36,7 @@ __all__ = [
     "find_own_checkpoints",
     "list_models",
     "load_model",
+    "name_model",
     "needs_download",
 ]
 
@@ -195,6 +196,18 @@ def find_own_checkpoints() -> dict[str, Path]:
     paths = sorted(CHECKPOINT_FOLDER.glob("*.safetensors"))
     paths.sort(key=lambda path: path.stem != DEFAULT_MODEL)
     return {path.stem: path for path in paths}
+
+
+def name_model(name: str) -> str:
+    """What to call a network elsewhere: a file or folder by its own name, without those above it.
+
+    Args:
+        name: see :func:`load_model`.
+    """
+    is_file = name.endswith(".safetensors")
+    if is_file or (not name.startswith(hf_list.PREFIX) and _is_network_folder(name)):
+        return os.path.basename(os.path.abspath(name))
+    return name
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from app.page.events import Changes, PageActions
 from app.page.session import Session
 from app.page.worth import recall_worth
 from app.tabs.learn.view import choose_block, make_learn
+from sparsevit.data.reader import ImageError
 from sparsevit.inspect.worth import join_worth
 
 
@@ -58,6 +59,9 @@ def draw_learn(engine: Engine, session: Session, result: Result) -> str:
     if index is None or index >= len(blocks):
         index = choose_block(result)
     if memory.asks_worth:
-        parts = join_worth(recall_worth(engine, session, result).blocks)
-        part = parts[blocks[index].stage, blocks[index].shifted]
+        try:
+            parts = join_worth(recall_worth(engine, session, result).blocks)
+            part = parts[blocks[index].stage, blocks[index].shifted]
+        except ImageError:
+            memory.asks_worth = False  # too large a picture now; who asks again is told so
     return make_learn(result, engine.trace_block(result, index), part)

@@ -21,6 +21,7 @@ from app.tabs.outputs.view import make_outputs
 from app.tabs.takeaway.view import make_json, make_snippet
 from app.tabs.windows.view import make_windows
 from sparsevit.inspect.photo import Analysis
+from sparsevit.networks import name_model
 
 MAX_BYTES = 3_000_000  # of a file; what does not fit has a smaller photo
 
@@ -48,7 +49,6 @@ def make_interactive(result: Result) -> str:
     Returns:
         A document of :data:`MAX_BYTES` at most, unless what is drawn over the photo takes more.
     """
-    result = _hide_folders(result)
     long_side = LONG_SIDE
     while True:
         html = _render(result, make_photo(result, long_side))
@@ -58,7 +58,7 @@ def make_interactive(result: Result) -> str:
 
 
 def describe_run(
-    path: Path, analysis: Analysis, short_side: int | None, task: str | None
+    path: Path, analysis: Analysis, short_side: int | None, task: str | None, note: str = ""
 ) -> Result:
     """What the command ``sparsevit run`` found, as a result of the page.
 
@@ -67,10 +67,13 @@ def describe_run(
         analysis: of it.
         short_side: pixels asked for; None for the photo's own.
         task: asked for; None for the network's first.
+        note: what was done otherwise than asked, in one sentence; empty if nothing was.
     """
     depths = tuple(Counter(block.stage for block in analysis.blocks).values())
-    settings = Settings(analysis.model, analysis.schedule, short_side=short_side, task=task)
-    return Result(read_photo(path), settings, analysis, depths)
+    linked = not analysis.rescore
+    settings = Settings(analysis.model, analysis.schedule, linked, short_side, task)
+    analysis = replace(analysis, model=name_model(analysis.model))
+    return Result(read_photo(path), settings, analysis, depths, note=note)
 
 
 def name_interactive(result: Result) -> str:
@@ -119,16 +122,6 @@ def _say_settings(result: Result) -> str:
         *(analysis.device, analysis.dtype),
     ]
     return ", ".join(filter(None, words))
-
-
-def _hide_folders(result: Result) -> Result:
-    """The result of a network that is a file or folder under its own name alone."""
-    name = result.settings.model
-    if not Path(name).exists() and not name.endswith(".safetensors"):
-        return result
-    name = Path(name).name
-    settings = replace(result.settings, model=name)
-    return replace(result, settings=settings, analysis=replace(result.analysis, model=name))
 
 
 def _escape(text: str) -> str:

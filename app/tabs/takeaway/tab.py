@@ -55,7 +55,7 @@ class TakeawayTab(Tab):
         return {
             "json": make_json(result),
             "snippet": make_snippet(result),
-            "address": make_address(result, session.pinned),
+            "address": make_address(result, session.pinned, engine.config.model),
             "stage": gr.update(choices=list_stages(result.depths)),
             "file": gr.update(**NOTHING_MADE),
         }

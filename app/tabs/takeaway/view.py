@@ -26,14 +26,21 @@ def make_snippet(result: Result) -> str:
     settings, analysis = result.settings, result.analysis
     camera, seed = analysis.prepared.camera, analysis.random_seed
     has_boxes = result.task.name == "boxes3d"
+    photo = result.photo.path.name
+    files = [
+        analysis.model if analysis.model != settings.model else "",
+        analysis.checkpoint or "",
+        photo,
+    ]
     network = [
-        repr(settings.model),
+        repr(analysis.model),
         "" if analysis.checkpoint is None else f"checkpoint={analysis.checkpoint!r}",
         "" if seed is None else f"random_weights=True, seed={seed}",
         "" if settings.task is None else f"task={settings.task!r}",
     ]
     head = [
-        "from sparsevit import sparsify" if not settings.linked else "",
+        f"# Run this where these files lie: {', '.join(map(repr, filter(None, files)))}",
+        "from sparsevit import sparsify" if analysis.rescore else "",
         "from sparsevit.data.boxes import Intrinsics" if has_boxes else "",
         "from sparsevit.data.focal import PhotoCamera" if has_boxes else "",
         "from sparsevit.data.reader import load_image",
@@ -44,9 +51,9 @@ def make_snippet(result: Result) -> str:
     body = [
         f"loaded = load_model({', '.join(filter(None, network))})",
         "sparsify(loaded.module, rescore=True)  # unlinked: every block scores its windows anew"
-        if not settings.linked
+        if analysis.rescore
         else "",
-        f"photo = load_image({result.photo.path.name!r})",
+        f"photo = load_image({photo!r})",
         f"camera = {camera}" if has_boxes else "",
         f"prepared = prepare_image(loaded, photo, short_side={settings.short_side}"
         f"{', camera=camera' if has_boxes else ''})",
@@ -72,7 +79,7 @@ def write_zip(result: Result, folder: Path) -> Path:
         folder: where to, private to the user.
     """
     pictures = folder / "pictures"
-    write_analysis(result.analysis, result.photo.path.name, pictures)
+    write_analysis(result.analysis, result.photo.path.name, pictures, result.note)
     (pictures / "again.py").write_text(make_snippet(result), encoding="utf-8")
     path = folder / f"sparsevit-{result.photo.path.stem}.zip"
     with zipfile.ZipFile(path, "w") as archive:  # PNG does not shrink further

@@ -18,6 +18,7 @@ from sparsevit.data.transforms import Size, resize_image
 from sparsevit.data.video import MAX_FRAMES, describe_clip, read_frames
 from sparsevit.measure.latency import LatencyStats, explain_doubt
 from sparsevit.measure.load import LoadMeter
+from sparsevit.networks import name_model
 
 #: One of so many frames runs dense as well.
 DENSE_EVERY = 4
@@ -190,10 +191,10 @@ class Tally:
             ``frames``, ``compared`` (frames that ran dense too), ``median_ms`` and ``fps`` (each
             with "dense" and "sparse"), ``speedup``, ``other_load`` and ``doubt`` (why these are not
             worth quoting; None if they are), ``windows`` ("kept" of the median frame,
-            "total"), ``sparse_ms`` and ``agreement`` of every frame (None where dense did not
-            run), ``mean_agreement``, ``model``, ``schedule``, ``input_size``, ``device``,
-            ``dtype``, ``camera`` (where that of 3D boxes is known from, else None); only ``frames``
-            when there is none.
+            "total"), ``sparse_ms`` and ``agreement`` of every frame (None where dense did not run),
+            ``mean_agreement``, ``model``, ``schedule``, ``rescore`` (whether every block ranks
+            anew), ``input_size``, ``device``, ``dtype``, ``camera`` (where that of 3D boxes is
+            known from, else None); only ``frames`` when there is none.
         """
         if not self._frames:
             return {"frames": 0}
@@ -216,8 +217,9 @@ class Tally:
             "sparse_ms": [f.sparse_ms for f in self._frames],
             "agreement": agreement,
             "mean_agreement": float(np.mean([a for a in agreement if a is not None])),
-            "model": last.settings.model,
+            "model": name_model(last.settings.model),
             "schedule": last.settings.schedule.to_list(),
+            "rescore": not last.settings.linked,
             "input_size": list(last.size),
             "device": last.device,
             "dtype": last.dtype,

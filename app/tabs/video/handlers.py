@@ -17,6 +17,7 @@ import numpy as np
 from gradio.utils import get_upload_folder, is_in_or_equal
 
 from app.api import Api
+from app.api.base import check_side
 from app.engine.errors import explain
 from app.engine.newest import Superseded
 from app.engine.protocol import Engine
@@ -32,7 +33,7 @@ from app.tabs.video.clip import (
 )
 from app.tabs.video.view import make_begun, make_done, make_frame, make_problem
 from sparsevit.data.reader import ImageError, load_image
-from sparsevit.data.video import MAX_FRAMES, VideoError
+from sparsevit.data.video import MAX_FRAMES, VideoError, read_frames
 
 #: Short sides that can be chosen, pixels; the first is the default.
 SIDES = (256, 384, 512)
@@ -179,6 +180,8 @@ class VideoHandlers:
                 )
             settings = Api(self._engine).read_settings(model, short_side, sparsity, task, focal_mm)
             path, tally = _check_upload(clip), Tally()
+            for first in read_frames(path, max_frames=1):
+                check_side((first.shape[0], first.shape[1]), settings.short_side)
             for frame in run_clip(self._engine, path, settings, max_frames, frame_rate or None):
                 tally.add(frame)
         except Exception as error:
