@@ -4,7 +4,7 @@ import re
 import zipfile
 
 import pytest
-from app_support import serve, write_photo
+from app_support import schedule, serve, write_photo
 from axe_playwright_python.sync_playwright import Axe
 from browser_support import expect_no_clipping, wait_in
 from latency_support import set_load
@@ -95,6 +95,20 @@ def test_shows_a_result_without_a_click_and_without_scrolling(page):
     for name in ("#sv-speedup", "#sv-agreement", "#sv-upload", "#sv-panel"):
         expect(page.locator(name)).to_be_in_viewport(ratio=1)
     expect(page.locator("#sv-fed")).to_contain_text("256 × 512")
+
+
+@pytest.fixture
+def many_presets(monkeypatch):
+    """As many presets as a network has that ships with a frontier."""
+    ours = [(share, schedule(0.5, (2, 2, 6, 2))) for share in (0.8, 0.7, 0.6, 0.5)]
+    monkeypatch.setattr("app.page.panel.list_ours", lambda settings: ours)
+
+
+def test_a_projector_shows_every_slider_without_scrolling(open_page, many_presets):
+    page = open_page(1024, 768, "?model=other")  # three pairs in a stage, as ours has
+    expect(page.get_by_role("button", name="ours 0.5×")).to_be_visible()
+    expect(slider(page, "Sparsity of stage 3, pair 3")).to_be_visible()
+    expect(page.locator("#sv-panel")).to_be_in_viewport(ratio=1)
 
 
 def test_a_slider_moves_by_keyboard_and_changes_masks_and_numbers(page):
