@@ -191,6 +191,7 @@ def test_windows_are_chosen_by_hand_and_let_go(page):
     expect(words).to_have_text(re.compile(r"0 kept and \d+ skipped by hand: agreement .* points"))
     expect(page.locator(".sv-by-hand")).to_contain_text("chosen by hand")
     expect(caption(page)).to_contain_text("or you chose so")
+    expect(page.locator(".sv-win-tip")).to_contain_text("skipped by you")
     page.keyboard.press("Control+z")
     expect(words).to_contain_text("Paint windows")
     expect_kept(page, 51)
