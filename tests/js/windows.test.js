@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { addAxes } from "../../app/page/cells.js";
 import { addWindows } from "../../app/tabs/windows/brush.js";
 import { findMarks, lookAhead } from "../../app/tabs/windows/preview.js";
-import { describeWindow } from "../../app/tabs/windows/words.js";
+import { describeHands, describeWindow } from "../../app/tabs/windows/words.js";
 import {
   describePlace,
   describeWorth,
@@ -119,6 +119,15 @@ test("of a window that the brush decides is said that a person chose so", () => 
   );
   assert.equal(tell(7, []), "kept");
   assert.equal(tell(7, [mark({ skip: [7] })]), "kept"); // the one that a block keeps in any case
+});
+
+test("what the brush changed agrees with the two numbers beside it", () => {
+  const shown = { wish: makeWish([[0.5]], [mark({ keep: [7] })]), blocks: makeBlocks([[0.5]]) };
+  const tell = (agreement, without) =>
+    describeHands(shown, { by_hand: { agreement, without } }).replaceAll("\u00a0", " ");
+  assert.match(tell(0.95274, 0.95266), /95\.27 %, with your choice and without\.$/);
+  assert.match(tell(0.95276, 0.95274), /95\.28 %, without your choice 95\.27 % \(\+0\.01 points/);
+  assert.match(tell(0.9, 0.95), /90\.00 %, without your choice 95\.00 % \(−5\.00 points/);
 });
 
 test("a stroke adds to what is painted and takes it from what said otherwise", () => {

@@ -55,11 +55,16 @@ export function describeHands({ wish, blocks }, latest) {
   const counts = `${kept} kept and ${skipped} skipped by hand`;
   const change = latest.by_hand;
   if (blocks.some(({ state }) => state) || !change) return `${counts}.`;
-  const points = 100 * (change.agreement - change.without);
-  return (
-    `${counts}: agreement with dense ${percent(change.agreement, 2)}, without your choice ` +
-    `${percent(change.without, 2)} (${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)} points).`
-  ).replaceAll(" %", "\u00a0%");
+  const [now, without] = [change.agreement, change.without].map((share) => percent(share, 2));
+  // Of the numbers as they are shown, or it would contradict them.
+  const points = parseFloat(now) - parseFloat(without);
+  const sign = points < 0 ? "−" : "+";
+  const compared =
+    now === without
+      ? `agreement with dense ${now}, with your choice and without`
+      : `agreement with dense ${now}, without your choice ${without} ` +
+        `(${sign}${Math.abs(points).toFixed(2)} points)`;
+  return `${counts}: ${compared}.`.replaceAll(" %", "\u00a0%");
 }
 
 /**
