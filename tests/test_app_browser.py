@@ -188,7 +188,9 @@ def test_windows_are_chosen_by_hand_and_let_go(page):
     page.mouse.move(x + box["width"] / 6, y, steps=3)
     page.mouse.up()
     words = page.locator(".sv-win-brush-words")
-    expect(words).to_have_text(re.compile(r"0 kept and \d+ skipped by hand: agreement .* your choice"))
+    expect(words).to_have_text(
+        re.compile(r"0 kept and \d+ skipped by hand: agreement .* your choice")
+    )
     expect(page.locator(".sv-by-hand")).to_contain_text("chosen by hand")
     expect(caption(page)).to_contain_text("or you chose so")
     expect(page.locator(".sv-win-tip")).to_contain_text("skipped by you")
