@@ -104,11 +104,41 @@ def many_presets(monkeypatch):
     monkeypatch.setattr("app.page.panel.list_ours", lambda settings: ours)
 
 
-def test_a_projector_shows_every_slider_without_scrolling(open_page, many_presets):
-    page = open_page(1024, 768, "?model=other")  # three pairs in a stage, as ours has
-    expect(page.get_by_role("button", name="ours 0.5×")).to_be_visible()
-    expect(slider(page, "Sparsity of stage 3, pair 3")).to_be_visible()
+@pytest.fixture
+def open_other(open_page, many_presets):
+    """The page with as many sliders and presets as it has of our network."""
+
+    def open_it(width, height):
+        page = open_page(width, height, "?model=other")
+        expect(page.get_by_role("button", name="ours 0.5×")).to_be_visible()
+        expect(slider(page, "Sparsity of stage 3, pair 3")).to_be_visible()
+        return page
+
+    return open_it
+
+
+def test_a_projector_shows_every_slider_without_scrolling(open_other):
+    page = open_other(1024, 768)
     expect(page.locator("#sv-panel")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1024, 768), (390, 844)])
+def test_a_chosen_preset_explains_itself_and_moves_no_slider(open_other, width, height):
+    page = open_other(width, height)
+    note = page.locator(".sv-preset-note")
+    expect(note).to_contain_text("60 %")
+    presets = page.get_by_role("group", name="Presets").get_by_role("button")
+    before = slider(page, "Sparsity of stage 4").bounding_box()
+    told = set()
+    for button in presets.all():
+        button.press("Enter")
+        expect(button).to_have_attribute("aria-pressed", "true")
+        told.add(note.text_content())
+        assert slider(page, "Sparsity of stage 4").bounding_box() == before
+    assert len(told) == 7  # the four of ours are one schedule here
+    set_number(page, "Sparsity of stage 1", 11)
+    expect(note).to_contain_text("by hand")
+    assert slider(page, "Sparsity of stage 4").bounding_box() == before
 
 
 def test_a_slider_moves_by_keyboard_and_changes_masks_and_numbers(page):
