@@ -64,7 +64,7 @@ def expect_measured(page):
 
 
 def open_again(page):
-    """Another visit of the same person; a reload would break off what is still being measured."""
+    """Another visit of the same person."""
     again = page.context.new_page()
     again.goto(page.url)
     expect(again.get_by_role("button", name="Tour", exact=True)).to_be_visible()
@@ -174,6 +174,24 @@ def test_a_presentation_goes_through_all_panels_by_keys(open_page):
     expect(bar).to_have_count(0)
     expect(page.get_by_role("tablist").first).to_be_visible()
     assert "present" not in page.url
+
+
+def test_a_presentation_comes_back_to_its_panel_after_a_reload(open_page):
+    page = open_page(1024, 768, "?present=1")
+    bar = page.get_by_role("navigation", name="Presentation")
+    expect(bar).to_contain_text("1 of 11")
+    handle = page.get_by_role("slider", name="Sparsity of all layers", exact=True)
+    handle.press("ArrowRight")
+    for _ in range(2):
+        page.keyboard.press("PageDown")
+    expect(bar).to_contain_text("Outputs 3 of 11")
+    page.reload()  # while what was moved is being timed
+    expect(bar).to_contain_text("Outputs 3 of 11")
+    expect(handle).to_have_value("61")
+    expect(page.locator(PANELS["Outputs"]).first).to_be_visible()
+    page.keyboard.press("Escape")  # a presentation that is left begins anew
+    press(page, "Present")
+    expect(bar).to_contain_text("1 of 11")
 
 
 def test_numbers_and_sliders_stay_beside_what_is_read(open_page):
