@@ -28,7 +28,7 @@ _ARGS = [
 # What chromium and gradio's client say when there is no connection.
 _OFFLINE = ("ERR_INTERNET_DISCONNECTED", "TypeError: Failed to fetch", "Connection errored out")
 
-# What gradio's client throws on a page that is left, or loads again, while it waits for an answer.
+# What gradio's client throws, or logs, on a page that is left or loads again while it waits.
 _LEFT = "AbortError: signal is aborted"
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -81,9 +81,9 @@ def open_pages(profiles: Profiles) -> Iterator[Callable[..., Page]]:
     lent, problems = [], []
 
     def check_message(message: ConsoleMessage) -> None:
-        offline = any(words in message.text for words in _OFFLINE)
-        if message.type == "error" and not offline:
-            problems.append(message.text)
+        is_offline = any(words in message.text for words in _OFFLINE)
+        if message.type == "error" and not is_offline:
+            check_error(message.text)
 
     def check_error(error: str) -> None:
         if _LEFT not in error:

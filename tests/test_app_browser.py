@@ -4,7 +4,7 @@ import re
 import zipfile
 
 import pytest
-from app_support import serve, write_photo
+from app_support import schedule, serve, write_photo
 from axe_playwright_python.sync_playwright import Axe
 from browser_support import expect_no_clipping, wait_in
 from latency_support import set_load
@@ -97,6 +97,50 @@ def test_shows_a_result_without_a_click_and_without_scrolling(page):
     expect(page.locator("#sv-fed")).to_contain_text("256 × 512")
 
 
+@pytest.fixture
+def many_presets(monkeypatch):
+    """As many presets as a network has that ships with a frontier."""
+    ours = [(share, schedule(0.5, (2, 2, 6, 2))) for share in (0.8, 0.7, 0.6, 0.5)]
+    monkeypatch.setattr("app.page.panel.list_ours", lambda settings: ours)
+
+
+@pytest.fixture
+def open_other(open_page, many_presets):
+    """The page with as many sliders and presets as it has of our network."""
+
+    def open_it(width, height):
+        page = open_page(width, height, "?model=other")
+        expect(page.get_by_role("button", name="ours 0.5×")).to_be_visible()
+        expect(slider(page, "Sparsity of stage 3, pair 3")).to_be_visible()
+        return page
+
+    return open_it
+
+
+def test_a_projector_shows_every_slider_without_scrolling(open_other):
+    page = open_other(1024, 768)
+    expect(page.locator("#sv-panel")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1024, 768), (390, 844)])
+def test_a_chosen_preset_explains_itself_and_moves_no_slider(open_other, width, height):
+    page = open_other(width, height)
+    note = page.locator(".sv-preset-note")
+    expect(note).to_contain_text("60 %")
+    presets = page.get_by_role("group", name="Presets").get_by_role("button")
+    before = slider(page, "Sparsity of stage 4").bounding_box()
+    told = set()
+    for button in presets.all():
+        button.press("Enter")
+        expect(button).to_have_attribute("aria-pressed", "true")
+        told.add(note.text_content())
+        assert slider(page, "Sparsity of stage 4").bounding_box() == before
+    assert len(told) == 7  # the four of ours are one schedule here
+    set_number(page, "Sparsity of stage 1", 11)
+    expect(note).to_contain_text("by hand")
+    assert slider(page, "Sparsity of stage 4").bounding_box() == before
+
+
 def test_a_slider_moves_by_keyboard_and_changes_masks_and_numbers(page):
     kept = page.locator("#sv-panel .sv-stage", has_text="Stage 1").locator(".sv-count")
     expect(kept).to_have_text("51/128")
@@ -174,9 +218,12 @@ def test_windows_are_chosen_by_hand_and_let_go(page):
     page.mouse.move(x + box["width"] / 6, y, steps=3)
     page.mouse.up()
     words = page.locator(".sv-win-brush-words")
-    expect(words).to_have_text(re.compile(r"0 kept and \d+ skipped by hand: agreement .* points"))
+    expect(words).to_have_text(
+        re.compile(r"0 kept and \d+ skipped by hand: agreement .* your choice")
+    )
     expect(page.locator(".sv-by-hand")).to_contain_text("chosen by hand")
     expect(caption(page)).to_contain_text("or you chose so")
+    expect(page.locator(".sv-win-tip")).to_contain_text("skipped by you")
     page.keyboard.press("Control+z")
     expect(words).to_contain_text("Paint windows")
     expect_kept(page, 51)

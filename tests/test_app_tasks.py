@@ -22,7 +22,9 @@ from app.engine.records import Settings
 from app.engine.search import read_search
 from app.page.address import make_address, read_query
 from app.page.panel import make_panel
+from app.page.pin import make_pin
 from app.page.task import make_task_switch, read_task_switch
+from app.tabs.takeaway.interactive import make_interactive
 from app.tabs.takeaway.view import make_snippet
 from app.tabs.video.clip import FrameRunner
 from app.tabs.video.handlers import VideoHandlers, VideoSession
@@ -126,6 +128,20 @@ def test_switching_is_in_the_link_which_opens_it_again(page, engine):
     assert read_query({"model": "many"}, known).task is None
 
 
+@pytest.mark.parametrize(("task", "words"), [("instance", "instances"), ("boxes3d", "3D boxes")])
+def test_a_task_has_one_name_wherever_a_person_reads_it(page, task, words):
+    before = page.session.result or page.engine.first
+    choose(page, task)
+    result = page.session.result
+    labels = {entry["name"]: entry["label"] for entry in json.loads(page.controls["task"])["tasks"]}
+    assert labels[task].lower() == words.lower()
+    assert labels[task][0] == words[0].upper()
+    assert words in json.loads(make_pin(before, result))["a"]["differs"].split(", ")
+    assert f"to find {words}:" in make_interactive(result)
+    other = replace(result.settings, model="small", task=task)
+    assert f"gives no {words}," in page.engine.analyze(result.photo, other).note
+
+
 def test_one_plot_shows_one_task_and_a_press_goes_back_to_its_task(page):
     for task in ("semantic", "instance"):
         choose(page, task)
@@ -133,7 +149,7 @@ def test_one_plot_shows_one_task_and_a_press_goes_back_to_its_task(page):
     history = page.handlers.open_tab(page.session, "tradeoff")["history"]
     (mark,) = list_marks(history, "sparse")
     assert mark["index"] == 1
-    assert "60 % · Instances" in history
+    assert "60 % · instances" in history
     changes = page.tradeoff.return_to(page.session, 0)
     assert json.loads(changes["task"])["task"] == "semantic"
     assert page.session.result.settings.task is None

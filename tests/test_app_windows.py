@@ -12,10 +12,10 @@ from app.engine.records import Settings
 from app.page.panel import make_panel, read_panel
 from app.page.worth import WorthMemory, name_worth
 from app.tabs.takeaway.view import make_snippet
-from app.tabs.windows.worth import make_worth
+from app.tabs.windows.worth import describe_left, make_worth
 from sparsevit.core.windows import map_tokens_to_windows
 from sparsevit.inspect.painted import Painted
-from sparsevit.inspect.worth import join_worth
+from sparsevit.inspect.worth import LeftOut, join_worth
 from sparsevit.networks import load_model
 
 FIRST = Painted(0, False, 8, 16, keep=(100,), skip=(0, 1))  # of 256 x 512 pixels
@@ -73,6 +73,29 @@ def test_the_window_that_is_clicked_is_left_out_for_certain(page, engine):
     assert f"{100 * left.comparison['agreement']:.2f} %" in value["left"]["words"]
     assert "the shifted block of stage 1" in value["left"]["words"]
     assert ask(page, 0)["left"] == value["left"]  # still known
+
+
+@pytest.mark.parametrize(
+    ("rise", "estimate", "says"),
+    [
+        (-0.3, 1.0, "is 25 %; measured, the output moves by 7.5 % towards a surer answer"),
+        (5.0, 4.0, "is 100 %; measured, the output moves by 125 % away from dense's answer"),
+        (-2.8e-5, 1e-6, "is next to nothing; measured, the output moves by next to nothing."),
+    ],
+)
+def test_what_a_window_does_is_told_in_shares_of_the_largest_worth(engine, rise, estimate, says):
+    block = engine.measure_worth(engine.first)[0]
+    left = LeftOut(rise, {"agreement": 0.9998}, None)
+    words = describe_left(left, block, 1, torch.tensor([4.0, estimate, 0.5]), 2)["words"]
+    assert "agreement with dense is 99.98 %" in words
+    assert says in words
+
+
+def test_windows_that_are_all_worth_nothing_are_told_of(engine):
+    block = engine.measure_worth(engine.first)[0]
+    left = LeftOut(0.0, {"agreement": 1.0}, None)
+    words = describe_left(left, block, 1, torch.zeros(3), 1)["words"]
+    assert words.count("next to nothing") == 2
 
 
 def test_worth_that_cannot_be_had_is_one_sentence(page):

@@ -64,7 +64,7 @@ def expect_measured(page):
 
 
 def open_again(page):
-    """Another visit of the same person; a reload would break off what is still being measured."""
+    """Another visit of the same person."""
     again = page.context.new_page()
     again.goto(page.url)
     expect(again.get_by_role("button", name="Tour", exact=True)).to_be_visible()
@@ -176,6 +176,24 @@ def test_a_presentation_goes_through_all_panels_by_keys(open_page):
     assert "present" not in page.url
 
 
+def test_a_presentation_comes_back_to_its_panel_after_a_reload(open_page):
+    page = open_page(1024, 768, "?present=1")
+    bar = page.get_by_role("navigation", name="Presentation")
+    expect(bar).to_contain_text("1 of 11")
+    handle = page.get_by_role("slider", name="Sparsity of all layers", exact=True)
+    handle.press("ArrowRight")
+    for _ in range(2):
+        page.keyboard.press("PageDown")
+    expect(bar).to_contain_text("Outputs 3 of 11")
+    page.reload()  # while what was moved is being timed
+    expect(bar).to_contain_text("Outputs 3 of 11")
+    expect(handle).to_have_value("61")
+    expect(page.locator(PANELS["Outputs"]).first).to_be_visible()
+    page.keyboard.press("Escape")  # a presentation that is left begins anew
+    press(page, "Present")
+    expect(bar).to_contain_text("1 of 11")
+
+
 def test_numbers_and_sliders_stay_beside_what_is_read(open_page):
     page = open_page(1024, 768)
     facts = page.locator(".sv-facts > div")
@@ -208,6 +226,37 @@ def test_an_exercise_is_judged_and_answered(open_page):
     expect(task).to_contain_text(re.compile(r"The output changes least with stage \d"))
     task.get_by_role("button", name="Hide the answer").click()
     expect(task.locator("tbody")).to_be_hidden()
+
+
+@pytest.mark.parametrize("query", ["", "?__theme=dark"])
+def test_a_phone_leads_from_an_exercise_to_the_sliders_and_back(open_page, query):
+    page = open_page(390, 844, query, reduced_motion="reduce")
+    page.get_by_role("tab", name="Learn").click()
+    task = page.locator(".sv-exercises section", has_text="Exercise 1")
+    task.get_by_role("button", name="To the sliders").click()
+    handle = page.get_by_role("slider", name="Sparsity of all layers", exact=True)
+    expect(handle).to_be_focused()
+    expect(handle).to_be_in_viewport()
+    page.keyboard.press("ArrowRight")
+    expect(handle).to_have_value("61")
+    back = page.get_by_role("button", name="Back to exercise 1")
+    expect(back).to_be_in_viewport(ratio=1)
+    expect_no_clipping(page)
+    back.click()
+    expect(task.get_by_role("button", name="Check")).to_be_focused()
+    expect(task).to_be_in_viewport()
+    expect(back).to_be_hidden()
+    task.get_by_role("button", name="To the sliders").click()
+    expect(back).to_be_visible()
+    task.scroll_into_view_if_needed()  # without the button
+    expect(back).to_be_hidden()
+
+
+def test_beside_the_sliders_no_way_leads_to_them(open_page):
+    page = open_page()
+    page.get_by_role("tab", name="Learn").click()
+    expect(page.get_by_role("button", name="Show the answer")).to_have_count(3)
+    expect(page.get_by_role("button", name="To the sliders")).to_have_count(0)
 
 
 def test_the_block_explained_is_the_one_chosen(open_page):

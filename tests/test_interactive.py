@@ -62,6 +62,17 @@ def read_photo_width(html):
     return json.loads(re.search(r'id="sv-photo-value">(.*?)</script>', html)[1])["width"]
 
 
+def test_a_busy_machine_is_told_of_as_past(engine, doubt_load):
+    *_, timed = engine.measure(engine.first, 1)
+    latency = replace(timed.analysis.latency, other_load=0.38)
+    doubtful = replace(timed, analysis=replace(timed.analysis, latency=latency))
+    text = re.sub(r"<(script|style).*?</\1>", "", make_interactive(doubtful), flags=re.DOTALL)
+    assert "machine was busy: other programs used 38 %" in text
+    assert "machine was busy</span>" in text  # in place of the speed-up
+    assert "is busy" not in text
+    assert "machine busy" not in text
+
+
 @pytest.mark.ui
 def test_blocks_are_drawn_as_its_numbers_say(page, result):
     data = json.loads(page.locator("#sv-result-value").text_content())

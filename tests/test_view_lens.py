@@ -13,7 +13,7 @@ from app.page.common import photo_key
 from app.page.session import Session
 from app.tabs.lens.handlers import draw_lens
 from app.tabs.lens.view import make_lens
-from app.tabs.lens.words import share, tell_region
+from app.tabs.lens.words import share, tell_region, tell_summary
 from sparsevit.inspect.regions import Region, RegionTruth
 
 
@@ -72,6 +72,16 @@ def test_maps_are_those_of_the_lens(engine):
     x, y = data["regions"][0]["place"]
     assert numbers[int(256 * y), int(512 * x)] == 1
     assert f"{share(differs.mean())} of the picture" in data["summary"]
+    assert "cosine, which is 1 where both are alike" in data["summary"]
+
+
+@pytest.mark.parametrize("task", ["semantic", "boxes3d"])
+def test_it_says_that_only_the_largest_regions_are_numbered(engine, home_of_many, task):
+    result = analyze(engine, 0.6, model="many", task=task)
+    lens = engine.look_through(result)
+    some = tuple(make_region(number=number) for number in range(1, 13))
+    assert "the 12 largest" in tell_summary(result, replace(lens, regions=some))
+    assert "12 largest" not in tell_summary(result, replace(lens, regions=some[:11]))
 
 
 def test_a_region_is_told_in_one_sentence(engine):
@@ -80,8 +90,8 @@ def test_a_region_is_told_in_one_sentence(engine):
     names = result.task.class_names
     truth = RegionTruth(3, 0.9, 0.05)
     assert tell_region(result, lens, make_region(truth=truth)) == (
-        "Blocks 1.1 to 2.2 and 3.3 skipped most of this region; its features drift from stage 2 "
-        f"block 1 on, and most in stage 2 block 2; dense says {names[3]}, sparse says {names[4]}; "
+        "Blocks 1.1 to 2.2 and 3.3 skipped most of this region; its features drift from block "
+        f"2.1 on, and most in block 2.2; dense says {names[3]}, sparse says {names[4]}; "
         f"the truth is mostly {names[3]}, and dense is nearer to it: dense is right on 90 %, "
         "sparse on 5.0 %."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.engine.records import Settings
 from sparsevit.networks import LoadedModel
 
-#: What a network gives, by task.
+#: What a network gives, by task: its only name wherever a person reads one.
 TASK_WORDS = {
     "semantic": "classes",
     "instance": "instances",

@@ -59,8 +59,6 @@ def show_headline(result: Result, runs: int | None, will_retry: bool = True) -> 
     """
     analysis = result.analysis
     num_done = 0 if analysis.latency is None else len(analysis.latency.sparse.samples_ms)
-    # After "this machine is busy: ", which is said already.
-    reason = "" if result.doubt is None else result.doubt.partition(": ")[2]
     return render(
         "page/headline.html",
         state=_name_state(result, runs),
@@ -69,7 +67,7 @@ def show_headline(result: Result, runs: int | None, will_retry: bool = True) -> 
         runs=runs,
         num_done=num_done,
         is_done=runs is None or num_done >= runs,
-        reason=reason.replace(" %", "\u00a0%"),
+        reason=find_reason(result).replace(" %", "\u00a0%"),
         will_retry=will_retry,
         agreement=analysis.agreement["agreement"],
         agreement_of=_AGREEMENT[result.task.name],
@@ -79,6 +77,11 @@ def show_headline(result: Result, runs: int | None, will_retry: bool = True) -> 
         dtype=analysis.dtype,
         size=analysis.prepared.input_size,
     )
+
+
+def find_reason(result: Result) -> str:
+    """What tells that the machine was busy, without saying that it was; empty if it was not."""
+    return "" if result.doubt is None else result.doubt.partition(": ")[2]
 
 
 def announce_headline(opening: Opening) -> str:

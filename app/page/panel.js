@@ -103,9 +103,11 @@ export function mount({ element, trigger, props, watch }) {
     master.show(mean, mixed ? `mixed, ${mean} % on average` : `${mean} % in every layer`);
     masterNote.textContent = mixed ? "mean" : "";
     const current = JSON.stringify(state.stages.map((stage) => stage.sparsities));
-    for (const button of presets.querySelectorAll("button")) {
+    const buttons = [...presets.querySelectorAll("button")];
+    for (const button of buttons)
       button.setAttribute("aria-pressed", String(button.dataset.stages === current));
-    }
+    const chosen = buttons.find((button) => button.dataset.stages === current);
+    presetNote.textContent = chosen?.title ?? "None of these presets: set by hand.";
     link.checked = state.linked;
     const count = state.painted.reduce((sum, { keep, skip }) => sum + keep.length + skip.length, 0);
     byHand.hidden = !count;
@@ -114,6 +116,8 @@ export function mount({ element, trigger, props, watch }) {
   }
 
   const presets = make("div", { class: "sv-presets", role: "group", "aria-label": "Presets" });
+  // Always there, so that no slider moves away under the hand that set it.
+  const presetNote = make("p", { class: "sv-note sv-preset-note", "aria-live": "polite" });
   const masterNote = make("span", { class: "sv-count" });
   const master = makeControl("Sparsity of all layers", (p) => {
     for (const stage of state.stages) stage.sparsities = stage.sparsities.map(() => p / 100);
@@ -209,6 +213,7 @@ export function mount({ element, trigger, props, watch }) {
       ),
     ),
     presets,
+    presetNote,
     make(
       "div",
       { class: "sv-stage sv-master" },

@@ -28,8 +28,8 @@ def make_panel(result: Result, asked: float | None = None) -> str:
     Returns:
         ``{"linked": bool, "asked": ms or null, "stages": [{"grid": [H, W], "windows": nW,
         "sparsities": [...]}], "painted": [...], "presets": [{"label", "title", "stages"}],
-        "waiting": bool}``; the sparsities are fractions, what is painted has the fields of
-        :class:`sparsevit.inspect.painted.Painted`.
+        "waiting": bool}``; a title is a sentence on the preset, the sparsities are fractions, what
+        is painted has the fields of :class:`sparsevit.inspect.painted.Painted`.
     """
     blocks = {block.stage: block for block in result.analysis.blocks}
     stages = [
@@ -75,7 +75,9 @@ def list_presets(
     presets = [
         {
             "label": label,
-            "title": f"Prune {label} of the windows in every layer" if sparsity else "Keep all",
+            "title": f"Skips {label} of the windows in every layer."
+            if sparsity
+            else "Skips no window.",
             "stages": SparsitySchedule.parse(sparsity, depths).to_list(),
         }
         for label, sparsity in _UNIFORM
@@ -84,7 +86,7 @@ def list_presets(
         presets += [
             {
                 "label": name.removesuffix("ms").replace("-", " "),
-                "title": f"The paper's {name[6:]} schedule (latency there: A6000, batch 4, 672 px)",
+                "title": f"The paper's: {name[6:-2]} ms there (A6000 GPU, 4 photos, 672 px).",
                 "stages": preset(name, depths).to_list(),
             }
             for name in PAPER_SCHEDULES
@@ -92,7 +94,7 @@ def list_presets(
     presets += [
         {
             "label": f"ours {share:g}×",
-            "title": f"Ours by search: the most accurate within {share:g} of dense latency",
+            "title": f"Found by search: the most accurate within {share:g}× dense time.",
             "stages": schedule.to_list(),
         }
         for share, schedule in ours

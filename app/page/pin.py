@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 
 from app.engine.records import Result
+from app.engine.tasks import TASK_WORDS
 from app.page.common import describe_schedule
-from app.page.task import LABELS
 from sparsevit.networks import name_model
 
 #: What its module triggers; "compare" is for the tab that shows more.
@@ -76,7 +76,7 @@ def _list_facts(result: Result) -> list[str]:
         "linked" if settings.linked else "not linked",
         name.removesuffix(".safetensors").removeprefix("timm/").removeprefix("hf/"),
         f"{size[0]} × {size[1]}",
-        LABELS.get(result.task.name, result.task.name),
+        TASK_WORDS[result.task.name],
         _name_lens(result),
         _count_painted(result),
     ]

@@ -7,11 +7,10 @@ from typing import Any
 
 from app.engine.camera import choose_camera, read_focal
 from app.engine.records import Opening, Result
+from app.engine.tasks import TASK_WORDS
 from sparsevit.data.focal import find_film_focal
 from sparsevit.networks import ModelError
 
-#: Words on the page, by task.
-LABELS = {"semantic": "Classes", "instance": "Instances", "boxes3d": "3D boxes"}
 _LARGEST_TEXT = 1000  # letters
 
 
@@ -33,9 +32,13 @@ def make_task_switch(shown: Result | Opening, asked: float | None = None) -> str
         size = shown.photo.size
         found, words = choose_camera(size, settings, shown.photo.camera)
         camera = {"mm": f"{find_film_focal(found, size):.0f}", "words": words}
+    labels = {name: TASK_WORDS[name] for name in shown.tasks}
     return json.dumps(
         {
-            "tasks": [{"name": name, "label": LABELS.get(name, name)} for name in shown.tasks],
+            "tasks": [
+                {"name": name, "label": words[0].upper() + words[1:]}
+                for name, words in labels.items()
+            ],
             "task": task,
             "focal": "" if settings.focal_mm is None else f"{settings.focal_mm:g}",
             "asked": asked,

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { addAxes } from "../../app/page/cells.js";
 import { addWindows } from "../../app/tabs/windows/brush.js";
 import { findMarks, lookAhead } from "../../app/tabs/windows/preview.js";
+import { describeHands, describeWindow } from "../../app/tabs/windows/words.js";
 import {
   describePlace,
   describeWorth,
@@ -100,6 +101,33 @@ test("shifted windows keep what is touched and skip what is half covered", () =>
   assert.equal(marks({ keep: [1] }), "1,1,0,0,1,1,0,0"); // as tests/test_ranking.py has it
   assert.equal(marks({ skip: [1, 2] }), "0,-1,0,0,0,-1,0,0");
   assert.equal(marks({ block: 0, keep: [1] }), "0,0,0,0,0,0,0,0"); // meant for the other block
+});
+
+test("of a window that the brush decides is said that a person chose so", () => {
+  const wish = makeWish([[0.5]], [mark({ keep: [7], skip: [0] })]);
+  const blocks = look(makeWish([[0.5]]), wish).map((block) => ({
+    ...block,
+    scores: Array(8).fill(1),
+  }));
+  const tell = (index, painted = wish.painted) =>
+    describeWindow(blocks[0], index, { blocks, wish: { ...wish, painted } })
+      .split(", ")
+      .at(-1);
+  assert.deepEqual(
+    [7, 0, 1, 6].map((index) => tell(index)),
+    ["kept by you", "skipped by you", "kept", "skipped"],
+  );
+  assert.equal(tell(7, []), "kept");
+  assert.equal(tell(7, [mark({ skip: [7] })]), "kept"); // the one that a block keeps in any case
+});
+
+test("what the brush changed agrees with the two numbers beside it", () => {
+  const shown = { wish: makeWish([[0.5]], [mark({ keep: [7] })]), blocks: makeBlocks([[0.5]]) };
+  const tell = (agreement, without) =>
+    describeHands(shown, { by_hand: { agreement, without } }).replaceAll("\u00a0", " ");
+  assert.match(tell(0.95274, 0.95266), /95\.27 %, with your choice and without\.$/);
+  assert.match(tell(0.95276, 0.95274), /95\.28 %, without your choice 95\.27 % \(\+0\.01 points/);
+  assert.match(tell(0.9, 0.95), /90\.00 %, without your choice 95\.00 % \(−5\.00 points/);
 });
 
 test("a stroke adds to what is painted and takes it from what said otherwise", () => {

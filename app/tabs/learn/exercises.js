@@ -30,6 +30,12 @@ export function mount({ element, trigger, props, watch }) {
   const root = element.querySelector(".sv-exercises");
   /** @type {ReturnType<typeof makeCard>[]} */
   let cards = [];
+  let left = 0; // number of the exercise that the user went to the sliders from
+  const back = makeButton("", goBack, "sv-ex-back");
+  back.hidden = true;
+  new IntersectionObserver((seen) => {
+    if (seen.at(-1).isIntersecting) back.hidden = true; // also who scrolled is back
+  }).observe(root);
 
   /** @param {number} number */
   function makeCard(number) {
@@ -39,9 +45,10 @@ export function mount({ element, trigger, props, watch }) {
     const reveal = makeButton("", () =>
       cards[number].isTold ? fold(number) : ask(2 * number + 1),
     );
+    const go = makeButton("To the sliders", () => goToSliders(number), "sv-ex-go");
     const said = make("p", { class: "sv-ex-said", role: "status" });
     const answer = make("div", { class: "sv-learn-words sv-ex-answer", role: "status" });
-    const buttons = make("div", { class: "sv-ex-buttons" }, check, reveal);
+    const buttons = make("div", { class: "sv-ex-buttons" }, go, check, reveal);
     const box = make("section", { class: "sv-learn-card" }, title, question, buttons, said, answer);
     return { box, title, question, buttons, check, reveal, said, answer, isTold: false };
   }
@@ -60,6 +67,26 @@ export function mount({ element, trigger, props, watch }) {
     const { answer } = cards[number];
     answer.hidden = !answer.hidden;
     nameReveal(cards[number]);
+  }
+
+  // Where the page is one column, the sliders are far above the exercises: there and back.
+  /** @param {number} number */
+  function goToSliders(number) {
+    left = number;
+    back.textContent = `Back to exercise ${number + 1}`;
+    back.hidden = false;
+    const panel = document.getElementById("sv-panel");
+    panel.scrollIntoView({ block: "center" });
+    /** @type {HTMLElement} */ (panel.querySelector(".sv-master [type=range]")).focus({
+      preventScroll: true,
+    });
+  }
+
+  function goBack() {
+    const { box, check } = cards[left];
+    back.hidden = true;
+    box.scrollIntoView({ block: "center" });
+    check.focus({ preventScroll: true });
   }
 
   /** @param {ReturnType<typeof makeCard>} card */
@@ -117,6 +144,7 @@ export function mount({ element, trigger, props, watch }) {
       root.append(
         make("h3", {}, "Three exercises, on this photo"),
         make("div", { class: "sv-learn-more" }, ...cards.map(({ box }) => box)),
+        back,
       );
     }
     exercises.forEach((exercise, index) => update(cards[index], exercise, index));

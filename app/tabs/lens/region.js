@@ -35,8 +35,10 @@ export function makeRegion(data, index) {
     make(
       "p",
       { class: "sv-note" },
-      "Line: mean cosine of sparse and dense inside the region after each block. Bars: the share of " +
-        "the region whose windows the block skipped. Dotted: from here on its features drift.",
+      "Line: how alike sparse and dense features are inside the region after each block, as their " +
+        "mean cosine; 1 where they point the same way. Bars: the share of the region whose windows " +
+        "the block skipped. Dotted: from here on its features drift. Block 2.1 is the first of " +
+        "stage 2.",
     ),
   );
   return [told, drawn];

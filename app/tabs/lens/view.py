@@ -12,7 +12,7 @@ import numpy as np
 
 from app.engine.records import Result
 from app.page.common import describe_classes, encode_png, photo_key, round_number
-from app.tabs.lens.words import COSINE, PROBE, name_short, share, tell_region, tell_summary
+from app.tabs.lens.words import COSINE, PROBE, name_block, share, tell_region, tell_summary
 from sparsevit.inspect.lens import BlockDrift, Lens
 from sparsevit.inspect.regions import Region
 from sparsevit.tasks.semantic import SemanticTask
@@ -50,7 +50,7 @@ def make_lens(result: Result, lens: Lens) -> str:
         "low": low,
         "blocks": [
             {
-                "name": name_short(lens, index),
+                "name": name_block(lens, index),
                 "stage": block.trace.stage,
                 "cosine": round_number(block.mean_cosine),
                 "skipped": round_number(block.skipped),

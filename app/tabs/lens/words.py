@@ -8,7 +8,7 @@ import numpy as np
 
 from app.engine.records import Result
 from sparsevit.inspect.lens import Lens
-from sparsevit.inspect.regions import Region, RegionTruth
+from sparsevit.inspect.regions import MOST_REGIONS, Region, RegionTruth
 from sparsevit.tasks.semantic import SemanticTask
 
 MOST = 0.5  # of a region, from which on a block is said to have skipped it
@@ -19,13 +19,13 @@ PROBE = (
     "the features here, and no more. The percentages say how much of the final dense map it reads."
 )
 COSINE = (
-    "Cosine: 1 where the features of sparse and dense point the same way after a block. "
-    "Choose a map to see it large."
+    "Cosine: how alike the features of sparse and dense are after a block, 1 where they point the "
+    "same way. Choose a map to see it large."
 )
 
 
 def tell_summary(result: Result, lens: Lens) -> str:
-    """Where sparse and dense part, in two sentences at most."""
+    """Where sparse and dense part, in a few sentences."""
     if not lens.prunes:
         return (
             "No window is skipped now, so sparse does what dense does and there is nothing to "
@@ -36,15 +36,21 @@ def tell_summary(result: Result, lens: Lens) -> str:
     means = [block.mean_cosine for block in lens.blocks]
     least = int(np.argmin(means))
     drift = (
-        f"Sparse features are farthest from dense after block {name_short(lens, least)}: mean "
-        f"cosine {means[least]:.2f}, and {means[-1]:.2f} in the end."
+        f"Sparse features are farthest from dense after block {name_block(lens, least)}: there "
+        f"their cosine, which is 1 where both are alike, is {means[least]:.2f} on average, and "
+        f"{means[-1]:.2f} in the end."
     )
+    count = len(lens.regions)
+    which = f"the {count} largest" if count >= MOST_REGIONS else "all"
     if isinstance(result.task, SemanticTask):
         differs = 1 - result.analysis.agreement["agreement"]
         if not lens.regions:
             return f"Sparse answers as dense does everywhere. {drift}"
-        return f"Sparse answers otherwise than dense on {share(differs)} of the picture. {drift}"
-    return f"The numbered regions are where the features drift most. {drift}"
+        return (
+            f"Sparse answers otherwise than dense on {share(differs)} of the picture; {which} such "
+            f"regions are numbered, the largest first. {drift}"
+        )
+    return f"Numbered are {which} regions where features drift most, the largest first. {drift}"
 
 
 def tell_region(result: Result, lens: Lens, region: Region) -> str:
@@ -59,8 +65,8 @@ def tell_region(result: Result, lens: Lens, region: Region) -> str:
     return "; ".join(parts) + "."
 
 
-def name_short(lens: Lens, index: int) -> str:
-    """ "2.1" for the first block of the second stage."""
+def name_block(lens: Lens, index: int) -> str:
+    """ "2.1" for the first block of the second stage, as everywhere on the page."""
     trace = lens.blocks[index].trace
     return f"{trace.stage + 1}.{trace.block + 1}"
 
@@ -79,8 +85,8 @@ def _tell_skipped(lens: Lens, region: Region) -> str:
     if len(skipping) == len(lens.blocks):
         return "Every block skipped most of this region"
     names = [
-        name_short(lens, run[0]) if len(run) == 1
-        else f"{name_short(lens, run[0])} to {name_short(lens, run[-1])}"
+        name_block(lens, run[0]) if len(run) == 1
+        else f"{name_block(lens, run[0])} to {name_block(lens, run[-1])}"
         for run in _find_runs(skipping)
     ]  # fmt: skip
     is_one = len(skipping) == 1
@@ -91,8 +97,8 @@ def _tell_drift(lens: Lens, region: Region) -> str:
     start, steepest = region.drifts_from, region.falls_at
     if start is None or steepest is None:
         return "its features do not drift"
-    most = "" if start == steepest else f", and most in {_name_long(lens, steepest)}"
-    return f"its features drift from {_name_long(lens, start)} on{most}"
+    most = "" if start == steepest else f", and most in block {name_block(lens, steepest)}"
+    return f"its features drift from block {name_block(lens, start)} on{most}"
 
 
 def _tell_truth(name: str, truth: RegionTruth) -> str:
@@ -103,11 +109,6 @@ def _tell_truth(name: str, truth: RegionTruth) -> str:
         f"the truth is mostly {name}, and {better} is nearer to it: dense is right on "
         f"{share(truth.dense)}, sparse on {share(truth.sparse)}"
     )
-
-
-def _name_long(lens: Lens, index: int) -> str:
-    trace = lens.blocks[index].trace
-    return f"stage {trace.stage + 1} block {trace.block + 1}"
 
 
 def _find_runs(numbers: Sequence[int]) -> Iterator[list[int]]:

@@ -13,7 +13,7 @@ from app.engine.examples import read_photo
 from app.engine.records import Result, Settings
 from app.engine.tasks import TASK_WORDS
 from app.page.common import LONG_SIDE, describe_schedule
-from app.page.headline import show_headline
+from app.page.headline import find_reason, show_headline
 from app.page.modules import join_modules, read_styles
 from app.page.photo import make_photo
 from app.page.templates import render
@@ -104,6 +104,7 @@ def _render(result: Result, photo: str) -> str:
         settings=_say_settings(result),
         note=result.note,
         headline=show_headline(result, None),
+        reason=find_reason(result),
         snippet=make_snippet(result),
         version=sparsevit.__version__,
         values={name: _escape(value) for name, value in values.items()},

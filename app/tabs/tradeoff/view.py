@@ -9,9 +9,9 @@ from typing import Any
 
 from app.engine.frontiers import Curve
 from app.engine.records import Result, Try
+from app.engine.tasks import TASK_WORDS
 from app.page.chart import Mark, make_points
 from app.page.common import describe_schedule
-from app.page.task import LABELS
 from app.page.templates import render, say_percent
 from sparsevit.inspect.sizes import SizeComparison, SizePoint, find_equal_latency
 
@@ -132,7 +132,7 @@ def _list_tries(result: Result, history: Sequence[Try]) -> list[dict[str, Any]]:
             "index": index,
             "is_shown": entry.is_like(result) and entry.settings == result.settings,
             "schedule": describe_schedule(entry.settings.schedule),
-            "task": LABELS.get(entry.settings.task or ""),
+            "task": TASK_WORDS.get(entry.settings.task or ""),
             "photo": entry.photo.path.stem,
             "size": entry.size,
             "sparse_ms": entry.sparse_ms,

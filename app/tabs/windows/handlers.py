@@ -78,5 +78,4 @@ class WindowsHandlers:
         mine = block.stage, block.shifted
         alike = [one.block for one in memory.blocks if (one.stage, one.shifted) == mine]
         left = self._page.engine.leave_out(result, block.stage, alike, place)
-        estimate = float(part.worth[window])
-        memory.left = describe_left(left, block, window, estimate, len(alike))
+        memory.left = describe_left(left, block, window, part.worth, len(alike))

@@ -285,7 +285,7 @@ export function mount({ element, trigger, props, watch }) {
     const worth = findCurrentWorth();
     const words = [
       ...(state.view === "compute" ? [strong(computed)] : []),
-      `${formatNumber(block)}: ${describeWindow(block, window)}`,
+      `${formatNumber(block)}: ${describeWindow(block, window, shown)}`,
       ...(worth ? [make("small", {}, `by worth rank ${worth.ranks[window]}`)] : []),
     ];
     tip.show(words, block, state.cursor, zoom.getArea());
@@ -311,7 +311,7 @@ export function mount({ element, trigger, props, watch }) {
     const place = stepFrom(block, from, [across, down]);
     zoom.reveal(place);
     setCursor(place);
-    spoken.textContent = describeWindow(block, findWindow(block, place));
+    spoken.textContent = describeWindow(block, findWindow(block, place), shown);
   }
 
   root.addEventListener("keydown", (event) => {

@@ -4,7 +4,7 @@ import { drawChart } from "../../page/chart.js";
 import { VIRIDIS, makeGradient, pickViridis } from "../../page/colours.js";
 import { make, percent } from "../../page/common.js";
 import { MISSED_COLOUR, WASTED_COLOUR } from "./marks.js";
-import { meets } from "./preview.js";
+import { findMarks, meets } from "./preview.js";
 import { describeWorth, findWorth } from "./worth.js";
 
 /** @import { Computed, Place } from "../../page/types.d.ts" */
@@ -21,12 +21,17 @@ export const formatNumber = (block) => `${block.stage}.${block.block}`;
 const lowestKept = (block) => Math.min(...block.scores.filter((_, index) => isKept(block, index)));
 
 /**
- * "score 0.513, rank 37 of 512, kept"
+ * "score 0.513, rank 37 of 512, kept by you"
  * @param {WindowsBlock} block
  * @param {number} index
+ * @param {Pick<Shown, "blocks" | "wish">} shown
  */
-export function describeWindow(block, index) {
-  const fate = isKept(block, index) ? "kept" : "skipped";
+export function describeWindow(block, index, { blocks, wish }) {
+  const kept = isKept(block, index);
+  const mark = findMarks(block, blocks, wish.painted)[index];
+  // A block that may keep nothing keeps one window in spite of the brush.
+  const isByHand = mark === (kept ? 1 : -1);
+  const fate = `${kept ? "kept" : "skipped"}${isByHand ? " by you" : ""}`;
   return `score ${formatScore(block.scores[index])}, rank ${block.ranks[index]} of ${block.total}, ${fate}`;
 }
 
@@ -50,11 +55,16 @@ export function describeHands({ wish, blocks }, latest) {
   const counts = `${kept} kept and ${skipped} skipped by hand`;
   const change = latest.by_hand;
   if (blocks.some(({ state }) => state) || !change) return `${counts}.`;
-  const points = 100 * (change.agreement - change.without);
-  return (
-    `${counts}: agreement with dense ${percent(change.agreement, 2)}, without your choice ` +
-    `${percent(change.without, 2)} (${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)} points).`
-  ).replaceAll(" %", "\u00a0%");
+  const [now, without] = [change.agreement, change.without].map((share) => percent(share, 2));
+  // Of the numbers as they are shown, or it would contradict them.
+  const points = parseFloat(now) - parseFloat(without);
+  const sign = points < 0 ? "−" : "+";
+  const compared =
+    now === without
+      ? `agreement with dense ${now}, with your choice and without`
+      : `agreement with dense ${now}, without your choice ${without} ` +
+        `(${sign}${Math.abs(points).toFixed(2)} points)`;
+  return `${counts}: ${compared}.`.replaceAll(" %", "\u00a0%");
 }
 
 /**

@@ -16,6 +16,8 @@ from sparsevit.draw.masks import find_range
 from sparsevit.inspect.worth import LeftOut, WindowWorth, join_worth
 
 _AGREEMENT_DIGITS = 2  # of a percentage
+_NOTHING = 0.0005  # a share that is 0.0 % in words
+_WHOLE = 0.0995  # from here on shares are whole percentages
 
 
 def make_worth(result: Result, memory: WorthMemory) -> str:
@@ -55,7 +57,7 @@ def _write(key: str, partitions: Any, names: Any, left: Any, error: str | None) 
 
 
 def describe_left(
-    left: LeftOut, block: WindowWorth, window: int, estimate: float, num_blocks: int
+    left: LeftOut, block: WindowWorth, window: int, worth: torch.Tensor, num_blocks: int
 ) -> dict[str, Any]:
     """What leaving one window out does, in words.
 
@@ -63,19 +65,31 @@ def describe_left(
         left: the outcome.
         block: any of the blocks that left it out.
         window: its row-major number.
-        estimate: of the rise.
+        worth: (nW,) of the windows it is ranked with: estimates of the rise.
         num_blocks: how many left it out.
     """
     kind = "shifted" if block.shifted else "plain"
     where = f"the {kind} block" if num_blocks == 1 else f"all {num_blocks} {kind} blocks"
     agreement = f"{100 * left.comparison['agreement']:.{_AGREEMENT_DIGITS}f} %"
+    most = float(worth.max()) or 1.0
+    estimate, rise = float(worth[window]) / most, left.rise / most
+    side = "away from dense's answer" if rise > 0 else "towards a surer answer like dense's"
+    moved = _say_share(abs(rise)) + (f" {side}" if abs(rise) >= _NOTHING else "")
     return {
         "stage": block.stage + 1,
         "shifted": block.shifted,
         "window": window,
         "words": (
             f"Measured: with this window alone skipped in {where} of stage {block.stage + 1}, "
-            f"agreement with dense is {agreement}; the output's loss against what dense says "
-            f"changes by {left.rise:.1e}, where worth estimates {estimate:.1e} up or down."
+            f"agreement with dense is {agreement}. In per cent of the largest worth among these "
+            f"windows: this one's worth, which estimates how far the output moves without it, is "
+            f"{_say_share(estimate)}; measured, the output moves by {moved}."
         ),
     }
+
+
+def _say_share(value: float) -> str:
+    """ "12 %", "1.2 %" of what is small."""
+    if value < _NOTHING:
+        return "next to nothing"
+    return f"{100 * value:.{0 if value >= _WHOLE else 1}f} %"
