@@ -41,6 +41,7 @@ docs/library
 docs/page
 docs/commands
 docs/tasks
+docs/restoration
 docs/hosts
 docs/custom_host
 docs/search
