@@ -21,7 +21,13 @@ Say = Callable[[str], None]
 
 
 class Course(Protocol):
-    """Batches, and what a step makes smaller."""
+    """Batches, and what a step makes smaller.
+
+    Attributes:
+        output: name of what a network gives that gives but one thing.
+    """
+
+    output: str
 
     @property
     def batches(self) -> BatchMaker: ...
@@ -52,6 +58,8 @@ def begin_course(config: TrainConfig, device: torch.device, rank: int, say: Say)
 
 class SceneCourse:
     """Classes of pixels, things and boxes, from labelled pictures."""
+
+    output = "logits"
 
     def __init__(
         self,
@@ -89,6 +97,8 @@ class SceneCourse:
 class PhotoCourse:
     """The pixels of photos, from what a degradation leaves of them."""
 
+    output = "pixels"
+
     def __init__(self, config: TrainConfig, device: torch.device, rank: int, say: Say) -> None:
         """Open the folders; see :func:`begin_course`."""
         data = [PhotoFolder(spec, "train") for spec, _ in config.data]
@@ -100,11 +110,11 @@ class PhotoCourse:
 
     def compute_losses(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Loss]:
         """Of pixels."""
-        return {"pixels": restoration_loss(outputs["logits"], batch.images)}
+        return {"pixels": restoration_loss(outputs["pixels"], batch.images)}
 
     def distil(self, sparse: dict[str, Tensor], dense: dict[str, Tensor]) -> Tensor:
         """Mean absolute difference of pixels."""
-        return (sparse["logits"] - dense["logits"].detach()).abs().mean()
+        return (sparse["pixels"] - dense["pixels"].detach()).abs().mean()
 
 
 def _open_scenes(config: TrainConfig, network: SegmenterConfig) -> list[LabelledData]:

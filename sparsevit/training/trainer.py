@@ -230,7 +230,7 @@ class Trainer:
         """What the network outputs by name, float32."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             found = self.network(images)
-        outputs = found if isinstance(found, dict) else {"logits": found}
+        outputs = found if isinstance(found, dict) else {self.course.output: found}
         return {name: output.float() for name, output in outputs.items()}
 
     def _weigh_losses(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
