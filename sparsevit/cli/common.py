@@ -32,7 +32,8 @@ TaskName = Annotated[
     str | None,
     typer.Option(
         "--task",
-        help="Of a network that does several: semantic, instance or boxes3d. [default: its first]",
+        help="Of a network that does several: semantic, instance or boxes3d; restoration or "
+        "enhancement. [default: its first]",
     ),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N. [default: a GPU if any]")]
@@ -86,6 +87,20 @@ def load(
     if loaded.note:
         typer.echo(loaded.note, err=True)
     return loaded
+
+
+def choose_data(given: str | None, default: str, loaded: LoadedModel) -> str:
+    """What ``--data`` names, or else the default.
+
+    Raises:
+        DataError: none was given, and the default is nothing for the network.
+    """
+    from sparsevit.data.pictures import DataError
+    from sparsevit.tasks.restoration import RestorationTask
+
+    if given is None and isinstance(loaded.task, RestorationTask):
+        raise DataError(f"{loaded.name} is measured on photos of yours: --data FOLDER.")
+    return given or default
 
 
 def read_size(text: str) -> int | None:

@@ -26,7 +26,6 @@ RANKINGS: dict[tuple[Score, bool], str] = {
 OURS, RANDOM = RANKINGS["rms", False], RANKINGS["random", False]
 BY_COUNT, BY_SUM = "L2, border windows normalised", "L2 sum, as in the paper"
 
-_STEP = 32  # pixels between sizes a network is fed at
 _SMALLEST = 64
 
 
@@ -98,7 +97,7 @@ def find_padded_side(subject: Subject) -> int:
             raise StudyError(f"At {side} px no grid is padded to whole windows; try another size.")
         return side
     largest = min(subject.find_input_size(subject.short_side))
-    for side in range(largest, _SMALLEST - 1, -_STEP):
+    for side in range(largest, _SMALLEST - 1, -subject.loaded.multiple):
         if list_padded_stages(subject, side):
             return side
     raise StudyError("At no smaller size a grid is padded to whole windows; give larger pictures.")
