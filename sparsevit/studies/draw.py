@@ -91,7 +91,7 @@ def draw_dots(document: dict[str, Any], title: str) -> bytes:
 
 
 def draw_sensitivity(document: dict[str, Any]) -> bytes:
-    """A heat map: points or dB of accuracy lost, a row for every pair, a column for every sparsity."""
+    """A heat map of the accuracy lost: a row for every pair, a column for every sparsity."""
     lost, unit = np.array(document["lost_points"]), find_unit(document["metric"])
     gains = np.array([gain["interval_points"] for gain in document["gains"]])
     is_sure = (gains.prod(axis=1) > 0).reshape(lost.shape)  # both ends on one side of 0

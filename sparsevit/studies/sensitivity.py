@@ -23,8 +23,8 @@ def measure_sensitivity(subject: Subject) -> dict[str, Any]:
 
     Returns:
         ``{rows, gains, dense_accuracy, pairs, sparsities, lost_points, finding}``;
-        ``lost_points``, in dB where accuracy is, has a row for each of ``pairs`` and a column for each of ``sparsities``;
-        gains are of the pair over dense, one in each place of it.
+        ``lost_points``, in dB where accuracy is, has a row for each of ``pairs`` and a column for
+        each of ``sparsities``; gains are of the pair over dense, one in each place of it.
     """
     pairs = list_pairs(subject.loaded.depths)
     dense_variant = make_ranked(
