@@ -173,7 +173,7 @@ def test_eval_prints_a_table(home, folder):
     lines = result.stdout.splitlines()
     assert lines[0] == "small on d, split all, 1 pictures, size native"
     assert lines[1].split() == ["sparsity", "0", "paper-42ms"]
-    assert lines[4].split()[:2] == ["agreement", "100.0%"]
+    assert lines[4].split()[:2] == ["agreement", "100.0"]
     assert [line.split()[1] for line in lines[5:]] == list(CLASS_NAMES[:-1])
 
 

@@ -200,7 +200,7 @@ def _print(document: dict[str, Any]) -> None:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         accuracy = "-" if row["accuracy"] is None else unit.say(row["accuracy"], digits=2)
-        cells = [row["name"].ljust(width), accuracy.rjust(9)]
+        cells = [row["name"].ljust(width), accuracy.rjust(10)]
         if "latency_ms" in row:
             cells.append(f"{row['latency_ms']:9.1f} ms")
         typer.echo("".join(cells))

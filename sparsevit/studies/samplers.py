@@ -145,7 +145,7 @@ def list_hypervolumes(
             frontier = find_pareto([*frontier, point])
         ends = [*(p.predicted_ms for p in frontier), budget_ms]
         areas = (
-            (end - start) * max(0.0, p.accuracy - low)
+            (end - start) * (min(max(p.accuracy, low), high) - low)
             for p, (start, end) in zip(frontier, pairwise(ends), strict=True)
         )
         volumes.append(round(sum(areas) / budget_ms / (high - low), 6))
@@ -212,11 +212,15 @@ def _describe(
         f"{unit.say_step(abs(points), 2)} of {subject.metric} "
         f"{'above' if points >= 0 else 'below'} random search "
         f"(evolutionary {_span(evolved, unit)}, random {_span(drawn, unit)} over {len(evolved)} "
-        f"seeds{doubt}), and its hypervolume is "
-        f"{100 * abs(volumes[0] / volumes[1] - 1):.1f} % "
-        f"{'larger' if volumes[0] >= volumes[1] else 'smaller'}."
+        f"seeds{doubt}), and its hypervolume is {_compare_volumes(*volumes)}."
     )
 
 
 def _span(values: np.ndarray, unit: Unit) -> str:
     return f"{values.min():.{unit.digits}f} to {values.max():.{unit.digits}f} {unit.name}"
+
+
+def _compare_volumes(evolved: float, drawn: float) -> str:
+    if drawn == 0:  # random search found nothing that is more accurate than the fastest
+        return "the same" if evolved == 0 else "larger than nothing"
+    return f"{100 * abs(evolved / drawn - 1):.1f} % {'larger' if evolved >= drawn else 'smaller'}"

@@ -39,7 +39,7 @@ def score_restored(
 
 
 def measure_ssim(image: np.ndarray, truth: np.ndarray, border: int = 0) -> float:
-    """Structural similarity of luma (Wang et al. 2004), windows of 11 x 11 pixels.
+    """Structural similarity of luma (Wang et al. 2004), over windows of 11 x 11 pixels inside.
 
     Args:
         image, truth: (h, w, 3) uint8 RGB of one size.
