@@ -27,6 +27,7 @@ from sparsevit.cli.progress import Bar
 from sparsevit.networks import DEFAULT_MODEL
 from sparsevit.package.choices import Sampler, Split
 from sparsevit.package.extras import require
+from sparsevit.package.units import find_unit
 
 if TYPE_CHECKING:
     from sparsevit.networks import LoadedModel
@@ -122,6 +123,7 @@ def search(options: SearchOptions) -> None:
         if out.exists() and not out.is_dir():
             raise NotADirectoryError(f"{out} is a file; --out is a folder.")
         loaded, judge = _load_judge(options, short_side)
+        unit = find_unit(judge.metric, loaded.task.name)
         steps = search_steps(
             loaded,
             judge,
@@ -134,7 +136,7 @@ def search(options: SearchOptions) -> None:
             for progress in steps:
                 best, found = progress.best, ""
                 if best is not None:
-                    found = f"best {judge.unit.say(best.accuracy)} at {best.best_known_ms:.0f} ms"
+                    found = f"best {unit.say(best.accuracy)} at {best.best_known_ms:.0f} ms"
                 bar.show(progress.done, progress.total, progress.phase, found)
                 if progress.note:
                     tqdm.write(progress.note)

@@ -17,7 +17,7 @@ from sparsevit.evaluation.headline import name_metric, read_accuracy, refuse_pho
 from sparsevit.evaluation.scorers import choose_scorer
 from sparsevit.evaluation.sources import Pictures
 from sparsevit.networks import LoadedModel
-from sparsevit.package.units import Unit, find_agreement_unit, find_unit
+from sparsevit.package.units import find_agreement_unit, find_unit
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search.fingerprint import digest_values
@@ -34,10 +34,6 @@ class Judge(Protocol):
     @property
     def metric(self) -> str:
         """What accuracy is: "agreement", or of labels "mIoU", "mask AP", "PSNR" and the like."""
-
-    @property
-    def unit(self) -> Unit:
-        """What accuracies are counted in."""
 
     @property
     def data(self) -> str:

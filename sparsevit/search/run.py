@@ -17,6 +17,7 @@ from sparsevit.measure.latency import WARMUP_RUNS, find_doubt
 from sparsevit.measure.load import LoadMeter
 from sparsevit.networks import LoadedModel
 from sparsevit.package.extras import require
+from sparsevit.package.units import find_unit
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search.errors import SearchError
 from sparsevit.search.evolution import Breeder, Plan
@@ -280,9 +281,8 @@ class _Search:
 
     def _find_winner(self, points: Sequence[FrontierPoint]) -> FrontierPoint | None:
         dense = self._dense_accuracy if self._checked_dense is None else self._checked_dense
-        return find_winner(
-            points, inf if dense is None else dense, self._budget_ms, self._judge.unit
-        )
+        unit = find_unit(self._judge.metric, self._loaded.task.name)
+        return find_winner(points, inf if dense is None else dense, self._budget_ms, unit)
 
     @property
     def _dense_accuracy(self) -> float | None:
