@@ -173,7 +173,7 @@ def test_eval_prints_a_table(home, folder):
     lines = result.stdout.splitlines()
     assert lines[0] == "small on d, split all, 1 pictures, size native"
     assert lines[1].split() == ["sparsity", "0", "paper-42ms"]
-    assert lines[4].split()[:2] == ["agreement", "100.0%"]
+    assert lines[4].split()[:2] == ["agreement", "100.0"]
     assert [line.split()[1] for line in lines[5:]] == list(CLASS_NAMES[:-1])
 
 
@@ -230,7 +230,7 @@ def _spoil_model(home):
         (_spoil_size, (), "b.png is 96x64 but its labels in d/labels/b.png are 64x64"),
         (_spoil_classes, (), "cat, dog"),
         (_spoil_folder, (), "There are no pictures in the folder"),
-        (_spoil_model, (), "not a SparseViT segmenter"),
+        (_spoil_model, (), "none of SparseViT's own networks"),
         (None, ("--model", "swin_tiny_patch4_window7_224"), "MB from the Hugging Face hub"),
         (None, ("--model", "missing"), "no model named 'missing'"),
         (None, ("--data", "nowhere"), "nowhere is not a data folder"),

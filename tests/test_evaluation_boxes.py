@@ -27,10 +27,10 @@ from sparsevit.data.kinds import STREET_KINDS, KindList
 from sparsevit.data.labelled import DataError, Sample, open_data
 from sparsevit.data.segment_map import Segment, SegmentMap
 from sparsevit.evaluation.box_scorer import BoxScorer
-from sparsevit.evaluation.headline import HEADLINES
 from sparsevit.evaluation.nuscenes import KindMeter, KindScore
 from sparsevit.evaluation.scorer import MIN_PIXELS
 from sparsevit.evaluation.scorers import choose_scorer
+from sparsevit.package.units import HEADLINES
 from sparsevit.tasks.palette import choose_palette
 from sparsevit.tasks.segments import SegmentsTask
 

@@ -39,7 +39,7 @@ def test_a_line_for_each_file_named_by_what_differs():
     adapted, other = make_result({0.6: 0.5, 0: 0.6}), make_result({0: 0.6}, model="a/other")
     plot = plan_plot([("x/1.json", adapted), ("2.json", other)], "sparsity")
     assert [line.label for line in plot.lines] == ["nano", "a/other"]
-    assert [(p.x, p.miou, p.note) for p in plot.lines[0].points] == [(0, 60, ""), (0.6, 50, "")]
+    assert [(p.x, p.accuracy, p.note) for p in plot.lines[0].points] == [(0, 60, ""), (0.6, 50, "")]
     assert (plot.title, plot.device) == ("camvid val, 512 px", "")
 
 
@@ -53,18 +53,18 @@ def test_names_of_files_and_sizes_tell_lines_apart():
     assert [line.label for line in sizes.lines] == ["1024 px", "512 px"]
     assert sizes.title == "nano on camvid val"
     one = plan_plot([("a", SIZES)], "sparsity", sizes=[512], labels=["small"])
-    assert [(line.label, line.points[0].miou) for line in one.lines] == [("small", 80)]
+    assert [(line.label, line.points[0].accuracy) for line in one.lines] == [("small", 80)]
 
 
 def test_dense_at_several_sizes_is_a_line_along_latency():
     plot = plan_plot([("a.json", SIZES)], "latency", sizes=[1024])
     dense, pruned = plot.lines
     assert (dense.is_dense, pruned.is_dense) == (True, False)
-    assert [(p.x, p.miou, p.note) for p in dense.points] == [
+    assert [(p.x, p.accuracy, p.note) for p in dense.points] == [
         (50, 80, "512 px"),
         (100, 90, "1024 px"),
     ]
-    assert [(p.x, p.miou, p.note) for p in pruned.points] == [(60, 88, "0.6"), (100, 90, "")]
+    assert [(p.x, p.accuracy, p.note) for p in pruned.points] == [(60, 88, "0.6"), (100, 90, "")]
     assert plot.device == "a chip, float32, batch 1"
     alone = plan_plot([("a.json", SIZES[:1])], "latency")
     assert [[p.note for p in line.points] for line in alone.lines] == [["0.6", "0"]]

@@ -24,8 +24,8 @@ from sparsevit.data.labelled import DataError
 from sparsevit.data.photos import PhotoFolder
 from sparsevit.data.reader import ImageError
 from sparsevit.evaluation import evaluate, evaluate_sizes
-from sparsevit.evaluation.headline import HEADLINES
 from sparsevit.networks.segmenter import Segmenter
+from sparsevit.package.units import HEADLINES
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import ScheduleError
 from sparsevit.search import (

@@ -137,6 +137,15 @@ def test_the_result_is_measured_checked_and_saved(tmp_path):
     assert set(result.versions) == {"sparsevit", "torch", "timm", "optuna"}
 
 
+def test_finalists_are_held_against_dense_on_their_own_pictures(tmp_path):
+    memory = optuna.storages.InMemoryStorage()
+    judge = KnownJudge(4, more=1000)  # where all, dense too, are less accurate by 10 points
+    steps = search(judge, memory, tmp_path, trials=60, population=20)
+    winner = steps[-1].result.winner.schedule
+    assert not winner.is_dense
+    assert {step.best.schedule for step in steps if step.phase == "measuring"} == {winner}
+
+
 def test_it_goes_on_where_it_was_stopped(tmp_path):
     steps = search_steps(
         make_loaded(),

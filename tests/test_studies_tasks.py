@@ -14,9 +14,9 @@ from three_tasks_support import TASKS, FoundPictures, load_three_tasks
 from sparsevit.data.labelled import DataError
 from sparsevit.data.photos import PhotoFolder
 from sparsevit.evaluation import evaluate_sizes
-from sparsevit.evaluation.headline import HEADLINES
 from sparsevit.networks import ModelError
 from sparsevit.networks.segmenter import save_segmenter
+from sparsevit.package.units import HEADLINES
 from sparsevit.search import FrontierError
 from sparsevit.studies.measure import score_variants
 from sparsevit.studies.registry import draw_study, run_study

@@ -76,7 +76,7 @@ def test_windows_of_most_worth_are_kept():
     images = subject.prepare(subject.data[0].image, None)
     worth = study.add_worth(subject.loaded, images)
     with torch.inference_mode(), capture(subject.model) as trace:
-        study._make_worth_variant(subject.loaded, 0.6).run(images)
+        study._make_worth_variant(subject, 0.6).run(images)
     assert not get_sparsity(subject.model).is_dense
     for block in trace.blocks:
         values = worth[block.stage, block.shifted].tolist()

@@ -6,8 +6,9 @@ import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from sparsevit.data.photos import Photo
-from sparsevit.evaluation.restoration_scorer import RestorationScorer, measure_ssim
+from sparsevit.evaluation.restoration_scorer import RestorationScorer
 from sparsevit.tasks.restoration import MAX_PSNR, RestorationTask, measure_psnr, read_luma
+from sparsevit.tasks.restored import measure_ssim
 
 RNG = np.random.default_rng(0)
 

@@ -89,6 +89,20 @@ def load(
     return loaded
 
 
+def choose_data(given: str | None, default: str, loaded: LoadedModel) -> str:
+    """What ``--data`` names, or else the default.
+
+    Raises:
+        DataError: none was given, and the default is nothing for the network.
+    """
+    from sparsevit.data.pictures import DataError
+    from sparsevit.tasks.restoration import RestorationTask
+
+    if given is None and isinstance(loaded.task, RestorationTask):
+        raise DataError(f"{loaded.name} is measured on photos of yours: --data FOLDER.")
+    return given or default
+
+
 def read_size(text: str) -> int | None:
     """Short side in pixels, None for "native"; ends the command if it is neither."""
     if text == "native":

@@ -23,10 +23,12 @@ from sparsevit.cli.common import (
 from sparsevit.cli.progress import Bar
 from sparsevit.networks import DEFAULT_MODEL
 from sparsevit.package.choices import Split
+from sparsevit.package.units import DECIBEL, SHARE, Unit, find_agreement_unit
 
 if TYPE_CHECKING:
     from sparsevit.evaluation.sources import Pictures
     from sparsevit.networks import LoadedModel
+    from sparsevit.tasks import Task
 
 #: How the table calls what the JSON holds, where it does not say the same with spaces.
 _ROWS = {
@@ -36,6 +38,8 @@ _ROWS = {
     "top1_agreement": "top-1 agreement",
     "top5_overlap": "top-5 overlap",
     "kl": "KL, nats",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
     "matched_iou": "matched IoU",
     "pq": "PQ",
     "sq": "SQ",
@@ -61,7 +65,7 @@ _GROUPS = {
     "kitti_bev_ap": "KITTI's bird's-eye AP",
 }
 _NUMBERS = {
-    "kl": ".4f",
+    **dict.fromkeys(("kl", "ssim", "base_ssim"), ".4f"),
     "latency_ms": ".1f",
     **dict.fromkeys(("ate_m", "aoe_rad", "centre_error_m"), ".2f"),
     "yaw_error_deg": ".1f",
@@ -77,19 +81,23 @@ class EvalOptions:
         str | None,
         typer.Option(
             help="camvid:DIR, kitti:DIR, coco:DIR, streets:SEED:COUNT[:HEIGHTxWIDTH], a folder "
-            "laid out for the network's task (see docs/accuracy.md), or one of pictures alone."
+            "laid out for the network's task (see docs/accuracy.md), or one of pictures alone. "
+            "To a network that restores photos any photo is the truth."
         ),
     ] = None
     images: Annotated[
         str | None,
-        typer.Option(help="A folder of pictures without truth: agreement with dense alone."),
+        typer.Option(
+            help="A folder of pictures without truth: agreement with dense alone, but for "
+            "restoration, where it is as --data."
+        ),
     ] = None
     model: ModelName = DEFAULT_MODEL
     task: Annotated[
         str | None,
         typer.Option(
-            help="What to measure, with commas: semantic, instance, boxes3d or what else the "
-            "network does. [default: its first task]"
+            help="What to measure, with commas: semantic, instance, boxes3d, restoration, "
+            "enhancement or what else the network does. [default: its first task]"
         ),
     ] = None
     sparsity: Annotated[
@@ -116,7 +124,11 @@ class EvalOptions:
 
 @takes_options
 def eval_(options: EvalOptions) -> None:
-    """Measure accuracy against the truth of the network's task, and agreement with dense."""
+    """Measure accuracy against the truth of the network's task, and agreement with dense.
+
+    A photo is its own truth for a network that restores photos, which is measured next to what is
+    had without one.
+    """
     from sparsevit.data.labelled import DataError, choose_split, name_data
     from sparsevit.data.photos import PhotoFolder
     from sparsevit.evaluation import evaluate_sizes
@@ -166,7 +178,7 @@ def eval_(options: EvalOptions) -> None:
         reports.sort(key=lambda report: tasks.index(report["task"]))
         if not options.as_json:
             for report in reports:
-                _print(report, texts, has_task=len(tasks) > 1)
+                _print(report, texts, views[report["task"]].task, has_task=len(tasks) > 1)
         write_json(reports[0] if len(reports) == 1 else reports, out, options.as_json)
 
 
@@ -187,8 +199,16 @@ def _time(
     return timed
 
 
-def _print(report: dict[str, Any], schedules: list[str], has_task: bool) -> None:
+def _print(report: dict[str, Any], schedules: list[str], task: Task, has_task: bool) -> None:
     """A table with a column for each schedule: single numbers first, then those of classes."""
+    from sparsevit.tasks.restoration import RestorationTask
+
+    labels = _ROWS
+    if isinstance(task, RestorationTask):
+        base = task.base_name
+        labels = labels | {"base_psnr": f"PSNR of {base}", "base_ssim": f"SSIM of {base}"}
+    units = dict.fromkeys(("psnr", "base_psnr"), DECIBEL)
+    units["agreement"] = find_agreement_unit(task.name)
     typer.echo(
         f"{report['model']} on {report['data']}, split {report['split']}, "
         f"{report['pictures']} pictures, size {report['size']}"
@@ -200,15 +220,17 @@ def _print(report: dict[str, Any], schedules: list[str], has_task: bool) -> None
     for key, value in results[0].items():
         if key in _GROUPS:
             of_classes |= {
-                f"{_GROUPS[key]} {name}": [_write(r[key][name]) for r in results] for name in value
+                f"{_GROUPS[key]} {name}": [_write(r[key][name], SHARE) for r in results]
+                for name in value
             }
         elif key != "schedule":
-            label = _ROWS.get(key, key.replace("_", " "))
-            rows[label] = [_write(r[key], _NUMBERS.get(key, ".1%")) for r in results]
+            form = _NUMBERS.get(key, units.get(key, SHARE))
+            rows[labels.get(key, key.replace("_", " "))] = [_write(r[key], form) for r in results]
     rows |= of_classes
     first = max(map(len, rows))
-    widths = [max(7, len(text)) for text in schedules]
-    for name, cells in {"sparsity": schedules, **rows}.items():
+    rows = {"sparsity": schedules, **rows}
+    widths = [max(map(len, column)) for column in zip(*rows.values(), strict=True)]
+    for name, cells in rows.items():
         columns = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
         typer.echo("  ".join([name.ljust(first), *columns]))
     if "device" in report:
@@ -216,5 +238,7 @@ def _print(report: dict[str, Any], schedules: list[str], has_task: bool) -> None
         typer.echo(f"latency on {block['device']}, {block['dtype']}, batch {block['batch']}")
 
 
-def _write(value: float | None, form: str = ".1%") -> str:
-    return "-" if value is None else format(value, form)
+def _write(value: float | None, form: str | Unit) -> str:
+    if value is None:
+        return "-"
+    return form.say(value) if isinstance(form, Unit) else format(value, form)

@@ -102,7 +102,11 @@ class RunOptions:
 
 @takes_options
 def run(options: RunOptions) -> None:
-    """Prune photos: write masks of every block, the compute map, both outputs and result.json."""
+    """Prune photos: write masks of every block, the compute map, both outputs and result.json.
+
+    Of a photo that is restored also what it was restored from, what is had without a network, and
+    maps of the errors.
+    """
     from tqdm import tqdm
 
     from sparsevit.cli.report import print_result

@@ -15,7 +15,7 @@ from sparsevit.draw.curves import Axis, PlotError, draw_plot, plan_plot
 def plot(
     results: Annotated[list[Path], typer.Argument(help="Files of 'sparsevit eval --out'.")],
     out: Annotated[Path, typer.Option(help="The PNG to write.")],
-    x: Annotated[Axis, typer.Option(help="What mIoU is drawn against.")] = "sparsity",
+    x: Annotated[Axis, typer.Option(help="What accuracy is drawn against.")] = "sparsity",
     size: Annotated[
         str | None, typer.Option(help="Only these sizes get a line, with commas. [default: all]")
     ] = None,
@@ -24,7 +24,10 @@ def plot(
     ] = None,
     title: Annotated[str | None, typer.Option(help="[default: what the lines share]")] = None,
 ) -> None:
-    """Draw mIoU against sparsity or latency, a line for every file and size."""
+    """Draw accuracy against sparsity or latency, a line for every file and size.
+
+    Accuracy is the first number that 'sparsevit eval' shows of a task: mIoU, mask AP, PSNR, ...
+    """
     sizes = None if size is None else read_sizes(size)
     with report_errors():
         if out.suffix.lower() != ".png":

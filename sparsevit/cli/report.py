@@ -9,6 +9,7 @@ import typer
 
 from sparsevit.inspect.end_to_end import PhotoBench
 from sparsevit.measure.bench_report import BenchChange, BenchReport, BenchRow
+from sparsevit.package.units import DECIBEL, find_agreement_unit
 
 _MOST_OPERATORS = 12  # listed of a profile
 
@@ -18,7 +19,13 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     height, width = result["input_size"]
     gmacs = result["gmacs"]
     typer.echo(f"{result['photo']} at {height}x{width} through {result['model']}")
-    typer.echo(f"  agreement with dense {result['agreement']['agreement']:.1%}")
+    unit = find_agreement_unit(result["task"])
+    typer.echo(f"  agreement with dense {unit.say(result['agreement']['agreement'])}")
+    if accuracy := result.get("accuracy"):
+        names = ("psnr", "dense_psnr", "base_psnr")
+        sparse, dense, base = (DECIBEL.say(accuracy[name]) for name in names)
+        typer.echo(f"  PSNR {dense} -> {sparse}, without a network {base}")
+        typer.echo(f"  SSIM {accuracy['ssim']:.4f}, without {accuracy['base_ssim']:.4f}")
     if camera := result.get("camera"):
         typer.echo(f"  camera {camera['known_from']}")
     typer.echo(f"  GMACs {gmacs['dense']:.1f} -> {gmacs['sparse']:.1f}")

@@ -17,6 +17,7 @@ from sparsevit.cli.common import (
     ModelName,
     Seed,
     TaskName,
+    choose_data,
     load,
     read_size,
     report_errors,
@@ -24,8 +25,9 @@ from sparsevit.cli.common import (
 )
 from sparsevit.cli.progress import Bar
 from sparsevit.networks import DEFAULT_MODEL
-from sparsevit.package.choices import Sampler
+from sparsevit.package.choices import Sampler, Split
 from sparsevit.package.extras import require
+from sparsevit.package.units import find_unit
 
 if TYPE_CHECKING:
     from sparsevit.networks import LoadedModel
@@ -45,13 +47,17 @@ class SearchOptions:
         str | None,
         typer.Option(
             help="Pictures with the truth of the task: camvid:DIR, "
-            "streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder that 'sparsevit eval' takes. "
+            "streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder that 'sparsevit eval' takes; for "
+            "restoration a folder of photos. "
             f"[default: {_DEFAULT_DATA}]"
         ),
     ] = None
     images: Annotated[
         Path | None,
-        typer.Option(help="A folder of photos instead: accuracy is agreement with dense."),
+        typer.Option(
+            help="A folder of photos instead: accuracy is agreement with dense, but for "
+            "restoration, where it is as --data."
+        ),
     ] = None
     size: Annotated[
         str, typer.Option(help="Short side in pixels fed to the network, or 'native'.")
@@ -117,6 +123,7 @@ def search(options: SearchOptions) -> None:
         if out.exists() and not out.is_dir():
             raise NotADirectoryError(f"{out} is a file; --out is a folder.")
         loaded, judge = _load_judge(options, short_side)
+        unit = find_unit(judge.metric, loaded.task.name)
         steps = search_steps(
             loaded,
             judge,
@@ -129,7 +136,7 @@ def search(options: SearchOptions) -> None:
             for progress in steps:
                 best, found = progress.best, ""
                 if best is not None:
-                    found = f"best {best.accuracy:.1%} at {best.best_known_ms:.0f} ms"
+                    found = f"best {unit.say(best.accuracy)} at {best.best_known_ms:.0f} ms"
                 bar.show(progress.done, progress.total, progress.phase, found)
                 if progress.note:
                     tqdm.write(progress.note)
@@ -167,12 +174,13 @@ def _load_judge(options: SearchOptions, short_side: int | None) -> tuple[LoadedM
         raise ValueError("Give labelled --data or photos as --images, not both.")
     photos = None if options.images is None else _list_photos(options.images)
     loaded = load(options.model, options.device, seed=options.seed).for_task(options.task)
-    if photos is not None:
+    are_truth = photos is not None and loaded.task.name == "restoration"
+    if photos is not None and not are_truth:
         name = f"photos of {photos[0].parent.name}"
         return loaded, AgreementJudge(loaded, photos, short_side, options.pictures, data_name=name)
     name_metric(loaded.task)  # before anybody looks for truth that would not help
-    spec = options.data or _DEFAULT_DATA
-    split = choose_split(spec)
+    spec = str(options.images) if are_truth else choose_data(options.data, _DEFAULT_DATA, loaded)
+    split: Split = "all" if are_truth else choose_split(spec)
     data = open_pictures(spec, split, task=loaded.task)
     name = " ".join([name_data(spec), *([split] if split != "all" else [])])
     return loaded, LabelledJudge(loaded, data, short_side, options.pictures, data_name=name)
@@ -202,13 +210,15 @@ def _print(result: Frontier, out: Path) -> None:
         f"{result.metric} over {result.pictures} pictures of {result.data}, {result.trials} trials"
     )
     typer.echo(f"   {'ms':>8} {'of dense':>9} {result.metric:>9}  schedule")
-    typer.echo(f"   {result.dense_ms:8.1f} {1:8.2f}x {result.dense_accuracy:9.1%}  dense")
+    unit = result.unit
+    dense = unit.say(result.dense_accuracy)
+    typer.echo(f"   {result.dense_ms:8.1f} {1:8.2f}x {dense:>9}  dense")
     for point in result.points:
         if not point.schedule.is_dense:
-            latency_ms = point.best_known_ms
+            latency_ms, accuracy = point.best_known_ms, unit.say(point.accuracy)
             typer.echo(
                 f" {'*' if point is winner else ' '} {latency_ms:8.1f} "
-                f"{latency_ms / result.dense_ms:8.2f}x {point.accuracy:9.1%}  {point.schedule}"
+                f"{latency_ms / result.dense_ms:8.2f}x {accuracy:>9}  {point.schedule}"
             )
     if winner is None:
         typer.echo(f"As measured, none is within the budget of {result.budget_ms:.1f} ms.")

@@ -15,6 +15,7 @@ from sparsevit.cli.common import (
     JsonFlag,
     ModelName,
     TaskName,
+    choose_data,
     load,
     read_sizes,
     report_errors,
@@ -23,6 +24,7 @@ from sparsevit.cli.common import (
 from sparsevit.cli.progress import Bar
 from sparsevit.networks import DEFAULT_MODEL
 from sparsevit.package.extras import require
+from sparsevit.package.units import find_unit
 from sparsevit.studies.catalogue import STUDIES, Study, StudyName
 
 _ROUNDS = 10
@@ -50,7 +52,8 @@ class StudyOptions:
         str | None,
         typer.Option(
             help="Pictures with the truth of the task: camvid:DIR, "
-            "streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder that 'sparsevit eval' takes. "
+            "streets:SEED:COUNT[:HEIGHTxWIDTH], or a folder that 'sparsevit eval' takes; for "
+            "restoration a folder of photos. "
             "By default drawn scenes that nothing was trained on."
         ),
     ] = None
@@ -117,11 +120,11 @@ def study(options: StudyOptions) -> None:
         require("matplotlib", "A study's plot", "search")
         _check_options(name, chosen, given, len(sizes))
         options.out.mkdir(parents=True, exist_ok=True)
-        spec = options.data or chosen.data
         # No download: timm has no network of ours.
         loaded = load(options.model, options.device, random_weights=True)
         refuse_others(loaded)
         loaded = loaded.for_task(options.task)
+        spec = choose_data(options.data, chosen.data, loaded)
         with Bar(" step") as bar:
             subject = make_subject(
                 loaded,
@@ -193,11 +196,11 @@ def _print(document: dict[str, Any]) -> None:
         f"{document['model']} for {document['task']} on {document['pictures']} pictures of "
         f"{document['data']}, at {sizes}: {document['metric']}"
     )
-    rows = document["rows"]
+    rows, unit = document["rows"], find_unit(document["metric"])
     width = max(len(row["name"]) for row in rows)
     for row in rows:
-        accuracy = "-" if row["accuracy"] is None else f"{row['accuracy']:.2%}"
-        cells = [row["name"].ljust(width), accuracy.rjust(8)]
+        accuracy = "-" if row["accuracy"] is None else unit.say(row["accuracy"], digits=2)
+        cells = [row["name"].ljust(width), accuracy.rjust(10)]
         if "latency_ms" in row:
             cells.append(f"{row['latency_ms']:9.1f} ms")
         typer.echo("".join(cells))

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from sparsevit.package.extras import require
+from sparsevit.package.units import HEADLINES, METRICS, find_unit
 
 Axis = Literal["sparsity", "latency"]
 
@@ -20,7 +21,6 @@ DENSE_COLOUR = "#555555"
 GRID_COLOUR = "#E5E5E5"
 SIZE_INCHES = (6.4, 4.2)  # inches: 640x420 at 100 dots an inch
 DPI = 200
-_LEAST_SPAN = 8.0  # points of mIoU on the y axis, so that noise does not look like a cliff
 
 
 class PlotError(ValueError):
@@ -33,12 +33,12 @@ class Point:
 
     Attributes:
         x: sparsity, or latency in milliseconds.
-        miou: percent.
+        accuracy: as it is written, in the unit of the plot's metric.
         note: written beside it; "" for none.
     """
 
     x: float
-    miou: float
+    accuracy: float
     note: str = ""
 
 
@@ -81,7 +81,7 @@ class _Row:
     """One schedule of a result."""
 
     sparsity: float | None  # None where it is not the same everywhere
-    miou: float  # percent
+    accuracy: float  # as it is written
     latency_ms: float | None
 
 
@@ -93,6 +93,7 @@ class _Report:
     network: str
     data: str
     size: str
+    metric: str
     rows: tuple[_Row, ...]
     device: str | None
 
@@ -107,7 +108,8 @@ def plan_plot(
 ) -> Plot:
     """Find the lines in results of ``sparsevit eval``.
 
-    There is a line for every file and size. Along latency there is one more where a network was
+    There is a line for every file and size; of results of several tasks, those of the first one are
+    taken. Along latency there is one more where a network was
     measured at several sizes: dense at each of them, for the others to be compared with.
 
     Args:
@@ -123,6 +125,8 @@ def plan_plot(
             different devices.
     """
     reports = [report for name, document in documents for report in _read(name, document)]
+    metric = next((report.metric for report in reports if report.rows), METRICS["semantic"])
+    reports = [report for report in reports if report.metric == metric]
     device = _check_latency(reports) if axis == "latency" else ""
     lines = _connect_dense(reports) if axis == "latency" else []
     has_dense = bool(lines)
@@ -137,7 +141,9 @@ def plan_plot(
                 label += f" ({PurePath(report.file).stem})"
             lines.append(Line(label, points))
     if not any(line.points for line in lines):
-        raise PlotError("There is nothing to draw: no result has an mIoU at the sizes asked for.")
+        raise PlotError(
+            "There is nothing to draw: no result has an accuracy at the sizes asked for."
+        )
     if labels:
         if len(labels) != len(lines):
             raise PlotError(
@@ -145,7 +151,8 @@ def plan_plot(
                 f"{'; '.join(line.label for line in lines)}."
             )
         lines = [replace(line, label=label) for line, label in zip(lines, labels, strict=True)]
-    return Plot(tuple(lines), axis, _describe(reports) if title is None else title, device)
+    title = _describe(reports) if title is None else title
+    return Plot(tuple(lines), axis, title, device, metric)
 
 
 def draw_plot(plot: Plot) -> bytes:
@@ -160,7 +167,7 @@ def draw_plot(plot: Plot) -> bytes:
         colour, marker = (DENSE_COLOUR, "D") if line.is_dense else next(styles)
         axes.plot(
             [point.x for point in line.points],
-            [point.miou for point in line.points],
+            [point.accuracy for point in line.points],
             color=colour,
             marker=marker,
             markersize=5,
@@ -172,16 +179,18 @@ def draw_plot(plot: Plot) -> bytes:
         for point in line.points:
             axes.annotate(
                 point.note,
-                (point.x, point.miou),
+                (point.x, point.accuracy),
                 xytext=(6, -11) if line.is_dense else (-2, 7),
                 textcoords="offset points",
                 ha="left" if line.is_dense else "right",
                 fontsize=8,
                 color=colour,
             )
-    axes.set_ylim(_choose_range([point.miou for line in plot.lines for point in line.points]))
+    unit = find_unit(plot.metric)
+    values = [point.accuracy for line in plot.lines for point in line.points]
+    axes.set_ylim(_choose_range(values, unit.span))
     axes.margins(x=0.06 if plot.axis == "sparsity" else 0.12)
-    axes.set_ylabel(f"{plot.metric}, %")
+    axes.set_ylabel(f"{plot.metric}, {unit.name}")
     axes.set_xlabel(
         "sparsity: share of windows pruned" if plot.axis == "sparsity" else "latency, ms"
     )
@@ -261,27 +270,33 @@ def _read(file: str, document: Any) -> list[_Report]:
     """Check what a file holds."""
     try:
         found = document if isinstance(document, list) else [document]
-        return [
-            _Report(
-                file=file,
-                network=_name_network(report["model"]),
-                data=f"{report['data']} {report['split']}".removesuffix(" all"),
-                size=_name_size(report["size"]),
-                rows=tuple(_read_row(r) for r in report["results"] if r.get("miou") is not None),
-                device=_describe_device(report["device"]) if "device" in report else None,
-            )
-            for report in found
-        ]
+        return [_read_report(file, report) for report in found]
     except (KeyError, TypeError, ValueError) as error:
         raise PlotError(f"{file} is not a result of 'sparsevit eval --out'.") from error
 
 
-def _read_row(result: dict[str, Any]) -> _Row:
+def _read_report(file: str, report: dict[str, Any]) -> _Report:
+    results = report["results"]
+    task = report.get("task", "semantic")  # files of before networks had several do not say it
+    metric, key = METRICS.get(task, ""), HEADLINES.get(task, "")
+    rows = [result for result in results if result.get(key) is not None]
+    return _Report(
+        file=file,
+        network=_name_network(report["model"]),
+        data=f"{report['data']} {report['split']}".removesuffix(" all"),
+        size=_name_size(report["size"]),
+        metric=metric,
+        rows=tuple(_read_row(row, float(row[key]) * find_unit(metric).scale) for row in rows),
+        device=_describe_device(report["device"]) if "device" in report else None,
+    )
+
+
+def _read_row(result: dict[str, Any], accuracy: float) -> _Row:
     sparsities = {float(s) for stage in result["schedule"] for s in stage}
     latency = result.get("latency_ms")
     return _Row(
         sparsity=sparsities.pop() if len(sparsities) == 1 else None,
-        miou=100 * float(result["miou"]),
+        accuracy=accuracy,
         latency_ms=None if latency is None else float(latency),
     )
 
@@ -310,14 +325,16 @@ def _connect(report: _Report, axis: Axis, has_dense: bool) -> tuple[Point, ...]:
         if axis == "latency":
             assert row.latency_ms is not None
             hidden = row.sparsity is None or (row.sparsity == 0 and has_dense)
-            points.append(Point(row.latency_ms, row.miou, "" if hidden else f"{row.sparsity:g}"))
+            points.append(
+                Point(row.latency_ms, row.accuracy, "" if hidden else f"{row.sparsity:g}")
+            )
         elif row.sparsity is None:
             raise PlotError(
                 f"{report.file} has a schedule that is not uniform, so it has no place along "
                 f"sparsity; plot it along latency."
             )
         else:
-            points.append(Point(row.sparsity, row.miou))
+            points.append(Point(row.sparsity, row.accuracy))
     return tuple(sorted(points, key=lambda point: point.x))
 
 
@@ -329,7 +346,7 @@ def _connect_dense(reports: Sequence[_Report]) -> list[Line]:
     lines = []
     for group in groups.values():
         points = [
-            Point(row.latency_ms, row.miou, report.size)
+            Point(row.latency_ms, row.accuracy, report.size)
             for report in group
             for row in report.rows
             if row.sparsity == 0 and row.latency_ms is not None
@@ -366,9 +383,9 @@ def _name_size(size: int | str) -> str:
     return "native size" if size == "native" else f"{int(size)} px"
 
 
-def _choose_range(values: Sequence[float]) -> tuple[float, float]:
+def _choose_range(values: Sequence[float], least: float) -> tuple[float, float]:
     """Ends of the y axis: around the values, but never so near that noise looks like a cliff."""
     low, high = min(values), max(values)
-    span = max(_LEAST_SPAN, 1.25 * (high - low))
+    span = max(least, 1.25 * (high - low))
     middle = (low + high) / 2
     return max(0.0, middle - span / 2), middle + span / 2

@@ -8,26 +8,8 @@ from typing import Any
 from sparsevit.data.photos import PhotoFolder
 from sparsevit.data.pictures import DataError
 from sparsevit.evaluation.sources import Pictures
+from sparsevit.package.units import HEADLINES, METRICS
 from sparsevit.tasks import Task
-
-#: Of each task, the number of :meth:`Scorer.summarise` that says how right it is; where there is no
-#: truth, "agreement" is the number.
-HEADLINES = {
-    "semantic": "miou",
-    "instance": "ap",
-    "boxes3d": "ap",
-    "panoptic": "pq",
-    "classification": "top1_accuracy",
-    "restoration": "psnr",
-}
-_NAMES = {
-    "semantic": "mIoU",
-    "instance": "mask AP",
-    "boxes3d": "3D AP",
-    "panoptic": "PQ",
-    "classification": "top-1",
-    "restoration": "PSNR",
-}
 
 
 def name_metric(task: Task) -> str:
@@ -36,9 +18,9 @@ def name_metric(task: Task) -> str:
     Raises:
         DataError: there is no truth of such a task.
     """
-    if task.name not in _NAMES:
+    if task.name not in METRICS:
         raise DataError(f"There is no truth for {task.name}; give photos as --images.")
-    return _NAMES[task.name]
+    return METRICS[task.name]
 
 
 def refuse_photos(task: Task, data: Pictures) -> None:
@@ -48,7 +30,7 @@ def refuse_photos(task: Task, data: Pictures) -> None:
 
 
 def read_accuracy(task: Task, summary: Mapping[str, Any]) -> float:
-    """The number, 0 to 1.
+    """The number, in the unit of ``find_unit``.
 
     Args:
         task: of the network.

@@ -91,7 +91,8 @@ def evaluate_sizes(
         schedules: each in any form :meth:`SparsitySchedule.parse` accepts.
         sizes: short sides given to the network, pixels; None for a picture's own. Both sides are
             rounded to multiples of 32, or of what the network wants.
-        tasks: of the network, to measure on the same forwards; by default the one it is set to.
+        tasks: of the network, to measure on the same forwards where they can share them; by default
+            the one it is set to.
         data_name: noted in the result, like split.
         split: see data_name.
         limit: measure only so many pictures, spread evenly over the data.
@@ -109,9 +110,12 @@ def evaluate_sizes(
         - instances: ``ap, ap50, ap75, per_class_ap`` and what the task compares;
         - 3D boxes: ``ap, ap_cars, nds, ate_m, ase, aoe_rad, per_distance_ap, per_class_ap``, on
           KITTI's data ``kitti_3d_ap, kitti_bev_ap``, and what the task compares;
+        - photos to restore: ``psnr, ssim``, ``base_psnr, base_ssim`` of what is had without a
+          network, and what the task compares;
         - no truth: the means over the pictures of what the task compares with dense.
 
-        Accuracies are fractions, None where nothing could be measured.
+        Accuracies are fractions, PSNR and the agreement of restored photos are in dB; None where
+        nothing could be measured.
 
     Raises:
         DataError: the data has other classes than the network, a file cannot be read, or nothing
@@ -119,6 +123,18 @@ def evaluate_sizes(
         ImageError: a picture, or a size, that the network cannot take.
         ScheduleError: an impossible schedule.
     """
+    if len(tasks) > 1 and not isinstance(loaded.module, Segmenter):  # no forward does them all
+        rest: dict[str, Any] = {
+            "data_name": data_name,
+            "split": split,
+            "limit": limit,
+            "report": report,
+        }
+        return [
+            found
+            for task in tasks
+            for found in evaluate_sizes(loaded, data, schedules, sizes, tasks=(task,), **rest)
+        ]
     parsed = [SparsitySchedule.parse(s, loaded.depths).check_linked() for s in schedules]
     views = [loaded.for_task(name) for name in tasks or (loaded.task.name,)]
     makers = [choose_scorer(view.task, data, loaded.device) for view in views]

@@ -16,7 +16,7 @@ from sparsevit.data.labelled import DataError, LabelledData, Sample
 from sparsevit.data.photos import ClassFolder, ClassPhoto, PhotoFolder
 from sparsevit.evaluation.box_scorer import BoxScorer
 from sparsevit.evaluation.iou import make_iou_metric, read_score
-from sparsevit.evaluation.restoration_scorer import RestorationScorer
+from sparsevit.evaluation.restoration_scorer import PsnrScorer, RestorationScorer
 from sparsevit.evaluation.scorer import AgreementScorer, Scorer, round_number
 from sparsevit.evaluation.segment_scorers import InstanceScorer, PanopticScorer
 from sparsevit.evaluation.sources import Pictures
@@ -32,13 +32,16 @@ def has_labels(data: Pictures) -> TypeGuard[LabelledData]:
     return not isinstance(data, (PhotoFolder, ClassFolder, PanopticFolder, InstanceFolder))
 
 
-def choose_scorer(task: Task, data: Pictures, device: torch.device) -> Callable[[], Scorer]:
+def choose_scorer(
+    task: Task, data: Pictures, device: torch.device, needs_all: bool = True
+) -> Callable[[], Scorer]:
     """What makes a scorer for each schedule.
 
     Args:
         task: what the network outputs.
         data: what it is measured on.
         device: where pixels are counted.
+        needs_all: else only what ``read_accuracy`` reads needs to be known, if that is faster.
 
     Raises:
         DataError: the data tells nothing of what the task is about, or of other classes or kinds
@@ -46,7 +49,7 @@ def choose_scorer(task: Task, data: Pictures, device: torch.device) -> Callable[
     """
     if isinstance(data, PhotoFolder):
         if isinstance(task, RestorationTask) and task.name == "restoration":
-            return partial(RestorationScorer, task)
+            return partial(RestorationScorer if needs_all else PsnrScorer, task)
         return partial(AgreementScorer, task)
     if isinstance(data, ClassFolder):
         return partial(ClassificationScorer, task)

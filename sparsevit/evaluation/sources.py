@@ -9,7 +9,7 @@ from typing import TypeAlias
 from sparsevit.data.coco import INSTANCES_FILE, PANOPTIC_FILE, InstanceFolder, PanopticFolder
 from sparsevit.data.labelled import LabelledData, open_data
 from sparsevit.data.photos import ClassFolder, PhotoFolder, holds_folders
-from sparsevit.data.pictures import DataError, list_pictures
+from sparsevit.data.pictures import DataError, EmptySplitError, list_pictures
 from sparsevit.data.scenes import holds_things
 from sparsevit.package.choices import Split
 from sparsevit.tasks import Task
@@ -53,7 +53,8 @@ def open_pictures(spec: str, split: Split = "all", *, task: Task) -> Pictures:
             images/ and instances.json, with or without ``coco:`` before it; for 3D boxes drawn
             scenes or ``kitti:DIR``; for every task a folder that holds nothing but pictures.
         split: which part. For what ``open_data`` reads see there; else "all" is the folder itself,
-            and any other the folder of that name in it.
+            and any other the folder of that name in it; of photos to restore also a tenth of them,
+            or the rest: see :class:`sparsevit.data.photos.PhotoFolder`.
         task: what the network outputs.
 
     Raises:
@@ -70,7 +71,8 @@ def open_pictures(spec: str, split: Split = "all", *, task: Task) -> Pictures:
     if task.name == "semantic" or not is_read_here:
         class_names = None if task.name == "boxes3d" else task.class_names
         return open_data(spec, split, None, class_names, task.name != "semantic")
-    if split != "all":
+    is_for_photos = task.name in ("restoration", "enhancement")
+    if split != "all" and not is_for_photos:
         root /= split
     if not root.is_dir():
         raise DataError(f"There is no folder {root}; {wanted}.")
@@ -83,7 +85,9 @@ def open_pictures(spec: str, split: Split = "all", *, task: Task) -> Pictures:
     if task.name in _THINGS and (root / "images").is_dir():
         raise DataError(f"{root} tells no {_THINGS[task.name]}; {wanted}.")
     try:
-        return PhotoFolder(root)
+        return PhotoFolder(root, split if is_for_photos else "all")
+    except EmptySplitError:
+        raise
     except DataError as error:
         raise DataError(f"{str(error).removesuffix('.')}; {wanted}.") from error
 

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from sparsevit.data.reader import load_image
-from sparsevit.data.transforms import resize_image
 from sparsevit.measure.dense import as_dense
 from sparsevit.measure.latency import (
     WARMUP_RUNS,
@@ -132,7 +131,7 @@ def _run_once(loaded: LoadedModel, photo: Path, size: tuple[int, int]) -> list[f
     marks = [time.perf_counter()]
     pixels = load_image(photo)
     marks.append(time.perf_counter())
-    resized = resize_image(pixels, size)
+    resized = loaded.resize(pixels, size)
     images = loaded.to_tensor(resized)
     marks.append(time.perf_counter())
     prediction = loaded.task.interpret(loaded.module(images), size)

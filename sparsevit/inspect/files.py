@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+
 from sparsevit.draw.filmstrip import draw_filmstrip
 from sparsevit.draw.masks import (
     draw_compute_map,
@@ -16,6 +18,7 @@ from sparsevit.draw.masks import (
 from sparsevit.inspect.photo import Analysis
 from sparsevit.package.choices import FigureFormat
 from sparsevit.tasks.boxes3d import Boxes3DTask
+from sparsevit.tasks.restoration import RestorationTask
 
 _VIEW_SIZE = (900, 900)  # pixels of the view from above
 
@@ -37,14 +40,23 @@ def write_analysis(analysis: Analysis, photo: str, folder: Path, note: str = "")
         save_picture(folder / f"{stem}_scores.png", draw_score_map(image, block))
     save_picture(folder / "compute_map.png", draw_compute_map(image, blocks))
     save_picture(folder / "filmstrip.png", make_filmstrip(image, blocks))
-    dense, sparse = task.draw_pair(image, analysis.prepared.dense, analysis.sparse)
-    save_picture(folder / "dense.png", dense)
-    save_picture(folder / "sparse.png", sparse)
+    for name, picture in _draw_outputs(analysis).items():
+        save_picture(folder / f"{name}.png", picture)
     if isinstance(task, Boxes3DTask):
         above = task.draw_birds_eye(_VIEW_SIZE, analysis.prepared.dense, analysis.sparse)
         save_picture(folder / "birds_eye.png", above)
     text = json.dumps(analysis.to_dict(photo, note), indent=2)
     (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _draw_outputs(analysis: Analysis) -> dict[str, np.ndarray]:
+    """Both outputs by name, and of a restored photo what they are compared with."""
+    task, prepared = analysis.task, analysis.prepared
+    if isinstance(task, RestorationTask):
+        pictures = task.list_pictures(prepared.image, prepared.dense, analysis.sparse)
+        return {name.lower(): picture for name, picture in pictures.items()}
+    drawn = task.draw_pair(prepared.image, prepared.dense, analysis.sparse)
+    return dict(zip(("dense", "sparse"), drawn, strict=True))
 
 
 def write_filmstrips(analysis: Analysis, folder: Path, format: FigureFormat) -> None:

@@ -1,4 +1,4 @@
-"""One number for a network's output that needs no labels: how sure it is of what it says itself."""
+"""One number for a network's output that needs no labels, such as how sure it is of its classes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sparsevit.tasks import Task
 from sparsevit.tasks.features import FeaturesTask
+from sparsevit.tasks.restoration import RestorationTask
 
 
 def list_parts(task: Task, output: Any) -> dict[str, Tensor]:
@@ -21,6 +22,8 @@ def list_parts(task: Task, output: Any) -> dict[str, Tensor]:
     """
     if isinstance(task, FeaturesTask):
         return {f"stage{n}": features for n, features in enumerate(task.read(output), start=1)}
+    if isinstance(task, RestorationTask):
+        return {"picture": output}
     if isinstance(output, Tensor):
         return {"logits": output}
     named = output if isinstance(output, Mapping) else vars(output)
@@ -31,10 +34,12 @@ def list_parts(task: Task, output: Any) -> dict[str, Tensor]:
 
 
 def build_objective(task: Task, dense: Any) -> Callable[[Any], Tensor]:
-    """A number that rises as an output means less and less what the dense one means.
+    """A number that changes as an output means less and less what the dense one means.
 
     Classes count by their cross entropy with the classes that the dense output chooses, heat maps
-    and masks likewise, offsets, boxes and features by half their mean square.
+    and masks likewise, offsets, boxes and features by half their mean square. A restored picture
+    counts by the energy of its detail: what a restorer adds is detail, while the mean square of
+    pixels would make bright windows worth more than dark ones.
 
     Args:
         task: what the network's outputs mean.
@@ -60,6 +65,12 @@ def _measure_size(values: Tensor, _: Tensor) -> Tensor:
     return values.square().mean() / 2
 
 
+def _measure_detail(picture: Tensor, _: Tensor) -> Tensor:
+    """(B, 3, h, w) -> half the mean square of the differences of neighbours, down and across."""
+    down, across = (picture.diff(dim=dim).square().mean() for dim in (-2, -1))
+    return (down + across) / 2
+
+
 def _measure_classes(logits: Tensor, dense: Tensor) -> Tensor:
     """(B, classes, ...)."""
     return F.cross_entropy(logits, dense.argmax(1))
@@ -82,6 +93,7 @@ def _measure_centres(found: Tensor, dense: Tensor) -> Tensor:
 #: Parts of outputs, of our segmenter and of Hugging Face's networks -> what measures them.
 _MEASURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "logits": _measure_classes,
+    "picture": _measure_detail,
     "centres": _measure_centres,
     "boxes": _measure_size,
     "class_queries_logits": _measure_queries,

@@ -24,10 +24,13 @@ from sparsevit.measure.latency import (
     time_interleaved,
 )
 from sparsevit.networks import LoadedModel
+from sparsevit.package.units import DECIBEL
 from sparsevit.patch import get_rescore, get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks import Task
 from sparsevit.tasks.boxes3d import Boxes3DTask
+from sparsevit.tasks.restoration import RestorationTask, measure_psnr
+from sparsevit.tasks.restored import score_restored
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,8 @@ class Analysis:
         schedule: layerwise sparsities.
         blocks: what every block kept.
         sparse: the task's prediction with pruning.
-        agreement: sparse against dense; "agreement" in [0, 1] is the headline.
+        agreement: sparse against dense; "agreement", in the unit of ``find_agreement_unit``, is
+            the headline.
         cost: multiply-accumulates.
         device, dtype: what it ran on.
         forward_ms: the one sparse forward, its masks recorded meanwhile; a first idea of its
@@ -148,7 +152,22 @@ class Analysis:
             "device": self.device,
             "dtype": self.dtype,
             **self._describe_boxes(),
+            **self._describe_restored(),
         }
+
+    def _describe_restored(self) -> dict[str, Any]:
+        """What a result holds of a restored photo alone: units, and accuracy where truth is."""
+        task = self.task
+        if not isinstance(task, RestorationTask):
+            return {}
+        units = {"agreement": DECIBEL.name}
+        if task.name != "restoration":
+            return {"units": units}
+        found = score_restored(task, self.prepared.image, self.prepared.dense, self.sparse)
+        found["dense_psnr"] = measure_psnr(self.prepared.dense, self.prepared.image, task.scale)
+        accuracy = {name: round(value, 4) for name, value in found.items() if name != "agreement"}
+        units |= {name: DECIBEL.name for name in accuracy if name.endswith("psnr")}
+        return {"accuracy": accuracy, "units": units}
 
     def _describe_boxes(self) -> dict[str, Any]:
         """What a result holds for 3D boxes alone: the camera at the input size, and the boxes."""

@@ -28,7 +28,7 @@ class SizePoint:
     Attributes:
         size: (img_h, img_w) pixels fed to the network.
         prediction: the task's prediction, brought to the largest size.
-        agreement: with the dense network at the largest size, in [0, 1].
+        agreement: with the dense network at the largest size, as the task counts it.
         latency_ms: median so far; None before the first timed round.
     """
 

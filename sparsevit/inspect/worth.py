@@ -71,7 +71,7 @@ class LeftOut:
 
     Attributes:
         rise: of the objective of :func:`build_objective`; what ``WindowWorth`` estimates.
-        comparison: of the task's prediction with the dense one; "agreement" in [0, 1] leads.
+        comparison: of the task's prediction with the dense one; "agreement" leads.
         prediction: the task's own, at the input's size.
     """
 

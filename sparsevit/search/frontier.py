@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from sparsevit.package.units import SHARE, Unit, find_unit
 from sparsevit.schedule import ScheduleError, SparsitySchedule
 
 _FORMAT = "sparsevit-frontier-1"
-_SMALL_LOSS = 0.01  # of accuracy against dense that a winner may have when no budget says more
 
 
 class FrontierError(ValueError):
@@ -25,7 +25,7 @@ class FrontierPoint:
 
     Attributes:
         schedule: layerwise sparsities.
-        accuracy: 0 to 1, of the search's metric.
+        accuracy: of the search's metric, in its unit: 0 to 1, or dB.
         predicted_ms: latency by the predictor.
         latency_ms: latency measured, None if it was not.
     """
@@ -52,12 +52,12 @@ class Frontier:
         size: (img_h, img_w) pixels fed to the network.
         batch: images at once.
         dtype: e.g. "float32".
-        metric: what accuracy is: "agreement", or of labels "mIoU", "mask AP", "3D AP", "PQ" or
-            "top-1".
+        metric: what accuracy is: "agreement", or of labels "mIoU", "mask AP", "3D AP", "PQ",
+            "top-1" or "PSNR".
         data: which pictures, in words.
         pictures: how many of them the accuracies are over.
         dense_ms: measured latency of the fastest dense form.
-        dense_accuracy: of the dense network on the same pictures, 0 to 1.
+        dense_accuracy: of the dense network on the same pictures.
         seed: of the search.
         trials: schedules that were evaluated.
         other_load: share of the CPUs that other processes used while latency was measured, None if
@@ -91,13 +91,19 @@ class Frontier:
     task: str | None = None
 
     @property
+    def unit(self) -> Unit:
+        """What accuracies are counted in."""
+        return find_unit(self.metric, self.task)
+
+    @property
     def winner(self) -> FrontierPoint | None:
         """The point to use: the most accurate within the budget.
 
-        Without a budget it is the fastest that loses at most a point of accuracy against dense,
-        or else the most accurate. None when there is no such point.
+        Without a budget it is the fastest that loses little accuracy against dense, a point or
+        what else its unit calls a small loss; or else the most accurate. None when there is no such
+        point.
         """
-        return find_winner(self.points, self.dense_accuracy, self.budget_ms)
+        return find_winner(self.points, self.dense_accuracy, self.budget_ms, self.unit)
 
     def find_best(self, budget_ms: float) -> FrontierPoint | None:
         """The most accurate point that is not slower than ``budget_ms``; None if all are."""
@@ -167,12 +173,15 @@ def find_best(points: Iterable[FrontierPoint], budget_ms: float) -> FrontierPoin
 
 
 def find_winner(
-    points: Sequence[FrontierPoint], dense_accuracy: float, budget_ms: float | None
+    points: Sequence[FrontierPoint],
+    dense_accuracy: float,
+    budget_ms: float | None,
+    unit: Unit = SHARE,
 ) -> FrontierPoint | None:
     """The point to use; see :attr:`Frontier.winner`."""
     if budget_ms is not None:
         return find_best(points, budget_ms)
-    good = [point for point in points if point.accuracy >= dense_accuracy - _SMALL_LOSS]
+    good = [point for point in points if point.accuracy >= dense_accuracy - unit.small_loss]
     if good:
         return min(good, key=lambda p: p.best_known_ms)
     return max(points, key=lambda p: p.accuracy, default=None)

@@ -17,6 +17,7 @@ from sparsevit.evaluation.headline import name_metric, read_accuracy, refuse_pho
 from sparsevit.evaluation.scorers import choose_scorer
 from sparsevit.evaluation.sources import Pictures
 from sparsevit.networks import LoadedModel
+from sparsevit.package.units import find_agreement_unit, find_unit
 from sparsevit.patch import get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search.fingerprint import digest_values
@@ -32,7 +33,7 @@ class Judge(Protocol):
 
     @property
     def metric(self) -> str:
-        """What accuracy is: "agreement", or of labels "mIoU", "mask AP" and the like."""
+        """What accuracy is: "agreement", or of labels "mIoU", "mask AP", "PSNR" and the like."""
 
     @property
     def data(self) -> str:
@@ -52,10 +53,10 @@ class Judge(Protocol):
 
     @property
     def dense_accuracy(self) -> float:
-        """Of the dense network, 0 to 1."""
+        """Of the dense network."""
 
     def score(self, schedule: SparsitySchedule) -> float:
-        """Accuracy at a schedule, 0 to 1; the network's own schedule is left as it was."""
+        """Accuracy at a schedule; the network's own schedule is left as it was."""
 
     def enlarge(self, times: int) -> Judge:
         """The same on up to ``times`` as many pictures, these among them."""
@@ -65,7 +66,8 @@ class LabelledJudge:
     """Accuracy of a network against the truth of its task, measured as evaluation does.
 
     Attributes:
-        metric: "mIoU", "mask AP", "3D AP", "PQ" or "top-1", as the network's task is.
+        metric: "mIoU", "mask AP", "3D AP", "PQ", "top-1" or "PSNR", as the network's task is.
+        unit: of accuracies.
         data: the name given.
     """
 
@@ -82,7 +84,7 @@ class LabelledJudge:
 
         Args:
             loaded: the network, for one task.
-            data: pictures with the truth of that task.
+            data: pictures with the truth of that task; for restoration any photos.
             size: short side given to the network, pixels; None for a picture's own.
             pictures: how many, >= 1; all if there are fewer.
             seed: of their choice. More pictures with one seed hold the fewer ones.
@@ -94,8 +96,9 @@ class LabelledJudge:
             ValueError: no pictures asked for.
         """
         self.metric = name_metric(loaded.task)
+        self.unit = find_unit(self.metric)
         refuse_photos(loaded.task, data)
-        self._make_scorer = choose_scorer(loaded.task, data, loaded.device)
+        self._make_scorer = choose_scorer(loaded.task, data, loaded.device, needs_all=False)
         chosen = _choose(len(data), pictures, seed)
         self.data = data_name
         self._loaded = loaded
@@ -119,7 +122,7 @@ class LabelledJudge:
 
     @cached_property
     def dense_accuracy(self) -> float:
-        """Of the dense network, 0 to 1."""
+        """Of the dense network."""
         return self.score(SparsitySchedule.parse(0.0, self._loaded.depths))
 
     def score(self, schedule: SparsitySchedule) -> float:
@@ -153,12 +156,12 @@ class AgreementJudge:
 
     Attributes:
         metric: "agreement".
+        unit: of agreement.
         data: the name given.
-        dense_accuracy: 1.
+        dense_accuracy: that of equal predictions.
     """
 
     metric = "agreement"
-    dense_accuracy = 1.0
 
     def __init__(
         self,
@@ -188,6 +191,8 @@ class AgreementJudge:
         chosen = _choose(len(photos), len(photos) if pictures is None else pictures, seed)
         self.data = data_name or f"{len(photos)} photos"
         self.pictures = len(chosen)
+        self.unit = find_agreement_unit(loaded.task.name)
+        self.dense_accuracy = self.unit.perfect
         self._loaded = loaded
         self._args = (photos, short_side, seed)
         images = [load_image(photos[index]) for index in chosen]

@@ -22,18 +22,19 @@ def draw_frontier(frontier: Frontier, tried: Sequence[FrontierPoint] = ()) -> by
         tried: every schedule that was evaluated, dense among them; drawn as predicted, in grey.
     """
     figure, axes = start_figure()
+    unit = frontier.unit
     dense = next((point.accuracy for point in tried if point.schedule.is_dense), None)
     if dense is not None:
         axes.scatter(
             [point.predicted_ms for point in tried],
-            [100 * (point.accuracy - dense) for point in tried],
+            [unit.scale * (point.accuracy - dense) for point in tried],
             color=_TRIED_COLOUR,
             s=9,
             label=f"{len(tried)} tried (latency predicted, fewer pictures)",
         )
     axes.plot(
         [point.best_known_ms for point in frontier.points],
-        [100 * (point.accuracy - frontier.dense_accuracy) for point in frontier.points],
+        [unit.scale * (point.accuracy - frontier.dense_accuracy) for point in frontier.points],
         "o-",
         markersize=5,
         linewidth=1.8,
@@ -49,11 +50,10 @@ def draw_frontier(frontier: Frontier, tried: Sequence[FrontierPoint] = ()) -> by
             label=f"budget, {frontier.budget_ms:.0f} ms",
         )
     axes.set_xlabel("latency, ms")
-    axes.set_ylabel(f"{frontier.metric} against dense, points")
+    axes.set_ylabel(f"{frontier.metric} against dense, {unit.step}")
     height, width = frontier.size
     task = "" if frontier.task is None else f" for {frontier.task}"
-    title = (
-        f"{frontier.model}{task}, searched (dense: {frontier.dense_accuracy:.1%} {frontier.metric})"
-    )
+    accuracy = unit.say(frontier.dense_accuracy)
+    title = f"{frontier.model}{task}, searched (dense: {accuracy} {frontier.metric})"
     footer = f"{frontier.device}, {frontier.dtype}, {height}x{width}, batch {frontier.batch}"
     return finish_figure(figure, axes, title, footer)

@@ -17,6 +17,7 @@ from sparsevit.measure.latency import WARMUP_RUNS, find_doubt
 from sparsevit.measure.load import LoadMeter
 from sparsevit.networks import LoadedModel
 from sparsevit.package.extras import require
+from sparsevit.package.units import find_unit
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search.errors import SearchError
 from sparsevit.search.evolution import Breeder, Plan
@@ -126,6 +127,7 @@ class _Search:
         self._images = judge.images
         self._tried: tuple[FrontierPoint, ...] = ()
         self._budget_ms: float | None = None
+        self._checked_dense: float | None = None  # accuracy on the pictures of the finalists
         self._predictor: LatencyPredictor
 
     def find_predictor(self) -> Generator[SearchProgress, None, LatencyPredictor]:
@@ -221,6 +223,7 @@ class _Search:
             checked.append(replace(point, accuracy=accuracy))
             yield self._report("checking", len(checked), len(finalists), find_pareto(checked))
         self._judge = judge
+        self._checked_dense = judge.dense_accuracy
         return checked
 
     def measure(self, finalists: Sequence[FrontierPoint]) -> Iterator[SearchProgress]:
@@ -277,8 +280,9 @@ class _Search:
         return sorted(kept, key=lambda p: p.best_known_ms)
 
     def _find_winner(self, points: Sequence[FrontierPoint]) -> FrontierPoint | None:
-        dense = self._dense_accuracy
-        return find_winner(points, inf if dense is None else dense, self._budget_ms)
+        dense = self._dense_accuracy if self._checked_dense is None else self._checked_dense
+        unit = find_unit(self._judge.metric, self._loaded.task.name)
+        return find_winner(points, inf if dense is None else dense, self._budget_ms, unit)
 
     @property
     def _dense_accuracy(self) -> float | None:

@@ -75,7 +75,7 @@ class SearchProgress:
         best: the one to use so far; None while there is none.
         budget_ms: None without a budget, or before dense is timed.
         dense_ms: None before it is timed.
-        dense_accuracy: 0 to 1, None before it is known.
+        dense_accuracy: None before it is known.
         note: a sentence for the reader about this step, "" for none.
         result: in the last step only.
     """

@@ -46,6 +46,6 @@ def compare_adaptation(subject: Subject, against: Path) -> dict[str, Any]:
         "rows": [one.to_row() for one in measured],
         "gains": [gain.to_dict() for gain in gains],
         "finding": f"Over sparsities {sparsities[1]:g} to {sparsities[-1]:g} the adapted network "
-        f"is {describe_gain(gains[0], subject)}; dense it is {abs(dense):.1f} points "
+        f"is {describe_gain(gains[0], subject)}; dense it is {subject.unit.say_step(abs(dense))} "
         f"{'more' if dense >= 0 else 'less'} accurate.",
     }

@@ -25,7 +25,9 @@ _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365)
 
 @dataclass(frozen=True)
 class Gain:
-    """How much more accurate ``of`` is than ``over``, in points: hundredths of accuracy.
+    """How much more accurate ``of`` is than ``over``, in steps of the unit of accuracy.
+
+    Those are points, hundredths of a share, or dB; "points" stands for either in the names.
 
     Attributes:
         of, over: what is compared, in words.
@@ -53,7 +55,8 @@ def compare_means(
     of: str, over: str, better: Sequence[Measured], rival: Sequence[Measured]
 ) -> Gain:
     """The gain in mean accuracy of some variants over that of others."""
-    points = 100 * (_stack(better).mean(axis=1) - _stack(rival).mean(axis=1))
+    scale = better[0].unit.scale
+    points = scale * (_stack(better).mean(axis=1) - _stack(rival).mean(axis=1))
     return Gain(of, over, *_summarise(points))
 
 
@@ -74,7 +77,8 @@ def compare_curves(
     if low > high:
         return None
     at = np.linspace(low, high, LATENCIES)
-    points = 100 * (_interpolate(curve, at) - _interpolate(rival, at))  # (1 + groups, at)
+    scale = curve[0].unit.scale
+    points = scale * (_interpolate(curve, at) - _interpolate(rival, at))  # (1 + groups, at)
     return Gain(
         of,
         over,
@@ -91,16 +95,16 @@ def describe_gain(gain: Gain, subject: Subject) -> str:
         gain: what was found.
         subject: on what.
     """
-    low, high = gain.interval_points
+    unit, (low, high) = subject.unit, gain.interval_points
     more = "more" if gain.points >= 0 else "less"
-    amount = f"{abs(gain.points):.1f} points of {subject.metric} {more}"
+    amount = f"{unit.say_step(abs(gain.points))} of {subject.metric} {more}"
     where = ""
     if gain.latencies_ms:
         where = f" at equal latency, median over {len(gain.latencies_ms)} latencies"
     doubt = ", so they cannot be told apart" if low <= 0 <= high else ""
     return (
         f"{amount} accurate than {gain.over}{where} (95 % interval over {subject.pictures} "
-        f"pictures {low:+.1f} to {high:+.1f}{doubt})"
+        f"pictures {low:+.{unit.digits}f} to {high:+.{unit.digits}f}{doubt})"
     )
 
 

@@ -19,6 +19,7 @@ from sparsevit.draw.curves import (
     tidy_axes,
 )
 from sparsevit.package.extras import require
+from sparsevit.package.units import find_unit
 
 _MARKERS = "osD^v"
 _LEGEND_COLUMNS = 3  # of names that are too long for one line
@@ -32,15 +33,18 @@ def draw_curves(document: dict[str, Any], axis: Axis, title: str) -> bytes:
         axis: what x is.
         title: above the curves.
     """
+    scale = find_unit(document["metric"]).scale
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in document["rows"]:
         groups.setdefault(row["group"], []).append(row)
     lines = []
     for group, rows in groups.items():
         if axis == "latency":
-            points = [Point(row["latency_ms"], 100 * row["accuracy"], row["note"]) for row in rows]
+            points = [
+                Point(row["latency_ms"], scale * row["accuracy"], row["note"]) for row in rows
+            ]
         else:
-            points = [Point(float(row["note"]), 100 * row["accuracy"]) for row in rows]
+            points = [Point(float(row["note"]), scale * row["accuracy"]) for row in rows]
         points.sort(key=lambda point: point.x)
         lines.append(Line(group, tuple(points), is_dense="dense" in group))
     return draw_plot(Plot(tuple(lines), axis, title, _describe(document), document["metric"]))
@@ -53,13 +57,13 @@ def draw_dots(document: dict[str, Any], title: str) -> bytes:
         document: of a study; its groups and notes in the order of the legend.
         title: above.
     """
-    rows = document["rows"]
+    rows, unit = document["rows"], find_unit(document["metric"])
     groups = list(dict.fromkeys(row["group"] for row in rows))
     notes = list(dict.fromkeys(row["note"] for row in rows))
     figure = _start(0.36 * len(groups) + 1.8)
     axes = figure.add_subplot()
     for note, colour, marker in zip(notes, COLOURS, _MARKERS, strict=False):
-        dots = [(100 * row["accuracy"], row["group"]) for row in rows if row["note"] == note]
+        dots = [(unit.scale * row["accuracy"], row["group"]) for row in rows if row["note"] == note]
         axes.plot(
             [x for x, _ in dots],
             [groups.index(group) for _, group in dots],
@@ -72,7 +76,7 @@ def draw_dots(document: dict[str, Any], title: str) -> bytes:
     axes.set_yticks(range(len(groups)), groups)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.margins(x=0.05)
-    axes.set_xlabel(f"{document['metric']}, %")
+    axes.set_xlabel(f"{document['metric']}, {unit.name}")
     tidy_axes(axes)
     axes.legend(
         loc="lower left",
@@ -87,20 +91,21 @@ def draw_dots(document: dict[str, Any], title: str) -> bytes:
 
 
 def draw_sensitivity(document: dict[str, Any]) -> bytes:
-    """A heat map: points of accuracy lost, a row for every pair, a column for every sparsity."""
-    lost = np.array(document["lost_points"])
+    """A heat map of the accuracy lost: a row for every pair, a column for every sparsity."""
+    lost, unit = np.array(document["lost_points"]), find_unit(document["metric"])
     gains = np.array([gain["interval_points"] for gain in document["gains"]])
     is_sure = (gains.prod(axis=1) > 0).reshape(lost.shape)  # both ends on one side of 0
     pairs, sparsities = document["pairs"], document["sparsities"]
     figure = _start(0.36 * len(pairs) + 1.6)
     axes = figure.add_subplot()
-    top = max(1.0, float(np.abs(lost).max()))  # so that noise does not look like a loss
+    least = unit.scale * unit.small_loss  # so that noise does not look like a loss
+    top = max(least, float(np.abs(lost).max()))
     picture = axes.imshow(lost, cmap="PuOr_r", vmin=-top, vmax=top, aspect="auto")
     for (row, column), value in np.ndenumerate(lost):
         axes.text(
             column,
             row,
-            f"{value + 0.0:.1f}",
+            f"{value + 0.0:.{unit.digits}f}",
             ha="center",
             va="center",
             fontsize=9,
@@ -113,7 +118,7 @@ def draw_sensitivity(document: dict[str, Any]) -> bytes:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     bar = figure.colorbar(picture, ax=axes, pad=0.02)
-    bar.set_label(f"{document['metric']} lost, points", fontsize=9)
+    bar.set_label(f"{document['metric']} lost, {unit.step}", fontsize=9)
     bar.outline.set_visible(False)
     return _finish(figure, "What each pair of blocks costs when pruned alone", _describe(document))
 
@@ -165,17 +170,19 @@ def draw_samplers(document: dict[str, Any]) -> bytes:
     Where all curves rise from nothing, at the start, they are cut off.
     """
     figure = _start(SIZE_INCHES[1])
+    unit = find_unit(document["metric"])
+    within = f"within {document['budget_ms']:.0f} ms"
     panels = {
-        "best": f"best {document['metric']} within {document['budget_ms']:.0f} ms, %",
-        "hypervolume": "hypervolume, % of what is possible",
+        "best": (f"best {document['metric']} {within}, {unit.name}", unit.scale),
+        "hypervolume": ("hypervolume, % of what is possible", 100),
     }
-    for number, (key, words) in enumerate(panels.items(), start=1):
+    for number, (key, (words, scale)) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(1, len(panels), number)
         shown = []
         for (group, found), colour, style in zip(
             document["curves"].items(), COLOURS, ("-", "--"), strict=False
         ):
-            curves = 100 * np.array(found[key], dtype=float)  # (seeds, trials), NaN for None
+            curves = scale * np.array(found[key], dtype=float)  # (seeds, trials), NaN for None
             trials = np.arange(1, curves.shape[1] + 1)
             axes.step(trials, curves.T, style, color=colour, lw=0.8, alpha=0.45, where="post")
             mean = curves.mean(axis=0)

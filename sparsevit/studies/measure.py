@@ -17,6 +17,7 @@ from sparsevit.evaluation.scorers import choose_scorer
 from sparsevit.measure.dense import choose_dense
 from sparsevit.measure.latency import WARMUP_RUNS, find_doubt, time_interleaved
 from sparsevit.measure.load import LoadMeter
+from sparsevit.package.units import SHARE, Unit
 from sparsevit.studies.subject import StudyError, Subject, Variant
 from sparsevit.tasks import Task
 
@@ -30,18 +31,19 @@ class Measured:
 
     Attributes:
         variant: which.
-        accuracies: (1 + groups,) float64 in [0, 1]: over all pictures, then over all but those of
-            each group.
+        accuracies: (1 + groups,) float64: over all pictures, then over all but those of each group.
         latency_ms: median of the timed rounds; None where it was not timed.
+        unit: of the accuracies.
     """
 
     variant: Variant
     accuracies: np.ndarray
     latency_ms: float | None = None
+    unit: Unit = SHARE
 
     @property
     def accuracy(self) -> float:
-        """Over all pictures, 0..1."""
+        """Over all pictures."""
         return float(self.accuracies[0])
 
     def to_row(self) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def score_variants(subject: Subject, variants: Sequence[Variant]) -> list[Measur
         StudyError: too few pictures show something to find.
     """
     task, indices = subject.loaded.task, subject.list_indices()
-    make_scorer = choose_scorer(task, subject.data, subject.loaded.device)
+    make_scorer = choose_scorer(task, subject.data, subject.loaded.device, needs_all=False)
     groups = min(GROUPS, len(indices))
     scorers = [[make_scorer() for _ in range(1 + groups)] for _ in variants]
     for number, sample in enumerate(read_samples([task], subject.data, indices)):
@@ -86,7 +88,11 @@ def score_variants(subject: Subject, variants: Sequence[Variant]) -> list[Measur
                     scorer.add(sample, found, found)  # agreement with dense is not asked for
         subject.report("scoring", 1 + number, len(indices))
     return [
-        Measured(variant, _read_accuracies(task, [scorer.summarise() for scorer in row]))
+        Measured(
+            variant,
+            _read_accuracies(task, [scorer.summarise() for scorer in row]),
+            unit=subject.unit,
+        )
         for variant, row in zip(variants, scorers, strict=True)
     ]
 

@@ -70,8 +70,9 @@ def run_study(
         options: those that the study takes, but for the subject's own.
 
     Returns:
-        What JSON can hold: ``{study, finding, command, date, model, task, metric, data, pictures,
-        size, device, dtype, threads, versions, rows, ...}`` and ``seeds``, ``rounds``,
+        What JSON can hold: ``{study, finding, command, date, model, task, metric, unit, data,
+        pictures, size, device, dtype, threads, versions, rows, ...}``, where ``unit`` is that of
+        the gains, "points" or "dB", and ``seeds``, ``rounds``,
         ``other_load`` and ``doubt`` where they matter. ``size`` is the (img_h, img_w) of the first
         picture at each size.
 
@@ -91,6 +92,7 @@ def run_study(
         "model": name_network(loaded.name),
         "task": loaded.task.name,
         "metric": subject.metric,
+        "unit": subject.unit.step,
         "data": data_name,
         "pictures": subject.pictures,
         "size": [list(subject.find_input_size(side)) for side in subject.short_sides],

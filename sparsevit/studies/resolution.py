@@ -7,6 +7,7 @@ from typing import Any
 from sparsevit.studies.compare import compare_curves, describe_gain
 from sparsevit.studies.measure import score_variants, time_measured
 from sparsevit.studies.subject import StudyError, Subject, make_dense, make_pruned
+from sparsevit.tasks.restoration import RestorationTask
 
 SPARSITIES = (0.2, 0.4, 0.6, 0.8)
 DENSE_GROUP = "dense at several sizes"
@@ -23,8 +24,12 @@ def compare_resolutions(subject: Subject) -> dict[str, Any]:
         largest first.
 
     Raises:
-        StudyError: one size only, or "native" among them.
+        StudyError: one size only, "native" among them, or a network that restores photos.
     """
+    if isinstance(subject.loaded.task, RestorationTask):
+        raise StudyError(
+            "A photo of another size is another truth to restore, so resolutions do not compare."
+        )
     sides = sorted((side for side in subject.short_sides if side is not None), reverse=True)
     if len(sides) < 2 or len(sides) < len(subject.short_sides):
         raise StudyError("Resolutions are compared at two sizes or more, in pixels: --size A,B.")

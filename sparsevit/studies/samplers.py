@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparsevit.package.choices import Sampler
+from sparsevit.package.units import SHARE, Unit
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import (
     FrontierPoint,
@@ -74,6 +75,7 @@ def compare_samplers(subject: Subject, trials: int = 150, budget: str = "0.6x") 
     judge = MemoJudge(subject)
     predictor = _build_predictor(subject, judge)
     total = len(SAMPLERS) * len(subject.seeds) * trials
+    low, high = _find_range(judge, predictor)
     curves: dict[str, dict[str, list[Any]]] = {}
     rows = []
     done = 0
@@ -85,7 +87,7 @@ def compare_samplers(subject: Subject, trials: int = 150, budget: str = "0.6x") 
             done += trials
             tried += tried[-1:] * (trials - len(tried))  # where nothing new was left to try
             best = list_best(tried, budget_ms)
-            volumes = list_hypervolumes(tried, budget_ms)
+            volumes = list_hypervolumes(tried, budget_ms, low, high)
             curves[sampler]["best"].append(best)
             curves[sampler]["hypervolume"].append(volumes)
             rows.append(
@@ -108,7 +110,7 @@ def compare_samplers(subject: Subject, trials: int = 150, budget: str = "0.6x") 
         "predictor_error_percent": predictor.error_percent,
         "other_load": predictor.other_load,
         "doubt": predictor.doubt,
-        "finding": _describe(curves, trials, budget, subject.metric),
+        "finding": _describe(curves, trials, budget, subject),
     }
 
 
@@ -123,11 +125,18 @@ def list_best(tried: Sequence[FrontierPoint], budget_ms: float) -> list[float | 
     return best
 
 
-def list_hypervolumes(tried: Sequence[FrontierPoint], budget_ms: float) -> list[float]:
+def list_hypervolumes(
+    tried: Sequence[FrontierPoint], budget_ms: float, low: float = 0.0, high: float = 1.0
+) -> list[float]:
     """The hypervolume after every trial, as a share of all there is.
 
-    All there is goes from 0 ms to the budget and from accuracy 0 to 1; what counts is where some
-    tried schedule is at least as fast and at least as accurate.
+    All there is goes from 0 ms to the budget and from one accuracy to another; what counts is where
+    some tried schedule is at least as fast and at least as accurate.
+
+    Args:
+        tried: in their order.
+        budget_ms: where latency ends.
+        low, high: where accuracy begins and ends.
     """
     volumes = []
     frontier: list[FrontierPoint] = []
@@ -136,11 +145,23 @@ def list_hypervolumes(tried: Sequence[FrontierPoint], budget_ms: float) -> list[
             frontier = find_pareto([*frontier, point])
         ends = [*(p.predicted_ms for p in frontier), budget_ms]
         areas = (
-            (end - start) * p.accuracy
+            (end - start) * (min(max(p.accuracy, low), high) - low)
             for p, (start, end) in zip(frontier, pairwise(ends), strict=True)
         )
-        volumes.append(round(sum(areas) / budget_ms, 6))
+        volumes.append(round(sum(areas) / budget_ms / (high - low), 6))
     return volumes
+
+
+def _find_range(judge: MemoJudge, predictor: LatencyPredictor) -> tuple[float, float]:
+    """The accuracies that a hypervolume goes over: 0 to 1, or in dB from fastest to dense.
+
+    dB have no natural zero, and of so much that all schedules have nothing could be seen. Where
+    the fastest schedule is no worse than dense, the range is a small loss.
+    """
+    if judge.unit is SHARE:
+        return 0.0, 1.0
+    dense = judge.dense_accuracy
+    return min(judge.score(predictor.fastest), dense - judge.unit.small_loss), dense
 
 
 def _build_predictor(subject: Subject, judge: LabelledJudge) -> LatencyPredictor:
@@ -172,7 +193,7 @@ def _search(
 
 
 def _describe(
-    curves: dict[str, dict[str, list[Any]]], trials: int, budget: str, metric: str
+    curves: dict[str, dict[str, list[Any]]], trials: int, budget: str, subject: Subject
 ) -> str:
     """One sentence on what both end at."""
     last = {sampler: [run[-1] for run in found["best"]] for sampler, found in curves.items()}
@@ -180,16 +201,26 @@ def _describe(
         return (
             f"With a latency budget of {budget} some search found no schedule in {trials} trials."
         )
-    evolved, drawn = (100 * np.array(last[sampler]) for sampler in SAMPLERS)
+    unit = subject.unit
+    evolved, drawn = (unit.scale * np.array(last[sampler]) for sampler in SAMPLERS)
     points = float(evolved.mean() - drawn.mean())
     apart = evolved.min() > drawn.max() or evolved.max() < drawn.min()
     doubt = "" if apart else ", whose ranges overlap"
     volumes = [np.mean([run[-1] for run in curves[sampler]["hypervolume"]]) for sampler in SAMPLERS]
     return (
         f"After {trials} trials with a latency budget of {budget}, evolutionary search ends "
-        f"{abs(points):.2f} points of {metric} {'above' if points >= 0 else 'below'} random search "
-        f"(evolutionary {evolved.min():.1f} to {evolved.max():.1f} %, random {drawn.min():.1f} to "
-        f"{drawn.max():.1f} % over {len(evolved)} seeds{doubt}), and its hypervolume is "
-        f"{100 * abs(volumes[0] / volumes[1] - 1):.1f} % "
-        f"{'larger' if volumes[0] >= volumes[1] else 'smaller'}."
+        f"{unit.say_step(abs(points), 2)} of {subject.metric} "
+        f"{'above' if points >= 0 else 'below'} random search "
+        f"(evolutionary {_span(evolved, unit)}, random {_span(drawn, unit)} over {len(evolved)} "
+        f"seeds{doubt}), and its hypervolume is {_compare_volumes(*volumes)}."
     )
+
+
+def _span(values: np.ndarray, unit: Unit) -> str:
+    return f"{values.min():.{unit.digits}f} to {values.max():.{unit.digits}f} {unit.name}"
+
+
+def _compare_volumes(evolved: float, drawn: float) -> str:
+    if drawn == 0:  # random search found nothing that is more accurate than the fastest
+        return "the same" if evolved == 0 else "larger than nothing"
+    return f"{100 * abs(evolved / drawn - 1):.1f} % {'larger' if evolved >= drawn else 'smaller'}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from sparsevit.networks.restorer import Restorer
 from sparsevit.package.choices import Score
 from sparsevit.patch import find_stages, get_token_grids
 from sparsevit.studies.compare import Gain, compare_means, describe_gain
@@ -26,7 +27,6 @@ RANKINGS: dict[tuple[Score, bool], str] = {
 OURS, RANDOM = RANKINGS["rms", False], RANKINGS["random", False]
 BY_COUNT, BY_SUM = "L2, border windows normalised", "L2 sum, as in the paper"
 
-_STEP = 32  # pixels between sizes a network is fed at
 _SMALLEST = 64
 
 
@@ -53,23 +53,22 @@ def compare_scores(subject: Subject) -> dict[str, Any]:
         for (score, rescore), words in RANKINGS.items()
         for variant in _make_variants(subject, score, rescore, words, side)
     ]
-    words_at = {words: f"{words}, {padded_side} px" for words in (BY_COUNT, BY_SUM)}
-    variants += _make_variants(subject, "rms", False, words_at[BY_COUNT], padded_side)
-    variants += _make_variants(subject, "l2", False, words_at[BY_SUM], padded_side)
+    pairs = [(OURS, words) for words in RANKINGS.values() if words != OURS]
+    if padded_side is not None:
+        by_count, by_sum = (f"{words}, {padded_side} px" for words in (BY_COUNT, BY_SUM))
+        variants += _make_variants(subject, "rms", False, by_count, padded_side)
+        variants += _make_variants(subject, "l2", False, by_sum, padded_side)
+        pairs.append((by_count, by_sum))
     measured = score_variants(subject, variants)
     groups: dict[str, list[Measured]] = {}
     for one in measured:
         groups.setdefault(one.variant.group, []).append(one)
-    pairs = [(OURS, words) for words in RANKINGS.values() if words != OURS]
-    pairs.append((words_at[BY_COUNT], words_at[BY_SUM]))
     gains = [compare_means(of, over, groups[of], groups[over]) for of, over in pairs]
     return {
         "rows": [one.to_row() for one in measured],
         "gains": [gain.to_dict() for gain in gains],
-        "padded": {
-            "short_side": padded_side,
-            "stages": list_padded_stages(subject, padded_side),
-        },
+        "padded": padded_side
+        and {"short_side": padded_side, "stages": list_padded_stages(subject, padded_side)},
         "finding": _describe(gains, subject),
     }
 
@@ -85,12 +84,14 @@ def list_padded_stages(subject: Subject, short_side: int | None) -> list[int]:
     return padded
 
 
-def find_padded_side(subject: Subject) -> int:
-    """The short side, pixels, of the padded comparison.
+def find_padded_side(subject: Subject) -> int | None:
+    """The short side, pixels, of the padded comparison; None of a restorer, which never pads.
 
     Raises:
         StudyError: the second size of the subject does not pad, or no size does.
     """
+    if isinstance(subject.model, Restorer):
+        return None
     if len(subject.short_sides) > 1:
         chosen = subject.short_sides[1]
         side = chosen or min(subject.data[0].image.shape[:2])
@@ -98,7 +99,7 @@ def find_padded_side(subject: Subject) -> int:
             raise StudyError(f"At {side} px no grid is padded to whole windows; try another size.")
         return side
     largest = min(subject.find_input_size(subject.short_side))
-    for side in range(largest, _SMALLEST - 1, -_STEP):
+    for side in range(largest, _SMALLEST - 1, -subject.loaded.multiple):
         if list_padded_stages(subject, side):
             return side
     raise StudyError("At no smaller size a grid is padded to whole windows; give larger pictures.")
@@ -128,12 +129,14 @@ def _make_variants(
 
 def _describe(gains: list[Gain], subject: Subject) -> str:
     """One sentence: against chance, against the best other score, and padded."""
-    scores, padded = gains[:-1], gains[-1]
+    scores, padded = gains[: len(RANKINGS) - 1], gains[len(RANKINGS) - 1 :]
     random = next(gain for gain in scores if gain.over == RANDOM)
     rival = min((gain for gain in scores if gain.over != RANDOM), key=lambda gain: gain.points)
     mean = ", ".join(f"{s:g}" for s in SPARSITIES)
+    border = "; where grids are padded, normalising border windows is "
     return (
         f"On average over sparsities {mean}, {OURS} is {describe_gain(random, subject)}; "
-        f"of the other scores the best is {rival.over}: ours is {describe_gain(rival, subject)}; "
-        f"where grids are padded, normalising border windows is {describe_gain(padded, subject)}."
+        f"of the other scores the best is {rival.over}: ours is {describe_gain(rival, subject)}"
+        + "".join(border + describe_gain(gain, subject) for gain in padded)
+        + "."
     )

@@ -23,8 +23,8 @@ def measure_sensitivity(subject: Subject) -> dict[str, Any]:
 
     Returns:
         ``{rows, gains, dense_accuracy, pairs, sparsities, lost_points, finding}``;
-        ``lost_points`` has a row for each of ``pairs`` and a column for each of ``sparsities``;
-        gains are of the pair over dense, one in each place of it.
+        ``lost_points``, in dB where accuracy is, has a row for each of ``pairs`` and a column for
+        each of ``sparsities``; gains are of the pair over dense, one in each place of it.
     """
     pairs = list_pairs(subject.loaded.depths)
     dense_variant = make_ranked(
@@ -56,7 +56,7 @@ def measure_sensitivity(subject: Subject) -> dict[str, Any]:
         "pairs": pairs,
         "sparsities": list(SPARSITIES),
         "lost_points": lost,
-        "finding": _describe(pairs, gains[len(SPARSITIES) - 1 :: len(SPARSITIES)], subject.metric),
+        "finding": _describe(pairs, gains[len(SPARSITIES) - 1 :: len(SPARSITIES)], subject),
     }
 
 
@@ -84,13 +84,15 @@ def schedule_alone(depths: tuple[int, ...], index: int, sparsity: float) -> Spar
     )
 
 
-def _describe(pairs: list[str], gains: list[Gain], metric: str) -> str:
+def _describe(pairs: list[str], gains: list[Gain], subject: Subject) -> str:
     """One sentence on the highest sparsity."""
+    unit = subject.unit
     ranked = sorted(zip(gains, pairs, strict=True), key=lambda item: item[0].points)
     (worst, worst_pair), (best, best_pair) = ranked[0], ranked[-1]
     low, high = worst.interval_points
     return (
         f"Pruned alone at sparsity {SPARSITIES[-1]:g}, {worst_pair} costs most "
-        f"({-worst.points:.1f} points of {metric}, 95 % interval {-high:.1f} to {-low:.1f}) "
-        f"and {best_pair} least ({-best.points:.1f})."
+        f"({unit.say_step(-worst.points)} of {subject.metric}, 95 % interval "
+        f"{-high:.{unit.digits}f} to {-low:.{unit.digits}f}) "
+        f"and {best_pair} least ({-best.points:.{unit.digits}f})."
     )

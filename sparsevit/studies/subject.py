@@ -6,10 +6,10 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparsevit.data.transforms import Size
 from sparsevit.evaluation.headline import name_metric, refuse_photos
@@ -17,8 +17,9 @@ from sparsevit.evaluation.scorers import choose_scorer
 from sparsevit.evaluation.sources import Pictures
 from sparsevit.measure.dense import DENSE_FORMS, as_dense
 from sparsevit.networks import LoadedModel, load_model
-from sparsevit.networks.segmenter import Segmenter
+from sparsevit.networks.own import OwnNetwork
 from sparsevit.package.choices import Score
+from sparsevit.package.units import Unit, find_unit
 from sparsevit.patch import set_sparsity, sparsify
 from sparsevit.schedule import SparsitySchedule
 
@@ -61,13 +62,18 @@ class Subject:
 
     @property
     def metric(self) -> str:
-        """What accuracy is: "mIoU", "mask AP" or "3D AP"."""
+        """What accuracy is: "mIoU", "mask AP", "3D AP" or "PSNR"."""
         return name_metric(self.loaded.task)
 
     @property
-    def model(self) -> Segmenter:
+    def unit(self) -> Unit:
+        """What accuracies are counted in."""
+        return find_unit(self.metric)
+
+    @property
+    def model(self) -> nn.Module:
         """The network, sparsified and in evaluation mode."""
-        return cast(Segmenter, self.loaded.module)
+        return self.loaded.module
 
     @property
     def short_side(self) -> int | None:
@@ -107,9 +113,11 @@ def make_subject(
 
     Raises:
         DataError: the data has other classes than the network, or no truth of its task.
-        StudyError: another network, or too few pictures, rounds or seeds.
+        StudyError: another network, a task that has no truth, or too few pictures, rounds or seeds.
     """
     refuse_others(loaded)
+    if loaded.task.name == "enhancement":
+        raise StudyError("A study needs the truth, which only the task restoration knows.")
     refuse_photos(loaded.task, data)
     choose_scorer(loaded.task, data, loaded.device)
     pictures = min(pictures, len(data))
@@ -132,7 +140,7 @@ def make_subject(
 
 def refuse_others(loaded: LoadedModel) -> None:
     """Raise StudyError unless the network is of our own kind."""
-    if not isinstance(loaded.module, Segmenter):
+    if not isinstance(loaded.module, OwnNetwork):
         raise StudyError(f"{loaded.name} is no network of ours, which are what studies look at.")
 
 

@@ -35,7 +35,7 @@ PerPartition = dict[Partition, Tensor]  # (nW,) float32 each
 
 
 def study_worth(subject: Subject) -> dict[str, Any]:
-    """Correlate every score with worth, and measure what is kept of the mIoU at two sparsities.
+    """Correlate every score with worth, and measure what is kept of accuracy at two sparsities.
 
     A window's worth is summed over the blocks of its partition, which rank it together.
 
@@ -50,8 +50,9 @@ def study_worth(subject: Subject) -> dict[str, Any]:
     """
     correlations = _correlate_all(subject)
     groups = {words: _make_variants(subject, score) for score, words in RANKINGS.items()}
-    groups[WORTH] = [_make_worth_variant(subject.loaded, sparsity) for sparsity in SPARSITIES]
-    dense = make_ranked(subject.loaded, 0.0, "dense", "dense", note="0")
+    groups[WORTH] = [_make_worth_variant(subject, sparsity) for sparsity in SPARSITIES]
+    side = subject.short_side
+    dense = make_ranked(subject.loaded, 0.0, "dense", "dense", note="0", short_side=side)
     measured = score_variants(subject, [dense, *(v for some in groups.values() for v in some)])
     of_group: dict[str, list[Measured]] = {}
     for one in measured:
@@ -126,13 +127,15 @@ def _make_variants(subject: Subject, score: Score) -> list[Variant]:
             score=score,
             seed=seed,
             note=f"{sparsity:g}",
+            short_side=subject.short_side,
         )
         for sparsity in SPARSITIES
     ]
 
 
-def _make_worth_variant(loaded: LoadedModel, sparsity: float) -> Variant:
+def _make_worth_variant(subject: Subject, sparsity: float) -> Variant:
     """The network with windows ranked by their worth in the very picture."""
+    loaded = subject.loaded
     schedule = SparsitySchedule.parse(sparsity, loaded.depths)
 
     def run(images: Tensor) -> Tensor:
@@ -142,7 +145,9 @@ def _make_worth_variant(loaded: LoadedModel, sparsity: float) -> Variant:
         return logits
 
     return Variant(
-        f"{WORTH}, sparsity {sparsity:g}", WORTH, run, f"{sparsity:g}", schedule=schedule
+        *(f"{WORTH}, sparsity {sparsity:g}", WORTH, run, f"{sparsity:g}"),
+        short_side=subject.short_side,
+        schedule=schedule,
     )
 
 

@@ -13,7 +13,9 @@ class Task(Protocol):
 
     @property
     def name(self) -> str:
-        """ "semantic", "instance", "boxes3d", "panoptic", "classification" or "features"."""
+        """ "semantic", "instance", "boxes3d", "panoptic", "classification", "features",
+        "restoration" or "enhancement".
+        """
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -23,7 +25,10 @@ class Task(Protocol):
         """The network's output for the first image as a prediction for a picture of ``size``."""
 
     def compare(self, dense: Any, sparse: Any) -> dict[str, float]:
-        """Agreement of the sparse prediction with the dense one; ``agreement`` in [0, 1] leads."""
+        """Agreement of the sparse prediction with the dense one; ``agreement`` leads.
+
+        It is in [0, 1], or in dB: see :func:`sparsevit.package.units.find_agreement_unit`.
+        """
 
     def resize(self, prediction: Any, size: tuple[int, int]) -> Any:
         """The prediction for the same picture at another size (img_h, img_w)."""

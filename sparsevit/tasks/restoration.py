@@ -10,9 +10,14 @@ from torch import Tensor
 
 from sparsevit.data.degradation import DEGRADATIONS, enlarge
 from sparsevit.data.transforms import resize_image, to_tensor
+from sparsevit.draw.looks import colour_levels
+from sparsevit.package.units import DECIBEL
 
 #: dB that two equal pictures have, whose true PSNR has no end.
-MAX_PSNR = 100.0
+MAX_PSNR = DECIBEL.perfect
+
+#: Levels of luma, of 255, by which a pixel is wrong that an error map shows in its last colour.
+MAX_ERROR = 32
 
 # Of 8-bit R, G and B, ITU-R BT.601; black has a luma of 16, white of 235.
 _LUMA = np.array([65.481, 128.553, 24.966], dtype=np.float32) / 255
@@ -56,6 +61,11 @@ class RestorationTask:
     name: str = "restoration"
     class_names: tuple[str, ...] = ()
 
+    @property
+    def base_name(self) -> str:
+        """What is had without a network, in a word."""
+        return "bicubic" if self.scale > 1 else "JPEG"
+
     def interpret(self, output: Tensor, size: tuple[int, int]) -> np.ndarray:
         """(B, 3, h, w) in [0, 1] -> picture 0, (h, w, 3) uint8 RGB, which keeps its own size."""
         levels = (output[0].detach().float().clamp(0, 1) * 255).round()
@@ -77,6 +87,33 @@ class RestorationTask:
             return image
         return self.interpret(enlarge(_to_unit(image), self.scale), image.shape[:2])
 
+    def list_pictures(
+        self, image: np.ndarray, dense: np.ndarray, sparse: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """All that a person may want to compare, by name.
+
+        Args:
+            image: (img_h, img_w, 3) uint8 RGB that the network was given.
+            dense, sparse: what it made of it.
+
+        Returns:
+            "degraded", "dense", "sparse" and, where it is not the degraded picture itself,
+            :attr:`base_name`; of an original "original", "dense_error" and "sparse_error", else
+            "sparse_error", of sparse against dense.
+        """
+        is_original = self.name == "restoration"
+        degraded = self.degrade(image) if is_original else image
+        pictures = {"degraded": degraded, "dense": dense, "sparse": sparse}
+        if self.scale > 1:
+            pictures[self.base_name] = self.interpolate(degraded)
+        if not is_original:
+            return pictures | {"sparse_error": draw_error(sparse, dense)}
+        errors = {
+            "dense_error": draw_error(dense, image),
+            "sparse_error": draw_error(sparse, image),
+        }
+        return pictures | {"original": image} | errors
+
     def resize(self, prediction: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """The picture at another size (img_h, img_w)."""
         return resize_image(prediction, size)
@@ -90,6 +127,18 @@ class RestorationTask:
     ) -> tuple[np.ndarray, np.ndarray]:
         """:meth:`draw` of each."""
         return self.draw(image, dense), self.draw(image, sparse)
+
+
+def draw_error(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How wrong the luma of every pixel is: from dark blue for 0 to yellow for MAX_ERROR and more.
+
+    Args:
+        picture, truth: (h, w, 3) uint8 RGB of one size.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    return colour_levels(np.abs(read_luma(picture) - read_luma(truth)) / MAX_ERROR)
 
 
 def _to_unit(image: np.ndarray) -> Tensor:
