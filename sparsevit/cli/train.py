@@ -46,7 +46,7 @@ class TrainOptions:
         typer.Option(
             "--model",
             "-m",
-            help="nano or tiny, of restorers light or wide; or a checkpoint to start from. "
+            help="nano or tiny, of restorers narrow, light or wide; or a checkpoint to start from. "
             "[default: nano, or light]",
         ),
     ] = None

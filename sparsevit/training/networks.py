@@ -38,8 +38,9 @@ _FREE = (
 )
 
 
-#: Restorers that can be built from nothing, of half a million parameters and of one.
+#: Restorers that can be built from nothing, of 0.2, 0.4 and 1.0 million parameters.
 RESTORERS: dict[str, dict[str, Any]] = {
+    "narrow": {"dim": 40, "num_heads": 4},
     "light": {"dim": 64, "num_heads": 4},
     "wide": {"dim": 96, "num_heads": 6},
 }
@@ -125,7 +126,7 @@ def choose_restorer(name: str, degradation: Degradation) -> tuple[RestorerConfig
     """Read what a person calls a restorer to train; see :func:`choose_network`.
 
     Args:
-        name: "light", "wide", the name of a checkpoint this project ships, or a .safetensors file.
+        name: "narrow", "light", "wide", the name of a checkpoint this project ships, or a .safetensors file.
         degradation: what it is to undo.
 
     Raises:
