@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from app.engine.records import Opening, Result
+from app.page.restored import name_base
 from app.page.templates import render
 
 _AGREEMENT = {
@@ -13,6 +14,8 @@ _AGREEMENT = {
     "instance": "panoptic quality (PQ) against the dense segments",
     "boxes3d": "3D boxes found again within 2 m",
     "panoptic": "panoptic quality (PQ) against the dense segments",
+    "restoration": "PSNR of sparse against dense; 40 dB and more look alike",
+    "enhancement": "PSNR of sparse against dense; 40 dB and more look alike",
     "features": "cosine with the dense features, mean of the stages",
 }
 
@@ -71,8 +74,11 @@ def show_headline(result: Result, runs: int | None, will_retry: bool = True) -> 
         is_done=runs is None or num_done >= runs,
         reason=reason.replace(" %", "\u00a0%"),
         will_retry=will_retry,
+        task=result.task.name,
         agreement=analysis.agreement["agreement"],
         agreement_of=_AGREEMENT[result.task.name],
+        gain=result.restored and result.restored.gain,
+        base=name_base(result.task),
         windows=analysis.windows,
         cost=analysis.cost,
         device=analysis.device,
@@ -86,8 +92,11 @@ def announce_headline(opening: Opening) -> str:
     return render(
         "page/headline.html",
         state="starting",
+        task=opening.task.name,
         agreement=None,
         agreement_of=_AGREEMENT[opening.task.name],
+        gain=None,
+        base="",
         windows=None,
         cost=None,
         device=opening.device,

@@ -11,7 +11,13 @@ from sparsevit.data.focal import find_film_focal
 from sparsevit.networks import ModelError
 
 #: Words on the page, by task.
-LABELS = {"semantic": "Classes", "instance": "Instances", "boxes3d": "3D boxes"}
+LABELS = {
+    "semantic": "Classes",
+    "instance": "Instances",
+    "boxes3d": "3D boxes",
+    "restoration": "Restoration",
+    "enhancement": "Enlarge as it is",
+}
 _LARGEST_TEXT = 1000  # letters
 
 

@@ -191,7 +191,7 @@ class Tally:
             with "dense" and "sparse"), ``speedup``, ``other_load`` and ``doubt`` (why these are not
             worth quoting; None if they are), ``windows`` ("kept" of the median frame,
             "total"), ``sparse_ms`` and ``agreement`` of every frame (None where dense did not
-            run), ``mean_agreement``, ``model``, ``schedule``, ``input_size``, ``device``,
+            run), ``mean_agreement``, ``model``, ``task``, ``schedule``, ``input_size``, ``device``,
             ``dtype``, ``camera`` (where that of 3D boxes is known from, else None); only ``frames``
             when there is none.
         """
@@ -217,6 +217,7 @@ class Tally:
             "agreement": agreement,
             "mean_agreement": float(np.mean([a for a in agreement if a is not None])),
             "model": last.settings.model,
+            "task": last.task.name,
             "schedule": last.settings.schedule.to_list(),
             "input_size": list(last.size),
             "device": last.device,

@@ -79,4 +79,6 @@ class WindowsHandlers:
         alike = [one.block for one in memory.blocks if (one.stage, one.shifted) == mine]
         left = self._page.engine.leave_out(result, block.stage, alike, place)
         estimate = float(part.worth[window])
-        memory.left = describe_left(left, block, window, estimate, len(alike))
+        memory.left = describe_left(
+            *(left, block, window, estimate, len(alike)), task=result.task.name
+        )

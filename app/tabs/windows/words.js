@@ -50,11 +50,10 @@ export function describeHands({ wish, blocks }, latest) {
   const counts = `${kept} kept and ${skipped} skipped by hand`;
   const change = latest.by_hand;
   if (blocks.some(({ state }) => state) || !change) return `${counts}.`;
-  const points = 100 * (change.agreement - change.without);
   return (
-    `${counts}: agreement with dense ${percent(change.agreement, 2)}, without your choice ` +
-    `${percent(change.without, 2)} (${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)} points).`
-  ).replaceAll(" %", "\u00a0%");
+    `${counts}: agreement with dense ${change.agreement}, without your choice ` +
+    `${change.without} (${change.change}).`
+  );
 }
 
 /**

@@ -9,13 +9,14 @@ import torch
 
 from app.engine.records import Result
 from app.page.common import round_significant
+from app.page.units import say_agreement
 from app.page.worth import WorthMemory, name_worth
 from app.tabs.windows.shows import find_classes
 from sparsevit.core.scoring import rank_windows
 from sparsevit.draw.masks import find_range
 from sparsevit.inspect.worth import LeftOut, WindowWorth, join_worth
 
-_AGREEMENT_DIGITS = 2  # of a percentage
+_AGREEMENT_DIGITS = 2
 
 
 def make_worth(result: Result, memory: WorthMemory) -> str:
@@ -55,7 +56,7 @@ def _write(key: str, partitions: Any, names: Any, left: Any, error: str | None) 
 
 
 def describe_left(
-    left: LeftOut, block: WindowWorth, window: int, estimate: float, num_blocks: int
+    left: LeftOut, block: WindowWorth, window: int, estimate: float, num_blocks: int, task: str
 ) -> dict[str, Any]:
     """What leaving one window out does, in words.
 
@@ -65,10 +66,11 @@ def describe_left(
         window: its row-major number.
         estimate: of the rise.
         num_blocks: how many left it out.
+        task: name of the task.
     """
     kind = "shifted" if block.shifted else "plain"
     where = f"the {kind} block" if num_blocks == 1 else f"all {num_blocks} {kind} blocks"
-    agreement = f"{100 * left.comparison['agreement']:.{_AGREEMENT_DIGITS}f} %"
+    agreement = say_agreement(left.comparison["agreement"], task, _AGREEMENT_DIGITS)
     return {
         "stage": block.stage + 1,
         "shifted": block.shifted,
