@@ -7,6 +7,7 @@ from typing import Literal
 from app.engine.records import Opening, Result
 from app.page.restored import name_base
 from app.page.templates import render
+from sparsevit.package.units import DECIBEL, find_agreement_unit
 
 _AGREEMENT = {
     "semantic": "pixels with the class of the dense output",
@@ -75,6 +76,7 @@ def show_headline(result: Result, runs: int | None, will_retry: bool = True) -> 
         reason=reason.replace(" %", "\u00a0%"),
         will_retry=will_retry,
         task=result.task.name,
+        is_decibel=find_agreement_unit(result.task.name) is DECIBEL,
         agreement=analysis.agreement["agreement"],
         agreement_of=_AGREEMENT[result.task.name],
         gain=result.restored and result.restored.gain,
@@ -93,6 +95,7 @@ def announce_headline(opening: Opening) -> str:
         "page/headline.html",
         state="starting",
         task=opening.task.name,
+        is_decibel=False,
         agreement=None,
         agreement_of=_AGREEMENT[opening.task.name],
         gain=None,

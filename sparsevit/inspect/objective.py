@@ -11,6 +11,9 @@ from torch import Tensor
 
 from sparsevit.tasks import Task
 from sparsevit.tasks.features import FeaturesTask
+from sparsevit.tasks.restoration import RestorationTask
+
+_NEAR = 5  # pixels around one
 
 
 def list_parts(task: Task, output: Any) -> dict[str, Tensor]:
@@ -21,6 +24,9 @@ def list_parts(task: Task, output: Any) -> dict[str, Tensor]:
     """
     if isinstance(task, FeaturesTask):
         return {f"stage{n}": features for n, features in enumerate(task.read(output), start=1)}
+    if isinstance(task, RestorationTask):
+        around = F.avg_pool2d(output, _NEAR, 1, _NEAR // 2, count_include_pad=False)
+        return {"detail": output - around}
     if isinstance(output, Tensor):
         return {"logits": output}
     named = output if isinstance(output, Mapping) else vars(output)
@@ -34,7 +40,8 @@ def build_objective(task: Task, dense: Any) -> Callable[[Any], Tensor]:
     """A number that rises as an output means less and less what the dense one means.
 
     Classes count by their cross entropy with the classes that the dense output chooses, heat maps
-    and masks likewise, offsets, boxes and features by half their mean square.
+    and masks likewise, offsets, boxes and features by half their mean square, and of restored
+    pictures what sets a pixel apart from those around it.
 
     Args:
         task: what the network's outputs mean.

@@ -5,6 +5,7 @@ import { make } from "../../page/common.js";
 /** @import { Place } from "./types.d.ts" */
 
 const TIMES = 4;
+const ROW = 520; // CSS pixels of width from which on all are in one row
 const SIDE = { most: 176, gap: 8 }; // CSS pixels of a picture in it
 
 export function makeLoupe() {
@@ -21,7 +22,8 @@ export function makeLoupe() {
    */
   function draw(pictures, { u, v }) {
     const { width, height } = pictures[0].image;
-    const room = (box.clientWidth - SIDE.gap * (pictures.length - 1)) / pictures.length;
+    const columns = box.clientWidth < ROW ? 2 : pictures.length;
+    const room = (box.clientWidth - SIDE.gap * (columns - 1)) / columns;
     const side = Math.max(1, Math.floor(Math.min(SIDE.most, room) / TIMES));
     const [across, along] = [Math.min(side, width), Math.min(side, height)];
     const x = Math.max(0, Math.min(width - across, Math.round(u * width - across / 2)));

@@ -46,11 +46,9 @@ export const RESTORATION = {
 
   describeTruth: (data) =>
     data.gain && [
-      `${nameSide(data, "sparse")} is `,
-      bold(writeGain(data.gain.sparse)),
-      ` closer to the original than ${nameSide(data, "base")}, ${nameSide(data, "dense")} `,
-      bold(writeGain(data.gain.dense)),
-      ".",
+      `Closer to the original than ${nameSide(data, "base")}: `,
+      keep(`${nameSide(data, "sparse")} `, bold(writeGain(data.gain.sparse))),
+      keep(`${nameSide(data, "dense")} `, bold(writeGain(data.gain.dense))),
     ],
 
   async decode(data, getMap) {

@@ -245,6 +245,7 @@ export function makeOutputs(root) {
     readout.hidden = !getView().read;
     plan.box.hidden = !getView().drawPlan;
     loupe.box.hidden = !getView().listEnlarged;
+    view.classList.toggle("sv-out-enlarging", !loupe.box.hidden);
     pair.box.hidden = !getView().listPair;
     pair.box.classList.toggle("sv-out-idle", !listSides());
     if (getView().listPair) pair.fill(shown.data, getPair());
