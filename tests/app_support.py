@@ -89,7 +89,7 @@ def write_restorer(folder: Path) -> Path:
     network = Restorer(RestorerConfig(dim=16, depths=(2, 2), num_heads=2))
     with torch.no_grad():
         network.head.weight.normal_(0, 0.02)
-    save_checkpoint(network, folder / "restorer.safetensors")
+    save_checkpoint(network, network.config, folder / "restorer.safetensors")
     return folder
 
 

@@ -18,7 +18,7 @@ from sparsevit.tasks.restoration import RestorationTask, read_luma
 _QUALITY = 96  # of JPEG with all its colours: what it adds is no grey level on average
 _MOST_PIXELS = 6_000_000  # of a picture that is sent
 _STEPS = (4, 8, 16, 32, 64, 128, 255)  # ends of the scale of a map, grey levels
-_SHOWN = 0.999  # of the pixels lie within the scale
+_SHOWN = 0.99  # of the pixels lie within the scale
 _NEAR = 31  # pixels around one, of the place where a network does most
 
 
