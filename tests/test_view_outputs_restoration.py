@@ -34,7 +34,7 @@ from app.tabs.video.view import make_frame
 from app.tabs.windows.view import make_windows
 from sparsevit.evaluation.restoration_scorer import score_restored
 from sparsevit.inspect.painted import Painted
-from sparsevit.tasks.restoration import measure_psnr
+from sparsevit.tasks.restoration import measure_psnr, read_luma
 
 DEPTHS = (2, 2)
 
@@ -182,7 +182,7 @@ def test_the_button_of_smaller_inputs_is_there_only_where_it_makes_sense(engine,
 
 @pytest.mark.slow
 def test_a_search_looks_for_what_comes_closest_to_the_original(engine, restored, tmp_path):
-    asked = read_search("0.9x", 6, 0)
+    asked = read_search("", 6, 0)
     search = begin_search(restored, asked, None)
     loaded = engine.networks.get("restorer")
     for progress in search_photo(
@@ -224,6 +224,19 @@ def test_other_tabs_and_files_take_it(engine, restored, enlarged, tmp_path):
         assert any(block.worth.abs().max() > 0 for block in worth)
     accuracy = json.loads(make_json(restored))["accuracy"]
     assert set(accuracy["psnr"]) == set(accuracy["ssim"]) == {"base", "dense", "sparse"}
+
+
+def test_the_lens_numbers_where_restored_pictures_differ(engine, restored, monkeypatch):
+    dense = restored.analysis.prepared.dense
+    lens = engine.look_through(restored)
+    far = np.abs(read_luma(dense) - read_luma(restored.analysis.sparse))
+    assert lens.regions
+    assert far[lens.region_map > 0].mean() > 2 * far[lens.region_map == 0].mean()
+    assert "differs most from dense" in make_lens(restored, lens)
+    monkeypatch.setattr("sparsevit.inspect.regions.LEAST_LEVELS", 300)
+    nowhere = engine.look_through(restored)
+    assert nowhere.regions == ()
+    assert "restores as dense does" in make_lens(restored, nowhere)
 
 
 def test_worth_is_of_detail_and_not_of_brightness(engine, restored):
