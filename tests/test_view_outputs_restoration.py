@@ -1,5 +1,6 @@
 """Restored photos on the page: the pictures, the numbers and their units, whatever is uploaded."""
 
+import ast
 import base64
 import io
 import json
@@ -23,6 +24,7 @@ from app.page.task import make_task_switch
 from app.page.units import find_yardstick
 from app.tabs.compare.view import make_comparison, show_facts
 from app.tabs.learn.answers import ask_tipping_point
+from app.tabs.learn.view import make_learn
 from app.tabs.lens.view import make_lens
 from app.tabs.outputs.view import describe_outputs
 from app.tabs.search.view import show_search
@@ -132,7 +134,7 @@ def test_agreement_is_in_decibel_wherever_it_stands(engine, restored, enlarged):
     painted = replace(restored, settings=replace(restored.settings, painted=by_hand))
     change = json.loads(make_windows(painted, value - 1))["by_hand"]["change"]
     assert change.endswith("\u00a0dB")
-    assert "45 dB" in ask_tipping_point(choose_target(restored), "restoration")[1]
+    assert "50 dB" in ask_tipping_point(choose_target(restored), "restoration")[1]
 
 
 def test_the_gain_over_bicubic_stands_beside_the_agreement(restored, enlarged):
@@ -146,7 +148,7 @@ def test_the_gain_over_bicubic_stands_beside_the_agreement(restored, enlarged):
 def test_what_is_lost_is_in_the_unit_of_the_task(restored):
     target = choose_target(restored)
     analysis = restored.analysis
-    for value, lost in ((44.0, True), (46.0, False)):
+    for value, lost in ((49.0, True), (51.0, False)):
         result = replace(restored, analysis=replace(analysis, agreement={"agreement": value}))
         assert is_lost(result, target) == lost
     assert find_least_agreement("features") == 0.9
@@ -217,7 +219,7 @@ def test_other_tabs_and_files_take_it(engine, restored, enlarged, tmp_path):
     for result in (restored, enlarged):
         json.loads(make_lens(result, engine.look_through(result)))
         assert make_filmstrip(result, 0, "png")
-        assert "restorer" in make_snippet(result)
+        assert ("score_restored(" in make_snippet(result)) == (result is restored)
         worth = engine.measure_worth(result)
         assert len(worth) == 4
         assert all(np.isfinite(block.worth.numpy()).all() for block in worth)
@@ -237,6 +239,18 @@ def test_the_lens_numbers_where_restored_pictures_differ(engine, restored, monke
     nowhere = engine.look_through(restored)
     assert nowhere.regions == ()
     assert "restores as dense does" in make_lens(restored, nowhere)
+
+
+def test_the_snippet_gives_the_numbers_of_the_page(engine, restored, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(restored.photo.path.parent)
+    exec(compile(make_snippet(restored), "snippet", "exec"), {})
+    score = ast.literal_eval(capsys.readouterr().out.splitlines()[-1])
+    assert score["psnr"] == pytest.approx(restored.restored.psnr["sparse"], abs=0.01)
+
+
+def test_stages_of_one_resolution_are_not_said_to_differ_in_cost(engine, restored):
+    told = json.loads(make_learn(restored, engine.trace_block(restored, 0)))
+    assert "same tokens" in told["layers"]["words"][0]
 
 
 def test_worth_is_of_detail_and_not_of_brightness(engine, restored):
