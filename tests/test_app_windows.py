@@ -113,9 +113,13 @@ def test_what_the_choice_changed_is_told(engine, painted):
     panel = make_panel(painted)
     shown = json.loads(visitor.run(panel=panel)["windows"])
     free = engine.analyze(engine.first.photo, Settings("small", schedule(0.6), short_side=256))
+    with_choice, without = (
+        100 * result.analysis.agreement["agreement"] for result in (painted, free)
+    )
     assert shown["by_hand"] == {
-        "agreement": painted.analysis.agreement["agreement"],
-        "without": free.analysis.agreement["agreement"],
+        "agreement": f"{with_choice:.2f}\u00a0%",
+        "without": f"{without:.2f}\u00a0%",
+        "change": f"{with_choice - without:+.2f}\u00a0points".replace("-", "\u2212"),
     }
     assert shown["painted"] == json.loads(panel)["painted"]
 
