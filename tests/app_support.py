@@ -17,6 +17,9 @@ from sparsevit import networks
 from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.data.streets import CLASS_NAMES, PALETTE
 from sparsevit.networks import ModelInfo
+from sparsevit.networks.checkpoint import save_checkpoint
+from sparsevit.networks.restorer import Restorer
+from sparsevit.networks.restorer_config import RestorerConfig
 from sparsevit.networks.segmenter import Segmenter, SegmenterConfig, save_segmenter
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import (
@@ -77,6 +80,16 @@ def write_many(folder: Path) -> Path:
     with torch.no_grad():
         network.centres[-1].bias[:-2] = 0.0  # so that it finds things everywhere
     save_segmenter(network, folder / "many.safetensors")
+    return folder
+
+
+def write_restorer(folder: Path) -> Path:
+    """Add the network "restorer", small and untrained, which changes what it is given a little."""
+    torch.manual_seed(3)
+    network = Restorer(RestorerConfig(dim=16, depths=(2, 2), num_heads=2))
+    with torch.no_grad():
+        network.head.weight.normal_(0, 0.02)
+    save_checkpoint(network, network.config, folder / "restorer.safetensors")
     return folder
 
 

@@ -74,6 +74,7 @@ class FakeEngine(Engine):
         error: raised by what runs a network, if not None.
         calls, searches: what was asked for.
         search_photo: see :func:`app_support.search_slowly`.
+        sureness: what :meth:`measure_sureness` answers.
         lenses: how often :meth:`look_through` was asked.
     """
 
@@ -90,6 +91,7 @@ class FakeEngine(Engine):
         self.calls: list[Settings] = []
         self.searches: list[tuple[Photo, Settings, SearchSettings]] = []
         self.search_photo = search_slowly()
+        self.sureness = 1.0
         self.lenses = 0
 
     @property
@@ -199,6 +201,9 @@ class FakeEngine(Engine):
 
     def trace_block(self, result: Result, index: int) -> BlockSteps:
         return self._real.trace_block(result, index)
+
+    def measure_sureness(self, result: Result) -> float:
+        return self.sureness
 
     def look_through(self, result: Result) -> Lens:
         self.lenses += 1

@@ -110,7 +110,7 @@ def test_only_the_open_tab_is_drawn(page):
         "windows": {"windows"},
         "outputs": {"outputs"},
         "latency": {"latency"},
-        "tradeoff": {"history", "sizes"},
+        "tradeoff": {"history", "compare", "sizes"},
         "learn": {"learn", "exercises"},
         "video": set(),
         "takeaway": {"json", "snippet", "address", "stage", "file"},

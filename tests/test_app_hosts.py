@@ -82,7 +82,8 @@ def test_every_tab_works_for_every_task(engine, visitor, cache, tmp_path, name, 
     frame = FrameRunner(engine).run(result.photo.pixels, result.settings)
     tally = Tally()
     tally.add(frame)
-    assert json.loads(make_frame(1, 1, frame, tally))["agreement"] == frame.agreement
+    told = json.loads(make_frame(1, 1, frame, tally))["agreement"]
+    assert told == f"{100 * frame.agreement:.1f} %"
     assert 0 <= frame.agreement <= 1
     assert Api(engine).draw_outputs(str(photo), f"hf/{name}", 256, "0.5").ndim == 3
     assert visitor.messages == []

@@ -12,6 +12,7 @@ from app.engine.records import Settings
 from app.page.panel import make_panel, read_panel
 from app.page.worth import WorthMemory, name_worth
 from app.tabs.takeaway.view import make_snippet
+from app.tabs.windows.view import _say_change
 from app.tabs.windows.worth import describe_left, make_worth
 from sparsevit.core.windows import map_tokens_to_windows
 from sparsevit.inspect.painted import Painted
@@ -136,9 +137,15 @@ def test_what_the_choice_changed_is_told(engine, painted):
     panel = make_panel(painted)
     shown = json.loads(visitor.run(panel=panel)["windows"])
     free = engine.analyze(engine.first.photo, Settings("small", schedule(0.6), short_side=256))
+    with_choice, without = (
+        100 * result.analysis.agreement["agreement"] for result in (painted, free)
+    )
     assert shown["by_hand"] == {
-        "agreement": painted.analysis.agreement["agreement"],
-        "without": free.analysis.agreement["agreement"],
+        "agreement": f"{with_choice:.2f}\u00a0%",
+        "without": f"{without:.2f}\u00a0%",
+        "change": f"{round(with_choice, 2) - round(without, 2):+.2f}\u00a0points".replace(
+            "-", "\u2212"
+        ),
     }
     assert shown["painted"] == json.loads(panel)["painted"]
 
@@ -180,3 +187,16 @@ def test_learn_asks_for_worth_once_its_last_step_is_looked_at(page):
     assert torch.allclose(torch.tensor(shown["worth"]), part.worth, rtol=1e-2)
     other = json.loads(page.learn.explain_block(page.session, 0)["learn"])
     assert len(other["worth"]) == 128  # from now on
+
+
+@pytest.mark.parametrize(
+    ("numbers", "task", "told"),
+    [
+        ((0.95276, 0.95274), "semantic", ("95.28 %", "95.27 %", "+0.01 points")),
+        ((0.9, 0.95), "semantic", ("90.00 %", "95.00 %", "−5.00 points")),
+        ((40.104, 41.096), "restoration", ("40.10 dB", "41.10 dB", "−1.00 dB")),
+    ],
+)
+def test_what_the_brush_changed_is_the_difference_of_what_is_shown(numbers, task, told):
+    change = _say_change(*numbers, task)
+    assert tuple(text.replace("\u00a0", " ") for text in change.values()) == told

@@ -15,6 +15,7 @@ from app.engine.records import make_try
 from app.engine.search import PhotoSearch
 from app.page.headline import announce_fed, announce_headline, show_fed, show_headline
 from app.page.photo import show_examples
+from app.page.suggesting import show_suggestion
 from app.page.templates import render
 from app.tabs.compare.view import show_costs, show_facts
 from app.tabs.latency.view import show_latency
@@ -94,6 +95,7 @@ SHOWN = {
     "page/fed.html": (show_fed, 1),
     "page/headline.html": (lambda r: show_headline(r, 2), 2),
     "page/message.html": (lambda r: render("page/message.html", message=HOSTILE), 1),
+    "page/suggestion.html": (lambda r: show_suggestion(True), 0),  # names of ours alone
     "page/parts.html": (show_all_sizes, 1),
     "tabs/compare/costs.html": (lambda r: show_costs(r, r, in_turn=False), 2),
     "tabs/compare/facts.html": (lambda r: show_facts(r, r), 0),  # names of ours alone

@@ -45,7 +45,7 @@ def test_a_frame_holds_picture_output_masks_and_numbers(frame):
         assert block["total"] == len(block["keep"])
     assert message["blocks"][1]["name"] == "Stage 1 · block 2 · shifted"
     assert message["kept"] == sum(b["kept"] for b in message["blocks"])
-    assert message["agreement"] == frame.agreement
+    assert message["agreement"] == f"{100 * frame.agreement:.1f} %"
     assert message["stats"]["fps"]["dense"] == pytest.approx(1e3 / frame.dense_ms)
     assert message["stats"]["compared"] == 1
 

@@ -151,11 +151,11 @@ class QuestionApi(Programs):
         Returns:
             "tipping_point": which class (kind "class", "things" or "winner") the sparse output
             loses between the sparsities of all layers "there" and "lost", or where the agreement
-            falls below 0.9 (kind "agreement"); "lost" is null if it holds, and all of it if the
-            dense output is empty. "stages": agreement and share of arithmetic saved of each stage
-            pruned alone by 0.6, and how many windows it skipped; "best_stages" lose least. "half":
-            least sparsity of all layers that halves the arithmetic, null if none does, the share
-            that is never pruned, and the least share left.
+            falls below 0.9, or 50 dB of pictures (kind "agreement"); "lost" is null if it holds,
+            and all of it if the dense output is empty. "stages": agreement and share of arithmetic
+            saved of each stage pruned alone by 0.6, and how many windows it skipped; "best_stages"
+            lose least. "half": least sparsity of all layers that halves the arithmetic, null if
+            none does, the share that is never pruned, and the least share left.
         """
         try:
             return answer_exercises(

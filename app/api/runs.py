@@ -13,6 +13,7 @@ from app.api.base import Programs, check_side
 from app.engine.search import make_storage, read_search
 from sparsevit.draw.masks import draw_compute_map, draw_pruned_windows, draw_score_map
 from sparsevit.inspect.sizes import SizePoint
+from sparsevit.networks import ModelError
 from sparsevit.schedule import ScheduleError
 
 
@@ -55,7 +56,9 @@ class RunApi(Programs):
             anew, as on the page without "link inside a stage"; "doubt" says why the speed-up is not
             worth quoting, and is null if it is: "other_load" is what other programs took of the
             CPUs. "note" says what was done otherwise than asked, as where a photo's own size is too
-            large, and is null if nothing was.
+            large, and is null if nothing was. Of restored photos "accuracy" has psnr (dB) and ssim
+            against the original of "base" (bicubic), "dense" and "sparse"; their agreement is PSNR
+            of sparse against dense, in dB.
         """
         try:
             chosen = model, short_side, sparsity, task, focal_mm, painted
@@ -127,10 +130,13 @@ class RunApi(Programs):
             focal_mm: of the lens, in terms of 35 mm film, for 3D boxes; 0 for what the photo tells.
 
         Returns:
-            The picture: class colours, instances, 3D boxes, or bars of the likeliest classes.
+            The picture: class colours, instances, 3D boxes, or bars of the likeliest classes over
+            the photo; what a restorer makes is the picture itself, in its own size.
         """
         try:
             result = self._run(photo, model, short_side, sparsity, task, focal_mm)
+            if result.restored is not None:
+                return result.restored.sparse
             return result.task.draw(result.analysis.prepared.image, result.analysis.sparse)
         except Exception as error:
             raise self._refuse(error) from None
@@ -157,10 +163,15 @@ class RunApi(Programs):
         Returns:
             ``{"sparse": point, "dense": [point, ...], "device", "doubt"}``; a point has size,
             latency_ms and agreement with the dense network at the largest size. "doubt" says why
-            the latencies are not worth quoting, and is null if they are.
+            the latencies are not worth quoting, and is null if they are. Refused for restored
+            photos: a smaller photo is another one to restore.
         """
         try:
             result = self._run(photo, model, short_side, sparsity, task, focal_mm)
+            if result.restored is not None:
+                raise ModelError(
+                    "A smaller photo is another one to restore; there is no comparison."
+                )
             *_, comparison = self._engine.compare_sizes(result, self._engine.config.compare_rounds)
         except Exception as error:
             raise self._refuse(error) from None
@@ -197,8 +208,8 @@ class RunApi(Programs):
         Returns:
             As ``frontier.json`` of the command line: "schedule" is the best within the budget,
             "points" are those that nothing tried beats, each with schedule, accuracy (agreement
-            with dense), predicted_ms and latency_ms; dense_ms, device, size and dtype; "doubt" as
-            of the endpoint analyze.
+            with dense, or PSNR of a restored photo in dB: "metric" says which), predicted_ms and
+            latency_ms; dense_ms, device, size and dtype; "doubt" as of the endpoint analyze.
         """
         try:
             settings = self.read_settings(model, short_side, "0", task)

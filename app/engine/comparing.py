@@ -14,6 +14,7 @@ from app.engine.protocol import Engine
 from app.engine.records import Result
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import WindowGrid, find_spans
+from sparsevit.tasks.restoration import RestorationTask
 
 _DECIMALS = 4  # of a share
 
@@ -91,7 +92,11 @@ def pair_outputs(a: Result, b: Result) -> Result | None:
     size, other = b.analysis.prepared.input_size, a.analysis.prepared.input_size
     if task.name == "features" and (a.settings.model, other) != (b.settings.model, size):
         return None
-    output = a.analysis.sparse if size == other else task.resize(a.analysis.sparse, size)
+    if isinstance(task, RestorationTask):  # its pictures may be larger than the photo
+        height, width = b.analysis.sparse.shape[:2]
+        output = task.resize(a.analysis.sparse, (height, width))
+    else:
+        output = a.analysis.sparse if size == other else task.resize(a.analysis.sparse, size)
     prepared = replace(b.analysis.prepared, dense=output)
     agreement = task.compare(output, b.analysis.sparse)
     return replace(b, analysis=replace(b.analysis, prepared=prepared, agreement=agreement))

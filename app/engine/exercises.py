@@ -14,6 +14,7 @@ from app.engine.records import Result
 from sparsevit.data.classes import STREET_CLASSES
 from sparsevit.data.kinds import STREET_KINDS
 from sparsevit.measure.cost import CostReport
+from sparsevit.package.units import SHARE, find_agreement_unit
 from sparsevit.schedule import SparsitySchedule, num_keep
 from sparsevit.tasks.boxes3d import Boxes3DTask
 from sparsevit.tasks.segments import MIN_IOU, SegmentsTask
@@ -22,8 +23,8 @@ from sparsevit.tasks.semantic import SemanticTask
 #: Sparsity that one stage is given in the second exercise.
 STAGE_SPARSITY = 0.6
 
-#: Agreement that is lost where nothing in the output has a name.
-LEAST_AGREEMENT = 0.9
+_LEAST_SHARE_ALIKE = 0.9
+_LEAST_PSNR = 50.0  # dB, a root mean square of 0.8 grey levels
 
 _MOST_PERCENT = 95  # as far as the sliders go
 _STEP_PERCENT = 5
@@ -39,7 +40,7 @@ class Target:
 
     Attributes:
         kind: "class" of pixels, "things" of a class, the "winner" among the classes of a photo, or
-            "agreement", which is to fall below :data:`LEAST_AGREEMENT`.
+            "agreement", which is to fall below :func:`find_least_agreement`.
         name: of the class; empty for an agreement.
     """
 
@@ -68,7 +69,7 @@ class StageTrial:
 
     Attributes:
         stage: 0-based.
-        agreement: with dense, in [0, 1].
+        agreement: with dense.
         skipped: windows that its blocks skipped together; 0 where it has too few to prune.
         saved: share of the network's multiply-accumulates.
     """
@@ -114,7 +115,7 @@ def choose_target(result: Result) -> Target | None:
 
 
 def score_target(result: Result, target: Target) -> float:
-    """How much of a target the sparse output has, in [0, 1]: IoU, quality, probability, agreement.
+    """How much of a target the sparse output has: IoU, quality, probability, agreement.
 
     Args:
         result: on the photo that the target was chosen on.
@@ -132,8 +133,13 @@ def is_lost(result: Result, target: Target) -> bool:
         return result.analysis.agreement["top1_agreement"] == 0
     score = score_target(result, target)
     if target.kind == "agreement":
-        return score < LEAST_AGREEMENT
+        return score < find_least_agreement(result.task.name)
     return score < LEAST_IOU if target.kind == "class" else score == 0
+
+
+def find_least_agreement(task: str) -> float:
+    """Agreement that is lost where nothing in the output has a name, by the task's name."""
+    return _LEAST_SHARE_ALIKE if find_agreement_unit(task) is SHARE else _LEAST_PSNR
 
 
 def find_tipping_point(
@@ -206,7 +212,7 @@ def list_stage(result: Result, stage: int) -> list[float]:
 
 
 def find_best_stages(trials: Sequence[StageTrial]) -> list[int]:
-    """The stages, 0-based, that cost least agreement, to a tenth of a percent; those that prune."""
+    """The stages, 0-based, that cost least agreement, to its third decimal; those that prune."""
     pruned = {t.stage: round(t.agreement, 3) for t in trials if t.skipped}
     return [stage for stage, agreement in pruned.items() if agreement == max(pruned.values())]
 

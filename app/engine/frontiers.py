@@ -21,6 +21,8 @@ PRESET_SHARES = (0.8, 0.7, 0.6, 0.5)
 
 _log = logging.getLogger(__name__)
 
+_FIRST_TASKS = ("semantic", "restoration")  # of networks of ours
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -74,7 +76,10 @@ def _list_found(found: Frontier, result: Result) -> list[Try]:
             photo=result.photo,
             settings=replace(result.settings, schedule=point.schedule, linked=True),
             size=found.size,
+            task=result.task.name,
             agreement=point.accuracy,
+            score=point.accuracy,
+            dense_score=found.dense_accuracy,
             dense_ms=found.dense_ms,
             sparse_ms=point.best_known_ms,
             device=found.device,
@@ -124,10 +129,14 @@ def place_frontier(
 
 def find_shipped(settings: Settings) -> Frontier | None:
     """The frontier that ships beside a network of ours for a task, if there is one."""
-    model, task = settings.model, settings.task or "semantic"  # the first task of ours
+    model = settings.model
     if Path(model).name != model:
         return None  # a file of the user's, or of others
-    return _read_shipped(networks.CHECKPOINT_FOLDER / name_shipped(model, task), model, task)
+    for task in [settings.task] if settings.task else _FIRST_TASKS:
+        path = networks.CHECKPOINT_FOLDER / name_shipped(model, task)
+        if frontier := _read_shipped(path, model, task):
+            return frontier
+    return None
 
 
 @lru_cache(maxsize=32)

@@ -20,6 +20,7 @@ from app.engine.models import Networks
 from app.engine.newest import Superseded, always
 from app.engine.protocol import Engine
 from app.engine.records import FrameResult, Opening, Photo, Result, Settings, fit_schedule
+from app.engine.roads import measure_sureness
 from app.engine.runs import Runs
 from app.engine.search import search_photo
 from app.engine.turns import Turns
@@ -207,6 +208,11 @@ class LocalEngine(Engine):
             prepared, settings = result.analysis.prepared, result.settings
             place = block.stage, block.block
             return trace_block(loaded, prepared, settings.schedule, *place, settings.painted)
+
+    def measure_sureness(self, result: Result) -> float:
+        loaded = self.networks.get(result.settings.model)
+        with self.turns.hold(loaded, result.settings.linked):
+            return measure_sureness(loaded, result.photo.pixels)
 
     def look_through(self, result: Result) -> Lens:
         loaded = self.networks.get(result.settings.model, result.settings.task)

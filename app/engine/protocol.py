@@ -235,5 +235,8 @@ class Engine(Protocol):
     def trace_block(self, result: Result, index: int) -> BlockSteps:
         """The real tensors of block ``index`` of a result, for the tab that explains."""
 
+    def measure_sureness(self, result: Result) -> float:
+        """How sure the network of a result is of the classes of the photo's pixels, in (0, 1]."""
+
     def look_through(self, result: Result) -> Lens:
         """Where the sparse network of a result goes wrong, for the tab of that name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from sparsevit.data.things import Things
 from sparsevit.data.transforms import Size
 from sparsevit.inspect.painted import Painted
 from sparsevit.inspect.photo import Analysis
+from sparsevit.inspect.restored import Restored, gather_restored
+from sparsevit.package.units import SHARE, find_agreement_unit
 from sparsevit.schedule import SparsitySchedule, num_pairs
 from sparsevit.tasks import Task
+from sparsevit.tasks.restoration import MAX_PSNR
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,20 @@ class Result:
         latency = self.analysis.latency
         return None if latency is None else latency.explain_doubt(self.analysis.cost.least_ratio)
 
+    @cached_property
+    def restored(self) -> Restored | None:
+        """The pictures that a restorer made, with the original where it is known; else None."""
+        return gather_restored(self.analysis)
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """Of (dense, sparse), what the trade-off is about: see :attr:`Try.score`."""
+        psnr = self.restored and self.restored.psnr
+        if psnr:
+            return psnr["dense"], psnr["sparse"]
+        alike = 1.0 if find_agreement_unit(self.task.name) is SHARE else MAX_PSNR
+        return alike, self.analysis.agreement["agreement"]
+
     def is_of(self, photo: Photo, settings: Settings, size: Size) -> bool:
         """Whether photo, camera, network, task and size (img_h, img_w) are its own."""
         mine = self.settings
@@ -176,7 +194,7 @@ class FrameResult:
         sparse_ms: latency of the sparse forward alone. Its masks are recorded meanwhile, so sparse
             is never flattered.
         dense_ms: latency of the dense forward on the same frame; None where it did not run.
-        agreement: of sparse with dense, in [0, 1]; None where dense did not run.
+        agreement: of sparse with dense; None where dense did not run.
         other_load: share of the CPUs that other programs used, this and the frames before it; see
             :class:`sparsevit.measure.load.LoadMeter`.
         least_ratio: of the multiply-accumulates, see :class:`sparsevit.measure.cost.CostReport`.
@@ -219,7 +237,11 @@ class Try:
         photo: the picture.
         settings: as they ran.
         size: (img_h, img_w) pixels fed to the network.
-        agreement: with dense, in [0, 1].
+        task: name of what the network ran for.
+        agreement: with dense.
+        score: what the trade-off is about: PSNR against the original where that is known of every
+            photo, else agreement; in the task's unit.
+        dense_score: the same of dense.
         dense_ms, sparse_ms: medians.
         device: what it ran on.
         doubt: why these latencies are not worth quoting; None if they are.
@@ -228,7 +250,10 @@ class Try:
     photo: Photo
     settings: Settings
     size: tuple[int, int]
+    task: str
     agreement: float
+    score: float
+    dense_score: float
     dense_ms: float
     sparse_ms: float
     device: str
@@ -248,11 +273,15 @@ def make_try(result: Result) -> Try:
     latency = result.analysis.latency
     if latency is None:
         raise ValueError("Only a measured result can be noted.")
+    dense_score, score = result.score
     return Try(
         photo=result.photo,
         settings=result.settings,
         size=result.analysis.prepared.input_size,
+        task=result.task.name,
         agreement=result.analysis.agreement["agreement"],
+        score=score,
+        dense_score=dense_score,
         dense_ms=latency.dense.median_ms,
         sparse_ms=latency.sparse.median_ms,
         device=latency.device,

@@ -10,12 +10,16 @@ from typing import Any
 
 from app.engine.camera import aim_task, choose_camera
 from app.engine.records import Photo, Result, Settings
+from sparsevit.data.photos import Photo as TruePhoto
+from sparsevit.data.photos import PhotoFolder
 from sparsevit.data.transforms import Size
 from sparsevit.networks import LoadedModel
 from sparsevit.search import (
     AgreementJudge,
     Frontier,
     FrontierPoint,
+    Judge,
+    LabelledJudge,
     SearchError,
     SearchProgress,
     SearchSettings,
@@ -41,6 +45,7 @@ class PhotoSearch:
         settings: network, task and resolution.
         size: (img_h, img_w) pixels fed to the network.
         asked: what is searched.
+        task: name of what the network runs for.
         storage: optuna's storage of the study, in memory; None before it has begun.
         note: what the user should know about its beginning; empty if nothing.
         is_running: wanted; set to False it stops after the step under way.
@@ -55,6 +60,7 @@ class PhotoSearch:
     settings: Settings
     size: Size
     asked: SearchSettings
+    task: str = "semantic"
     storage: Any = None
     note: str = ""
     is_running: bool = True
@@ -164,7 +170,7 @@ def begin_search(
                 file=None,
             )
     size = result.analysis.prepared.input_size
-    return PhotoSearch(result.photo, result.settings, size, settings, note=note)
+    return PhotoSearch(result.photo, result.settings, size, settings, result.task.name, note=note)
 
 
 def make_storage() -> Any:
@@ -172,6 +178,20 @@ def make_storage() -> Any:
     from optuna.storages import InMemoryStorage  # takes a second, once
 
     return InMemoryStorage()
+
+
+class _OnePhoto(PhotoFolder):
+    """A photo as if it lay in a folder alone."""
+
+    def __init__(self, photo: Photo) -> None:
+        self.names = [photo.path.stem]
+        self._image = photo.pixels
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> TruePhoto:
+        return TruePhoto(self._image, self.names[index])
 
 
 def search_photo(
@@ -182,7 +202,9 @@ def search_photo(
     storage: Any,
     folder: Path,
 ) -> Iterator[SearchProgress]:
-    """Search on one photo, step by step; accuracy is agreement with dense.
+    """Search on one photo, step by step.
+
+    Accuracy is agreement with dense, or PSNR where the photo is the truth itself.
 
     Args:
         loaded: the network; between two steps it may be used for something else.
@@ -199,7 +221,11 @@ def search_photo(
     data = f"the photo {photo.path.name}"
     camera = choose_camera(photo.size, settings, photo.camera)
     loaded = replace(loaded, task=aim_task(loaded.task, camera, photo.size))
-    judge = AgreementJudge(loaded, [photo.pixels], settings.short_side, data_name=data)
+    judge: Judge
+    if loaded.task.name == "restoration":
+        judge = LabelledJudge(loaded, _OnePhoto(photo), settings.short_side, data_name=data)
+    else:
+        judge = AgreementJudge(loaded, [photo.pixels], settings.short_side, data_name=data)
     yield from search_steps(
         loaded, judge, search, storage=storage, study_name=_STUDY, folder=folder
     )

@@ -13,7 +13,16 @@ TASK_WORDS = {
     "boxes3d": "3D boxes",
     "classification": "classes of the whole photo",
     "features": "features",
+    "restoration": "restored photos",
+    "enhancement": "enlarged pictures",
 }
+
+_PURPOSES = {"restoration": "restore it", "enhancement": "make it larger"}
+
+
+def say_purpose(task: str) -> str:
+    """What a network runs for: "find classes"."""
+    return _PURPOSES.get(task) or f"find {TASK_WORDS[task]}"
 
 
 def fit_task(settings: Settings, loaded: LoadedModel) -> tuple[str | None, str]:

@@ -49,10 +49,20 @@ def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
     return resize_image(picture, size)
 
 
-def encode_jpeg(pixels: np.ndarray, quality: int = _QUALITY) -> str:
-    """(h, w, 3) uint8 RGB -> a data URI, so that no picture lies on the server's disk."""
+def encode_jpeg(pixels: np.ndarray, quality: int = _QUALITY, whole_colours: bool = False) -> str:
+    """(h, w, 3) uint8 RGB -> a data URI, so that no picture lies on the server's disk.
+
+    Args:
+        pixels: the picture.
+        quality: up to 100.
+        whole_colours: colours are as fine as brightness; else they are halved, as is usual.
+    """
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    if whole_colours:
+        sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    _, data = cv2.imencode(".jpg", bgr, options)
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 

@@ -126,9 +126,12 @@ class Handlers(TimingHandlers):
 
     def use_schedule(self, session: Session, schedule: SparsitySchedule) -> Changes:
         """Put a schedule on the sliders, as if they had been moved there."""
-        result = self.get_result(session)
-        settings = replace(result.settings, schedule=schedule, linked=True)
-        return self._open(session, result.photo, settings)
+        settings = replace(self.get_result(session).settings, schedule=schedule, linked=True)
+        return self.use_settings(session, settings)
+
+    def use_settings(self, session: Session, settings: Settings) -> Changes:
+        """Show the photo on the screen with other settings, and set the controls to them."""
+        return self._open(session, self.get_result(session).photo, settings)
 
     def go_back(self, session: Session, entry: Try) -> Changes:
         """Show what was tried once: its photo, network, size and sparsities."""

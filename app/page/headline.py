@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from app.engine.records import Opening, Result
+from app.page.restored import name_base
 from app.page.templates import render
+from sparsevit.package.units import DECIBEL, find_agreement_unit
 
 _AGREEMENT = {
     "semantic": "pixels with the class of the dense output",
@@ -13,6 +15,8 @@ _AGREEMENT = {
     "instance": "panoptic quality (PQ) against the dense segments",
     "boxes3d": "3D boxes found again within 2 m",
     "panoptic": "panoptic quality (PQ) against the dense segments",
+    "restoration": "PSNR of sparse against dense; 40 dB and more look alike",
+    "enhancement": "PSNR of sparse against dense; 40 dB and more look alike",
     "features": "cosine with the dense features, mean of the stages",
 }
 
@@ -69,8 +73,12 @@ def show_headline(result: Result, runs: int | None, will_retry: bool = True) -> 
         is_done=runs is None or num_done >= runs,
         reason=find_reason(result).replace(" %", "\u00a0%"),
         will_retry=will_retry,
+        task=result.task.name,
+        is_decibel=find_agreement_unit(result.task.name) is DECIBEL,
         agreement=analysis.agreement["agreement"],
         agreement_of=_AGREEMENT[result.task.name],
+        gain=result.restored and result.restored.gain,
+        base=name_base(result.task),
         windows=analysis.windows,
         cost=analysis.cost,
         device=analysis.device,
@@ -89,8 +97,12 @@ def announce_headline(opening: Opening) -> str:
     return render(
         "page/headline.html",
         state="starting",
+        task=opening.task.name,
+        is_decibel=False,
         agreement=None,
         agreement_of=_AGREEMENT[opening.task.name],
+        gain=None,
+        base="",
         windows=None,
         cost=None,
         device=opening.device,

@@ -10,6 +10,9 @@ import json
 from app.engine.records import Result
 from app.engine.tasks import TASK_WORDS
 from app.page.common import describe_schedule
+from app.page.restored import name_base
+from app.page.templates import say_signed
+from app.page.units import say_agreement
 from sparsevit.networks import name_model
 
 #: What its module triggers; "compare" is for the tab that shows more.
@@ -64,8 +67,13 @@ def say_speed(result: Result) -> str:
 
 
 def _say_numbers(result: Result) -> str:
-    agreement = result.analysis.agreement["agreement"]
-    return f"{say_speed(result)}, agreement {100 * agreement:.1f} %"
+    agreement = say_agreement(result.analysis.agreement["agreement"], result.task.name)
+    restored = result.restored
+    gain = None if restored is None else restored.gain
+    words = f"{say_speed(result)}, agreement {agreement}"
+    if gain is None:
+        return words
+    return f"{words}, {say_signed(gain['sparse'], 2)} dB over {name_base(result.task)}"
 
 
 def _list_facts(result: Result) -> list[str]:

@@ -24,7 +24,7 @@ from app.page.task import make_task_switch
 
 _OF_NO_TAB = (
     *("photo", "model", "short_side", "panel", "task"),
-    *("fed", "headline", "picture", "place", "pin"),
+    *("fed", "suggestion", "headline", "picture", "place", "pin"),
 )
 
 
@@ -101,6 +101,11 @@ class Screen:
         """
         changes = self.draw_numbers(session, result, self._engine.config.first_runs)
         changes["fed"] = show_fed(result)
+        is_same = before is not None and (
+            (before.photo.key, before.settings.model) == (result.photo.key, result.settings.model)
+        )
+        if not is_same:
+            changes["suggestion"] = ""  # what it was about is gone
         changes["place"] = self._draw_place(session, result)
         if before is None or _find_photo_key(result) != _find_photo_key(before):
             changes["picture"] = make_photo(result)

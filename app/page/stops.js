@@ -20,7 +20,7 @@ export function readFacts(read) {
     kept,
     total,
     sparsity: read("#sv-panel .sv-master [aria-valuetext]"),
-    agreement: read("#sv-agreement strong").match(/^\d.*%$/)?.[0],
+    agreement: read("#sv-agreement strong").match(/^\d.*(%|dB)$/)?.[0],
     means: read("#sv-agreement span").replace(/^agreement: /, ""),
     macs: read("#sv-macs").match(/^\d.*/)?.[0],
     speed: readSpeed(read("#sv-speedup strong")),

@@ -45,8 +45,9 @@ export function mount({ element, trigger, props, watch }) {
   focal.addEventListener("change", () => send({ focal: focal.value }));
   const label = make("label", {}, "Focal length", focal, "mm (35 mm equivalent)");
   const words = make("p", { class: "sv-note", id: "sv-camera" });
+  const about = make("p", { class: "sv-note" });
   const camera = make("div", { class: "sv-camera" }, label, words);
-  root.append(place, camera);
+  root.append(place, about, camera);
 
   onValue({ props, watch }, (/** @type {TaskValue} */ sent) => {
     const value = (state = keepChoice(sent, state, moved));
@@ -60,6 +61,8 @@ export function mount({ element, trigger, props, watch }) {
     }
     for (const input of place.querySelectorAll("input")) input.checked = input.value === value.task;
     place.hidden = value.tasks.length < 2;
+    about.textContent = value.words;
+    about.hidden = !value.words;
     camera.hidden = !value.camera;
     if (!value.camera) return;
     focal.value = value.focal;

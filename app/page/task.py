@@ -10,8 +10,23 @@ from app.engine.records import Opening, Result
 from app.engine.tasks import TASK_WORDS
 from sparsevit.data.focal import find_film_focal
 from sparsevit.networks import ModelError
+from sparsevit.tasks import Task
+from sparsevit.tasks.restoration import RestorationTask
 
-_LARGEST_TEXT = 1000  # letters
+#: What is done, where the label does not say it.
+_WORDS = {
+    "restoration": "Your photo is the original: it is shrunk to half its size and restored, so "
+    "that everything can be measured against it.",
+    "enhancement": "The network makes the photo twice as large as it is fed to it; nobody knows "
+    "the original.",
+}
+_COMPRESSED = {
+    "restoration": "Your photo is the original: it is compressed strongly and restored, so that "
+    "everything can be measured against it.",
+    "enhancement": "The network takes traces of compression from the photo; nobody knows the "
+    "original.",
+}
+_LARGEST_TEXT = 2000  # letters
 
 
 def make_task_switch(shown: Result | Opening, asked: float | None = None) -> str:
@@ -23,8 +38,9 @@ def make_task_switch(shown: Result | Opening, asked: float | None = None) -> str
 
     Returns:
         ``{"tasks": [{"name", "label"}], "task": name, "focal": text, "asked": ms or null,
-        "camera": null or {"mm", "words"}}``: the tasks that the network can do, the one that is
-        shown, the focal length that the user typed, and of 3D boxes the camera in force.
+        "camera": null or {"mm", "words"}, "words": text}``: the tasks that the network can do, the
+        one that is shown, the focal length that the user typed, of 3D boxes the camera in force,
+        and what is done, empty where the label says it.
     """
     settings, task = shown.settings, shown.task.name
     camera: dict[str, Any] | None = None
@@ -43,8 +59,15 @@ def make_task_switch(shown: Result | Opening, asked: float | None = None) -> str
             "focal": "" if settings.focal_mm is None else f"{settings.focal_mm:g}",
             "asked": asked,
             "camera": camera,
+            "words": _say_task(shown.task),
         }
     )
+
+
+def _say_task(task: Task) -> str:
+    if isinstance(task, RestorationTask) and task.scale == 1:
+        return _COMPRESSED[task.name]
+    return _WORDS.get(task.name, "")
 
 
 def read_task_switch(text: str) -> tuple[str | None, float | None]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension
 
+from app.page.units import say_agreement
+
 _APP = Path(__file__).parent.parent
 
 
@@ -36,6 +38,7 @@ def _make_environment() -> Environment:
         auto_reload=False,
     )
     environment.filters |= {"fixed": _fix, "percent": say_percent, "size": _say_size}
+    environment.filters |= {"agreement": say_agreement, "signed": say_signed}
     return environment
 
 
@@ -54,6 +57,11 @@ def _fix(value: float, digits: int = 0) -> str:
 def say_percent(share: float, digits: int = 0) -> str:
     """0.905, 1 -> "90.5 %", which no line breaks."""
     return f"{100 * share:.{digits}f}\u00a0%"
+
+
+def say_signed(value: float, digits: int = 0) -> str:
+    """1.5, 1 -> "+1.5", and a true minus sign."""
+    return f"{value:+.{digits}f}".replace("-", "\u2212")
 
 
 def _say_size(sides: Iterable[int]) -> str:

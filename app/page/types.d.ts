@@ -122,6 +122,7 @@ export interface TaskValue {
   focal: string;
   asked: number | null;
   camera: { mm: string; words: string } | null;
+  words: string;
 }
 
 /** Of app/tabs/takeaway/view.py. */

@@ -139,6 +139,7 @@ def _add_controls(engine: Engine, shown: Changes) -> Parts:
             elem_id="sv-size",
         )
     parts["fed"] = add_figure(shown["fed"], "sv-fed")
+    parts["suggestion"] = add_figure("", "sv-suggestion")
     parts["panel"] = add_view("panel", shown["panel"])
     parts["model_file"] = ModelInput(
         "Use a checkpoint of sparsevit train (.safetensors)",

@@ -15,6 +15,7 @@ from app.page.events import CHOICES, HIDDEN, LOOKS, RUNS, SEARCHES, Changes, Eve
 from app.page.handlers import Handlers
 from app.page.pinning import PinHandlers
 from app.page.session import Session
+from app.page.suggesting import SuggestionHandlers
 
 #: The same for every load of one browser tab, and unknown to others.
 _NAME_VISIT = """(session) => [session, (sessionStorage.sparsevit ??= Array.from(
@@ -62,14 +63,18 @@ def _wire_controls(handlers: Handlers, events: Events) -> None:
     parts, session = events.parts, events.session
     controls = ("photo", "model", "short_side", "panel", "task", "sent")
 
-    def run(trigger: Callable[..., Any], end: str = "", mode: str = "always_last") -> None:
+    def run(trigger: Callable[..., Any], end: str = "", mode: str = "always_last") -> Any:
         names = (f"run{end}", f"measure{end}", controls)
-        events.tie_run(trigger, handlers.run, *names, trigger_mode=mode, js=_STAMP)
+        return events.tie_run(trigger, handlers.run, *names, trigger_mode=mode, js=_STAMP)
 
     def pick_example(event: gr.SelectData) -> str:
         return handlers.pick_example(event.index)
 
-    run(partial(gr.on, [parts[name].input for name in controls[:-1]]))
+    ran = run(partial(gr.on, [parts[name].input for name in controls[:-1]]))
+    suggestions = SuggestionHandlers(handlers, handlers.use_settings)
+    events.tie(ran.then, suggestions.suggest, ("suggestion",), "suggest", **LOOKS)
+    answer = by_index(suggestions.answer)
+    events.tie_run(parts["suggestion"].select, answer, "answer_suggestion", "measure_suggested")
     picked = parts["examples"].select(
         pick_example, None, parts["photo"], api_name="pick_example", **CHOICES, **HIDDEN
     )

@@ -22,10 +22,9 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     unit = find_agreement_unit(result["task"])
     typer.echo(f"  agreement with dense {unit.say(result['agreement']['agreement'])}")
     if accuracy := result.get("accuracy"):
-        names = ("psnr", "dense_psnr", "base_psnr")
-        sparse, dense, base = (DECIBEL.say(accuracy[name]) for name in names)
-        typer.echo(f"  PSNR {dense} -> {sparse}, without a network {base}")
-        typer.echo(f"  SSIM {accuracy['ssim']:.4f}, without {accuracy['base_ssim']:.4f}")
+        for name, write in (("psnr", DECIBEL.say), ("ssim", "{:.4f}".format)):
+            dense, sparse, base = (write(accuracy[name][s]) for s in ("dense", "sparse", "base"))
+            typer.echo(f"  {name.upper()} {dense} -> {sparse}, without a network {base}")
     if camera := result.get("camera"):
         typer.echo(f"  camera {camera['known_from']}")
     typer.echo(f"  GMACs {gmacs['dense']:.1f} -> {gmacs['sparse']:.1f}")

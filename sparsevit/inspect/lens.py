@@ -19,10 +19,11 @@ from sparsevit.inspect.block import hear_tokens
 from sparsevit.inspect.painted import Painted, keep_painted
 from sparsevit.inspect.photo import PreparedImage, check_prepared
 from sparsevit.inspect.probe import read_off
-from sparsevit.inspect.regions import Region, describe_regions, find_low, label_regions
+from sparsevit.inspect.regions import Region, describe_regions, find_far, find_low, label_regions
 from sparsevit.networks import LoadedModel
 from sparsevit.patch import get_sparsity, list_blocks, set_sparsity
 from sparsevit.tasks.features import map_cosine
+from sparsevit.tasks.restoration import RestorationTask
 from sparsevit.tasks.semantic import SemanticTask
 
 _MOST_TOKENS = 32_768  # looked at behind one block; of more, evenly spaced ones
@@ -86,8 +87,9 @@ class Lens:
     Attributes:
         blocks: in the network's order.
         readings: of every stage; empty where the task is not classes of pixels.
-        regions: the largest connected parts of the picture where the final classes differ; of other
-            tasks those where the cosine behind the last block is low. The largest first.
+        regions: the largest connected parts of the picture where the final classes differ, or where
+            restored pictures do; of other tasks those where the cosine behind the last block is
+            low. The largest first.
         region_map: (img_h, img_w) uint8, the number of the region at every pixel, 0 for none.
     """
 
@@ -172,6 +174,10 @@ def look_through(
     blocks, task, size = compared.blocks, loaded.task, prepared.input_size
     skipped = [~block.trace.token_mask().numpy() for block in blocks]
     cosine = [block.cosine for block in blocks]
+    if isinstance(task, RestorationTask):
+        far = find_far(prepared.dense, task.interpret(compared.output, size))
+        numbers = label_regions(_scale(far.astype(np.uint8), size) > 0)
+        return Lens(blocks, (), describe_regions(numbers, skipped, cosine), numbers)
     if not isinstance(task, SemanticTask):
         numbers = _scale(label_regions(find_low(cosine[-1])), size)
         return Lens(blocks, (), describe_regions(numbers, skipped, cosine), numbers)

@@ -16,6 +16,7 @@ from sparsevit.core.trace import BlockTrace, capture
 from sparsevit.data.boxes import Boxes3D
 from sparsevit.data.focal import PhotoCamera, assume_camera
 from sparsevit.inspect.painted import Painted, keep_painted, make_maps
+from sparsevit.inspect.restored import gather_restored
 from sparsevit.measure.cost import CostReport, count_macs
 from sparsevit.measure.latency import (
     LatencyReport,
@@ -29,8 +30,7 @@ from sparsevit.patch import get_rescore, get_sparsity, set_sparsity
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.tasks import Task
 from sparsevit.tasks.boxes3d import Boxes3DTask
-from sparsevit.tasks.restoration import RestorationTask, measure_psnr
-from sparsevit.tasks.restored import score_restored
+from sparsevit.tasks.restoration import RestorationTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,18 +156,19 @@ class Analysis:
         }
 
     def _describe_restored(self) -> dict[str, Any]:
-        """What a result holds of a restored photo alone: units, and accuracy where truth is."""
-        task = self.task
-        if not isinstance(task, RestorationTask):
+        """What a result holds of a restored photo alone: units, and accuracy where truth is known.
+
+        PSNR and SSIM are of "base", which is had without a network, of "dense" and "sparse".
+        """
+        if not isinstance(self.task, RestorationTask):
             return {}
-        units = {"agreement": DECIBEL.name}
-        if task.name != "restoration":
-            return {"units": units}
-        found = score_restored(task, self.prepared.image, self.prepared.dense, self.sparse)
-        found["dense_psnr"] = measure_psnr(self.prepared.dense, self.prepared.image, task.scale)
-        accuracy = {name: round(value, 4) for name, value in found.items() if name != "agreement"}
-        units |= {name: DECIBEL.name for name in accuracy if name.endswith("psnr")}
-        return {"accuracy": accuracy, "units": units}
+        restored = gather_restored(self)
+        if restored is None or restored.truth is None:
+            return {"units": {"agreement": DECIBEL.name}}
+        return {
+            "accuracy": {"psnr": restored.psnr, "ssim": restored.ssim},
+            "units": {"agreement": DECIBEL.name, "psnr": DECIBEL.name},
+        }
 
     def _describe_boxes(self) -> dict[str, Any]:
         """What a result holds for 3D boxes alone: the camera at the input size, and the boxes."""

@@ -10,10 +10,13 @@ import cv2
 import numpy as np
 
 from sparsevit.data.transforms import Size
+from sparsevit.tasks.restoration import read_luma
 
 MOST_REGIONS = 12
 DRIFT_SHARE = 0.1  # of the greatest fall of the cosine, from which on features count as drifting
 _LEAST_FALL = 1e-4  # of the cosine; less is the rounding of sums
+LEAST_LEVELS = 0.5  # grey levels that restored pictures must differ by to be a region
+_FAR_SIDE = 9  # pixels around one, whose mean counts
 _LOW_SHARE = 0.5  # of the greatest fall in a map, from which on a place is shown as a region
 
 
@@ -94,6 +97,17 @@ def find_low(cosine: np.ndarray) -> np.ndarray:
     fall = 1 - cosine
     low: np.ndarray = fall > max(_LOW_SHARE * float(fall.max()), _LEAST_FALL)
     return low
+
+
+def find_far(dense: np.ndarray, sparse: np.ndarray) -> np.ndarray:
+    """(h, w) bool, where two pictures (h, w, 3) uint8 differ most in brightness, if they do at all.
+
+    There the mean around a pixel is more than half of the greatest mean, and of half a grey level.
+    """
+    apart = np.abs(read_luma(dense) - read_luma(sparse))
+    around = cv2.blur(apart, (_FAR_SIDE, _FAR_SIDE))
+    far: np.ndarray = around > max(_LOW_SHARE * float(around.max()), LEAST_LEVELS)
+    return far
 
 
 def find_drift(cosine: Sequence[float]) -> int | None:

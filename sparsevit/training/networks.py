@@ -126,7 +126,8 @@ def choose_restorer(name: str, degradation: Degradation) -> tuple[RestorerConfig
     """Read what a person calls a restorer to train; see :func:`choose_network`.
 
     Args:
-        name: "narrow", "light", "wide", the name of a checkpoint this project ships, or a .safetensors file.
+        name: "narrow", "light", "wide", the name of a checkpoint this project ships, or a
+            .safetensors file.
         degradation: what it is to undo.
 
     Raises:

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UNKNOWN, findPixel, nameSegments, scaleMap } from "../../app/tabs/outputs/maps.js";
+import { RESTORATION } from "../../app/tabs/outputs/restoration.js";
 import { SEGMENTS, describeFound, describeMatch } from "../../app/tabs/outputs/segments.js";
 import { SEMANTIC } from "../../app/tabs/outputs/semantic.js";
 import { share } from "../../app/tabs/outputs/words.js";
@@ -53,4 +54,25 @@ test("segments are compared with the truth only where there is one", () => {
   assert.deepEqual(SEGMENTS.listModes({ truth: "data:" }), ["compare", "difference", "truth"]);
   assert.equal(SEGMENTS.listColumns({ truth: "data:" }).length, 7);
   assert.equal(SEGMENTS.describeTruth({ accuracy: null }), null);
+});
+
+const PICTURES = ["base", "dense", "sparse", "truth"].map((side) => ({ name: side, side }));
+const LOOK = { mode: "compare", chosen: null };
+
+test("errors are shown only where the original of a photo is known", () => {
+  const modes = (classes) => RESTORATION.listModes({ classes });
+  assert.deepEqual(modes(PICTURES), ["compare", "errors"]);
+  assert.deepEqual(modes(PICTURES.slice(0, 3)), ["compare", "difference"]);
+});
+
+test("a restored photo is held against what needs no network, and B against A", () => {
+  assert.deepEqual(RESTORATION.listPair({ sides: { base: "bicubic" } }), ["base", "sparse"]);
+  assert.deepEqual(RESTORATION.listPair({ sides: { dense: "A" } }), ["dense", "sparse"]);
+});
+
+test("a picture alone and a difference have no handle", () => {
+  const pair = ["base", "sparse"];
+  assert.equal(RESTORATION.listSides({}, LOOK, pair), pair);
+  assert.equal(RESTORATION.listSides({}, { ...LOOK, chosen: 1 }, pair), null);
+  assert.equal(RESTORATION.listSides({}, { ...LOOK, mode: "difference" }, pair), null);
 });

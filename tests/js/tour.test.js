@@ -35,6 +35,11 @@ test("six stops go from the photo to the speed-up, and each says two sentences w
   );
 });
 
+test("an agreement in decibel is said too", () => {
+  const said = sayAll({ ...PAGE, "#sv-agreement strong": "52.31 dB" }).flat();
+  assert.ok(said.join(" ").includes("52.31 dB"));
+});
+
 test("a page that knows nothing yet, or whose machine is busy, is given no number", () => {
   for (const speed of ["", "starting…", "≈ 1.6×", "measuring…", "machine busy", "–"]) {
     const said = sayAll({ "#sv-speedup strong": speed, "#sv-agreement strong": "–" }).flat();

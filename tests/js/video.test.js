@@ -9,7 +9,7 @@ const STATS = {
   fps: { dense: 8, sparse: 12.5 },
   speedup: 1.5625,
   windows: { kept: 30, total: 120 },
-  mean_agreement: 0.9875,
+  mean_agreement: "98.8 %",
   doubt: null,
   model: "net",
   input_size: [256, 512],

@@ -22,6 +22,7 @@ from app.page.common import (
 )
 from app.page.pin import describe_difference, say_speed
 from app.page.templates import render, say_percent
+from app.page.units import say_agreement
 from app.tabs.outputs.drawings import LONG_SIDE
 from app.tabs.outputs.view import describe_outputs
 from sparsevit.core.trace import BlockTrace
@@ -70,7 +71,8 @@ def show_facts(a: Result, b: Result) -> str:
         a, b: of one photo.
     """
     pair = pair_outputs(a, b)
-    rows = [["Agreement with own dense", *(_say_percent(_get_agreement(x)) for x in (a, b))]]
+    agreements = (say_agreement(_get_agreement(x), x.task.name) for x in (a, b))
+    rows = [["Agreement with own dense", *agreements]]
     if pair is not None:
         content = describe_outputs(pair)
         truths = _list_truth(content, "dense"), _list_truth(content, "sparse")
@@ -85,6 +87,7 @@ def show_facts(a: Result, b: Result) -> str:
         "tabs/compare/facts.html",
         rows=rows,
         together=pair and _get_agreement(pair),
+        task=b.task.name,
         has_truth=bool(names),
         chart=_draw_schedules(a, b),
     )
@@ -150,7 +153,10 @@ def _list_notes(a: Result, b: Result) -> list[str]:
 
 
 def _describe_pair(pair: Result, a: Result, b: Result) -> dict[str, Any]:
-    content = describe_outputs(pair) | {"sides": _SIDES}
+    content = describe_outputs(pair)
+    content["sides"] = content.get("sides", {}) | _SIDES
+    for known in content["classes"]:  # of restored photos these are the pictures
+        known["name"] = _SIDES.get(known.get("side", ""), known["name"])
     if content["task"] == "semantic":
         size = b.analysis.prepared.input_size
         own = (b.task.resize(side.analysis.prepared.dense, size) for side in (a, b))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from app.engine.exercises import (
-    LEAST_AGREEMENT,
     LEAST_IOU,
     STAGE_SPARSITY,
     Half,
@@ -14,8 +13,10 @@ from app.engine.exercises import (
     Target,
     TippingPoint,
     find_best_stages,
+    find_least_agreement,
 )
 from app.engine.records import Result
+from app.page.units import say_agreement
 from app.tabs.learn.words import percent
 
 #: How an attempt was judged: solved, not solved, or not to be judged now.
@@ -25,8 +26,13 @@ Judgement = tuple[Literal["right", "wrong", "wait"], str]
 Answer = tuple[list[str], dict[str, Any] | None]
 
 
-def ask_tipping_point(target: Target | None) -> tuple[str, str]:
-    """Title and question of the first exercise."""
+def ask_tipping_point(target: Target | None, task: str) -> tuple[str, str]:
+    """Title and question of the first exercise.
+
+    Args:
+        target: of it; None where there is none.
+        task: name of the task.
+    """
     if target is None:
         return "When is it lost?", (
             "The dense network finds nothing on this photo, so nothing can be lost. Choose another "
@@ -35,7 +41,7 @@ def ask_tipping_point(target: Target | None) -> tuple[str, str]:
     if target.kind == "agreement":
         return "How far can you go?", (
             "Raise “All layers” from 0 % until the agreement falls below "
-            f"{percent(LEAST_AGREEMENT)}. At which sparsity is that?"
+            f"{say_agreement(find_least_agreement(task), task, 0)}. At which sparsity is that?"
         )
     if target.kind == "winner":
         return "When does it change its mind?", (
@@ -53,7 +59,7 @@ def ask_tipping_point(target: Target | None) -> tuple[str, str]:
     )
 
 
-def tell_state(target: Target, score: float) -> str:
+def tell_state(target: Target, score: float, task: str) -> str:
     """How much of a target there is."""
     if target.kind == "class":
         return f"the IoU of “{target.name}” is {score:.2f}"
@@ -61,7 +67,7 @@ def tell_state(target: Target, score: float) -> str:
         return f"“{target.name}” is found again with a quality of {percent(score)}"
     if target.kind == "winner":
         return f"“{target.name}” has a probability of {percent(score)}"
-    return f"the agreement is {100 * score:.1f} %"
+    return f"the agreement is {say_agreement(score, task)}"
 
 
 def tell_tipping_point(target: Target, found: TippingPoint) -> Answer:
@@ -106,7 +112,7 @@ def ask_stage(num_prunable: int) -> tuple[str, str]:
     )
 
 
-def tell_stages(trials: Sequence[StageTrial]) -> Answer:
+def tell_stages(trials: Sequence[StageTrial], task: str) -> Answer:
     """The answer of the second exercise."""
     best = find_best_stages(trials)
     names = " and ".join(f"stage {stage + 1}" for stage in best)
@@ -120,7 +126,7 @@ def tell_stages(trials: Sequence[StageTrial]) -> Answer:
     rows = [
         [
             f"Stage {trial.stage + 1}",
-            f"{100 * trial.agreement:.1f} %" if trial.skipped else "too few windows",
+            say_agreement(trial.agreement, task) if trial.skipped else "too few windows",
             percent(trial.saved) if trial.skipped else "–",
         ]
         for trial in trials

@@ -28,6 +28,7 @@ from app.engine.newest import Superseded
 from app.engine.records import Result
 from app.page.events import Changes, PageActions
 from app.page.session import Session
+from app.page.units import say_agreement
 from app.tabs.learn.answers import (
     Answer,
     Judgement,
@@ -170,10 +171,10 @@ class _Trial:
         result, target = self._result, choose_target(self._result)
         sparsity = _find_uniform(result)
         if target is None:
-            return "wait", ask_tipping_point(target)[1]
+            return "wait", ask_tipping_point(target, result.task.name)[1]
         if sparsity is None:
             return _NOT_UNIFORM
-        state = tell_state(target, score_target(result, target))
+        state = tell_state(target, score_target(result, target), result.task.name)
         if not is_lost(result, target):
             return "wrong", f"Not yet: at {percent(sparsity)}, {state}."
         before = max(0.0, round(sparsity - _NEAR, 2))
@@ -193,7 +194,8 @@ class _Trial:
         if stage not in list_prunable(result):
             return "wrong", f"Stage {stage + 1} has too few windows: none was skipped. Try another."
         yield from self._prune_stages()
-        agreement = f"stage {stage + 1} leaves {100 * self._memory.trials[stage].agreement:.1f} %"
+        left = say_agreement(self._memory.trials[stage].agreement, self._result.task.name)
+        agreement = f"stage {stage + 1} leaves {left}"
         if stage in find_best_stages(self._memory.trials):
             return "right", f"Right: {agreement} agreement, and no other stage more."
         return "wrong", f"Not the best: {agreement} agreement, another stage leaves more."
@@ -230,7 +232,7 @@ def draw_exercises(session: Session, result: Result, busy: tuple[int, str] | Non
     target = choose_target(result)
     prunable = list_prunable(result)
     asked = (
-        (ask_tipping_point(target), target is not None),
+        (ask_tipping_point(target, result.task.name), target is not None),
         (ask_stage(len(prunable)), len(prunable) > 1),
         (ask_double(), True),
     )
@@ -268,7 +270,7 @@ def _tell_answer(
     if number == _DOUBLE:
         return tell_double(result, find_half(result.analysis.cost))
     if number == _STAGE:
-        return tell_stages(memory.trials) if memory.trials else None
+        return tell_stages(memory.trials, result.task.name) if memory.trials else None
     return (
         tell_tipping_point(target, memory.tipping_point)
         if target and memory.tipping_point

@@ -162,11 +162,21 @@ def _show_layers(result: Result) -> dict[str, Any]:
             }
         )
     most, least = max(dense), min(dense)
+    redundancy = (
+        "Layers differ in redundancy: early ones have many windows, and much of a large photo "
+        "is sky, road or wall. Late ones have few windows, and each sees a lot."
+    )
     differ = (
         f"Stages differ in cost: stage {dense.index(most) + 1} takes "
         f"{percent(most / cost.dense_gmacs)} of the dense arithmetic on this photo, stage "
         f"{dense.index(least) + 1} only {percent(least / cost.dense_gmacs)}."
     )
+    if len({stage["about"] for stage in stages}) == 1 and len(stages) > 1:
+        differ = "All stages have the same tokens here, so each costs as much as the next."
+        redundancy = (
+            "Each stage ranks its windows anew: what one skips, another may compute. Much of a "
+            "photo is smooth, and the later a stage, the less is left to do there."
+        )
     return {
         "stages": stages,
         "fixed": cost.fixed_macs / 1e9,
@@ -174,8 +184,7 @@ def _show_layers(result: Result) -> dict[str, Any]:
         "sparse": cost.sparse_gmacs,
         "words": [
             *([differ] if len(dense) > 1 else []),
-            "Layers differ in redundancy: early ones have many windows, and much of a large photo "
-            "is sky, road or wall. Late ones have few windows, and each sees a lot.",
+            redundancy,
             "The two blocks of a pair share one sparsity, and later pairs of a stage keep a subset "
             "of what earlier ones kept."
             if result.settings.linked

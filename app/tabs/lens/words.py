@@ -8,7 +8,8 @@ import numpy as np
 
 from app.engine.records import Result
 from sparsevit.inspect.lens import Lens
-from sparsevit.inspect.regions import MOST_REGIONS, Region, RegionTruth
+from sparsevit.inspect.regions import LEAST_LEVELS, MOST_REGIONS, Region, RegionTruth
+from sparsevit.tasks.restoration import RestorationTask
 from sparsevit.tasks.semantic import SemanticTask
 
 MOST = 0.5  # of a region, from which on a block is said to have skipped it
@@ -50,6 +51,13 @@ def tell_summary(result: Result, lens: Lens) -> str:
             f"Sparse answers otherwise than dense on {share(differs)} of the picture; {which} such "
             f"regions are numbered, the largest first. {drift}"
         )
+    if isinstance(result.task, RestorationTask):
+        if not lens.regions:
+            return (
+                f"Sparse restores as dense does: nowhere do they differ by {LEAST_LEVELS:g} grey "
+                f"levels on average. {drift}"
+            )
+        return f"Numbered are {which} regions where sparse differs most from dense. {drift}"
     return f"Numbered are {which} regions where features drift most, the largest first. {drift}"
 
 

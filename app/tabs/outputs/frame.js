@@ -58,7 +58,12 @@ export function makeFrame({ hasHandle, onSplit, onPlace, onLeave, onStep, onEsca
     make("span", { class: `sv-out-tag sv-out-${side}` }),
   );
   const ring = make("span", { class: "sv-out-ring" });
-  const box = make("div", { class: "sv-out-frame" }, canvas, range, handle, ...tags, ring, hint);
+  const square = make("span", { class: "sv-out-square", hidden: "" });
+  const box = make(
+    "div",
+    { class: "sv-out-frame" },
+    ...[canvas, range, handle, ...tags, ring, square, hint],
+  );
   let dragging = false;
 
   /** @param {PointerEvent} event */
@@ -124,6 +129,16 @@ export function makeFrame({ hasHandle, onSplit, onPlace, onLeave, onStep, onEsca
         tag.textContent = names[index];
         tag.hidden = (index === 0 ? split : 1 - split) < TAG_ROOM;
       });
+    },
+
+    /** @param {(Place & { width: number, height: number }) | null} area */
+    showSquare(area) {
+      square.hidden = !area;
+      if (!area) return;
+      const [left, top, width, height] = [area.u, area.v, area.width, area.height].map(
+        (share) => `${100 * share}%`,
+      );
+      Object.assign(square.style, { left, top, width, height });
     },
 
     /** @param {Place | null} place */

@@ -2,7 +2,7 @@
 // indices, row by row; numbers are those of segments where a map has segments.
 import { make } from "../../page/common.js";
 
-/** @import { ClassMap, MapName, Place, Probe, Segment } from "./types.d.ts" */
+/** @import { ClassMap, Place, Probe, Segment } from "./types.d.ts" */
 
 export const UNKNOWN = 255; // in a map: nobody knows, or nothing is there
 const KEY_STEP = 0.025; // of the picture, for the arrow keys
@@ -17,12 +17,14 @@ async function decodePicture(uri) {
 
 /**
  * The drawings of all sides there are.
- * @param {Partial<Record<MapName, string>>} uris
- * @returns {Promise<Partial<Record<MapName, HTMLImageElement>>>}
+ * @template {string} S
+ * @param {Partial<Record<S, string>>} uris
+ * @returns {Promise<Partial<Record<S, HTMLImageElement>>>}
  */
 export async function decodePictures(uris) {
   const pictures = await Promise.all(Object.values(uris).map(decodePicture));
-  return Object.fromEntries(Object.keys(uris).map((side, index) => [side, pictures[index]]));
+  const named = Object.keys(uris).map((side, index) => [side, pictures[index]]);
+  return /** @type {Partial<Record<S, HTMLImageElement>>} */ (Object.fromEntries(named));
 }
 
 /**
@@ -78,7 +80,7 @@ export function scaleMap(map, { width, height }) {
 
 /**
  * The place that an arrow key leads to, in small steps or from pixel to pixel.
- * @param {ClassMap} map
+ * @param {{ width: number, height: number }} map
  * @param {Probe | null} probe
  * @param {[number, number]} options right and down, each -1, 0 or 1
  * @param {boolean} isFine

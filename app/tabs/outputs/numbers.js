@@ -101,11 +101,11 @@ export function makeNumbers() {
    * @param {OutputsValue} data
    * @param {TaskView} view
    */
-  function makeRows(data, { things, note, listColumns }) {
+  function makeRows(data, { things, note, describeNote, listColumns }) {
     const { rows } = data;
     columns = listColumns(data);
     table.replaceChildren(
-      make("caption", {}, note),
+      make("caption", {}, describeNote?.(data) ?? note),
       makeTableHead(things[0], columns),
       make(
         "tbody",

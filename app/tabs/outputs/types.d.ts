@@ -3,6 +3,8 @@ import type { Photo, Size } from "../../page/types.d.ts";
 
 export type Side = "dense" | "sparse";
 export type MapName = Side | "truth";
+/** Base is what needs no network, as bicubic interpolation. */
+export type PictureName = MapName | "base";
 export type Mode = "compare" | "difference" | "together" | "truth" | "errors" | "own";
 
 /** What a class has in numbers; which of them there are depends on the task. */
@@ -21,6 +23,8 @@ export interface Row {
   grid?: Size;
   channels?: number;
   cosine?: number;
+  psnr?: number | null;
+  ssim?: number | null;
 }
 
 /** A true one has the IoU of what each network finds of it, the others their match. */
@@ -39,9 +43,20 @@ export interface Accuracy {
 }
 
 export interface OutputsValue {
-  task: "semantic" | "instance" | "panoptic" | "features" | "classification" | "boxes3d";
+  task:
+    | "semantic"
+    | "instance"
+    | "panoptic"
+    | "features"
+    | "classification"
+    | "boxes3d"
+    | "restoration"
+    | "enhancement";
   photo: string;
-  classes: { name: string; colour?: string }[];
+  /** The agreement as it is written, with its unit. */
+  said: string;
+  /** Of restored photos these are the pictures, each with its side. */
+  classes: { name: string; colour?: string; side?: PictureName }[];
   /** Grey PNGs as data URIs. */
   dense?: string;
   sparse?: string;
@@ -62,9 +77,16 @@ export interface OutputsValue {
   boxes?: Record<MapName, Box[] | null>;
   centre_error?: number | null;
   /** What the two sides are called, where they are not dense and sparse. */
-  sides?: Record<Side, string>;
+  sides?: Partial<Record<PictureName, string>>;
   /** Grey PNGs of what each side's own network says without pruning. */
   own?: Record<Side, string>;
+  size?: Size;
+  /** Of restored photos: the pictures, and grey PNGs of how far they are off. */
+  pictures?: Partial<Record<PictureName, string>>;
+  errors?: Partial<Record<PictureName, string>>;
+  levels?: number;
+  spot?: [number, number];
+  gain?: Record<Side, number> | null;
 }
 
 /** Metres (to the right, ahead) of the camera; lines and corners are fractions of the picture. */
@@ -131,6 +153,8 @@ export interface Look {
   chosen: number | null;
 }
 
+export type Pair = [PictureName, PictureName];
+
 /** What the user chose. */
 export interface State {
   mode: Mode;
@@ -142,6 +166,8 @@ export interface State {
   probe: Probe | null;
   /** Index of the class or kind whose row is pointed at. */
   hovered: number | null;
+  /** The pictures left and right of the handle, where they can be chosen. */
+  pair: Pair | null;
 }
 
 /** A value with its pictures; which of them there are depends on the task. */
@@ -154,6 +180,8 @@ export interface Shown {
   drawings?: Partial<Record<MapName, HTMLImageElement>>[];
   extents?: Record<MapName, (Extent | null)[]>;
   own?: Record<Side, ClassMap>;
+  pictures?: Partial<Record<PictureName, HTMLImageElement>>;
+  errors?: Partial<Record<PictureName, ClassMap>>;
 }
 
 /** A kind of mark: what it says and its colour [red, green, blue]. */
@@ -194,10 +222,11 @@ export interface TaskView {
   things: [string, string];
   /** Above the table. */
   note: string;
+  describeNote?(data: OutputsValue): string;
   /** How a place is read by keys. */
   keys?: string;
   /** Words for a side of the handle. */
-  tags?: Partial<Record<MapName, string>>;
+  tags?: Partial<Record<PictureName, string>>;
   hasOpacity?: boolean;
   listColumns(data: OutputsValue): Column[];
   describeAgreement(data: OutputsValue): Words;
@@ -208,7 +237,14 @@ export interface TaskView {
     getMap: (uri?: string | null) => Promise<ClassMap | null>,
   ): Promise<Partial<Shown>>;
   /** Layers from left to right of the handle, or one over the other, and what they show. */
-  show(shown: Shown, look: Look): { caption: Words; layers: Layer[] };
+  show(shown: Shown, look: Look, pair: Pair): { caption: Words; layers: Layer[] };
+  /** The pictures left and right of the handle until others are chosen. */
+  listPair?(data: OutputsValue): Pair;
+  /** What is left and right of the handle; null where there is none. */
+  listSides?(data: OutputsValue, look: Look, pair: Pair): PictureName[] | null;
+  /** The pictures of the loupe, and where it is until a place is pointed at. */
+  listEnlarged?(shown: Shown): { name: string; image: HTMLImageElement }[];
+  findSpot?(data: OutputsValue): Place;
   /** Draws the view from above. */
   drawPlan?(plan: { draw(plan: Plan): void }, shown: Shown, look: Look, state: State): void;
   /** The box that is meant at a place. */

@@ -11,7 +11,10 @@ import { drawPhoto } from "./draw.js";
 import { FEATURES } from "./features.js";
 import { makeFrame, makeIcon } from "./frame.js";
 import { decodeMap } from "./maps.js";
+import { makeLoupe } from "./loupe.js";
 import { makeNumbers } from "./numbers.js";
+import { makePair } from "./pair.js";
+import { RESTORATION } from "./restoration.js";
 import { SEGMENTS } from "./segments.js";
 import { SEMANTIC } from "./semantic.js";
 import { SIDES, nameSide } from "./words.js";
@@ -26,6 +29,8 @@ const VIEWS = {
   panoptic: SEGMENTS,
   boxes3d: BOXES,
   features: FEATURES,
+  restoration: RESTORATION,
+  enhancement: RESTORATION,
 };
 /** @type {Record<Mode, string>} */
 const MODES = {
@@ -60,6 +65,7 @@ export function makeOutputs(root) {
     chosen: null,
     probe: null,
     hovered: null,
+    pair: null,
   };
   /** @type {OutputsValue} */
   let newest = null; // the last JSON that came
@@ -93,13 +99,16 @@ export function makeOutputs(root) {
   const caption = make("p", { class: "sv-out-caption" });
   const readout = make("p", { class: "sv-out-readout", "aria-live": "polite" });
   const frame = makeFrame({
-    hasHandle: () => getMode() in SIDES,
+    hasHandle: () => Boolean(listSides()),
     onSplit: setSplit,
     onPlace: setProbe,
     onLeave: leave,
     onStep: stepOn,
     onEscape: clearProbe,
-    onResize: draw,
+    onResize: () => {
+      draw();
+      if (shown) showProbe();
+    },
   });
   const plan = makeBirdsEye({
     keysId: frame.keysId,
@@ -112,11 +121,16 @@ export function makeOutputs(root) {
     onEscape: clearProbe,
     onResize: drawPlan,
   });
+  const pair = makePair((chosen) => {
+    state.pair = chosen;
+    refresh();
+  });
+  const loupe = makeLoupe();
   const numbers = makeNumbers();
   const view = make(
     "div",
     { class: "sv-out" },
-    make("div", { class: "sv-out-bar" }, switches, opacityLabel, zoom),
+    make("div", { class: "sv-out-bar" }, switches, pair.box, opacityLabel, zoom),
     caption,
     make(
       "div",
@@ -124,7 +138,7 @@ export function makeOutputs(root) {
       make(
         "div",
         { class: "sv-out-picture" },
-        make("div", { class: "sv-out-photo" }, frame.box, readout, numbers.chips),
+        make("div", { class: "sv-out-photo" }, frame.box, readout, loupe.box, numbers.chips),
         plan.box,
       ),
       numbers.box,
@@ -207,6 +221,17 @@ export function makeOutputs(root) {
   /** @returns {Look} */
   const getLook = () => ({ mode: getMode(), chosen: getChosen() });
 
+  // The pictures left and right of the handle, of those that can be chosen.
+  function getPair() {
+    const [view, { data }] = [getView(), shown];
+    const known = data.classes.map(({ side }) => side);
+    return state.pair?.every((side) => known.includes(side)) ? state.pair : view.listPair?.(data);
+  }
+
+  // What is left and right of the handle; undefined or null where there is none.
+  const listSides = () =>
+    getView().listSides ? getView().listSides(shown.data, getLook(), getPair()) : SIDES[getMode()];
+
   // Everything that depends on the value, the mode or the chosen class.
   function refresh() {
     const mode = getMode();
@@ -219,7 +244,12 @@ export function makeOutputs(root) {
     switches.hidden = listModes().length < 2;
     readout.hidden = !getView().read;
     plan.box.hidden = !getView().drawPlan;
-    view.classList.toggle("sv-out-marks", !(mode in SIDES));
+    loupe.box.hidden = !getView().listEnlarged;
+    view.classList.toggle("sv-out-enlarging", !loupe.box.hidden);
+    pair.box.hidden = !getView().listPair;
+    pair.box.classList.toggle("sv-out-idle", !listSides());
+    if (getView().listPair) pair.fill(shown.data, getPair());
+    view.classList.toggle("sv-out-marks", !listSides());
     view.classList.toggle("sv-out-drawn", !getView().hasOpacity);
     /** @type {NodeListOf<HTMLElement>} */
     const nodes = view.querySelectorAll("[data-index]");
@@ -242,7 +272,7 @@ export function makeOutputs(root) {
     drawPhoto(context, shown.photo.image);
     const { width } = context.canvas;
     const middle = Math.round(state.split * width);
-    const hasHandle = getMode() in SIDES;
+    const hasHandle = Boolean(listSides());
     const edges = [0, middle, width];
     layers.forEach((layer, index) => {
       layer(context, hasHandle ? edges.slice(index, index + 2) : [0, width], state);
@@ -262,19 +292,19 @@ export function makeOutputs(root) {
 
   // The layers of the mode; the caption says what they show.
   function makeLayers() {
-    const made = getView().show(shown, getLook());
+    const made = getView().show(shown, getLook(), getPair());
     layers = made.layers;
     caption.replaceChildren(...made.caption);
     frame.describe(
-      `${getMode() in SIDES ? getView().picture : "Photo with marks."} ` +
+      `${listSides() ? getView().picture : "Photo with marks."} ` +
         `${caption.textContent} Agreement with ${nameSide(shown.data, "dense")}: ` +
-        `${percent(shown.data.agreement, 1)}.`,
+        `${shown.data.said}.`,
       getView().keys ?? "",
     );
   }
 
   function showSplit() {
-    const sides = SIDES[getMode()];
+    const sides = listSides();
     if (!sides) return;
     frame.showSplit(
       state.split,
@@ -286,10 +316,13 @@ export function makeOutputs(root) {
   }
 
   function showProbe() {
-    const { read } = getView();
+    const { read, listEnlarged, findSpot } = getView();
     const { probe } = state;
     if (read) readout.replaceChildren(...read(shown, probe, getLook()));
-    frame.showRing(read && probe?.pinned && !getView().drawPlan ? probe : null);
+    frame.showRing(read && probe?.pinned && !getView().drawPlan && !listEnlarged ? probe : null);
+    frame.showSquare(
+      listEnlarged ? loupe.draw(listEnlarged(shown), probe ?? findSpot(shown.data)) : null,
+    );
     light();
   }
 
@@ -321,7 +354,7 @@ export function makeOutputs(root) {
   }
 
   function leave() {
-    if (!state.probe?.pinned) clearProbe();
+    if (!state.probe?.pinned && !getView().listEnlarged) clearProbe();
   }
 
   /**

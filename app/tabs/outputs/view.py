@@ -6,14 +6,17 @@ import json
 from typing import Any
 
 from app.engine.records import Result
+from app.page.units import say_agreement
 from app.tabs.outputs.boxes import describe_boxes
 from app.tabs.outputs.classification import describe_top
 from app.tabs.outputs.features import describe_features
+from app.tabs.outputs.restoration import describe_restored
 from app.tabs.outputs.segments import describe_segments
 from app.tabs.outputs.semantic import describe_maps
 from sparsevit.tasks.boxes3d import Boxes3DTask
 from sparsevit.tasks.classification import ClassificationTask
 from sparsevit.tasks.features import FeaturesTask
+from sparsevit.tasks.restoration import RestorationTask
 from sparsevit.tasks.segments import SegmentsTask
 from sparsevit.tasks.semantic import SemanticTask
 
@@ -24,7 +27,7 @@ def make_outputs(result: Result) -> str:
 
 
 def describe_outputs(result: Result) -> dict[str, Any]:
-    """``{"task": name, ...}`` with what the task's own module says.
+    """``{"task": name, "said": agreement as written, ...}`` with what the task's own module says.
 
     Shares, probabilities and IoU are fractions in [0, 1].
 
@@ -42,6 +45,9 @@ def describe_outputs(result: Result) -> dict[str, Any]:
         content = describe_boxes(result, task)
     elif isinstance(task, FeaturesTask):
         content = describe_features(result, task)
+    elif isinstance(task, RestorationTask):
+        content = describe_restored(result, task)
     else:
         raise TypeError(f"There is no view of {task.name} outputs.")
-    return {"task": task.name, **content}
+    said = say_agreement(result.analysis.agreement["agreement"], task.name)
+    return {"task": task.name, "said": said, **content}

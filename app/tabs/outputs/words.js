@@ -1,7 +1,7 @@
 // Words and numbers that the tasks share.
 import { make, percent } from "../../page/common.js";
 
-/** @import { Column, MapName, Mode, OutputsValue, Row, Side } from "./types.d.ts" */
+/** @import { Column, MapName, Mode, OutputsValue, PictureName, Row, Side } from "./types.d.ts" */
 
 /** @type {Side[]} */
 const BOTH = ["dense", "sparse"];
@@ -11,9 +11,9 @@ export const SIDES = { compare: ["dense", "sparse"], truth: ["truth", "sparse"] 
 /**
  * What a side is called, where it is not what its name says.
  * @param {Pick<OutputsValue, "sides">} data
- * @param {MapName} side
+ * @param {PictureName} side
  */
-export const nameSide = ({ sides }, side) => sides?.[/** @type {Side} */ (side)] ?? side;
+export const nameSide = ({ sides }, side) => sides?.[side] ?? side;
 
 /** @param {number} value */
 export const share = (value) => (value > 0 && value < 0.0005 ? "< 0.1 %" : percent(value, 1));

@@ -8,7 +8,8 @@ from app.engine.records import Result
 from app.engine.search import PhotoSearch
 from app.page.chart import Chart, Limit, Mark, make_points
 from app.page.common import describe_schedule
-from app.page.templates import render, say_percent
+from app.page.templates import render
+from app.page.units import Yardstick, find_yardstick
 from sparsevit.schedule import SparsitySchedule
 from sparsevit.search import FrontierPoint, SearchProgress
 
@@ -31,6 +32,7 @@ def show_search(search: PhotoSearch | None, result: Result) -> str:
         found=found,
         place=found or result.analysis,
         size=size,
+        yardstick=find_yardstick(search.task if search is not None else result.task.name),
         **({} if search is None else _describe_state(search, result)),
     )
 
@@ -64,8 +66,9 @@ def _describe_phase(search: PhotoSearch, progress: SearchProgress) -> str:
     share = None if best is None else search.find_share(best)
     if best is None or share is None:
         return f"Trial {done} of {total}, nothing within the budget yet"
-    agreement = say_percent(best.accuracy, 1)
-    return f"Trial {done} of {total}, best {agreement} agreement at {share:.2f}× of dense"
+    yardstick = find_yardstick(search.task)
+    best_yet = f"{yardstick.say(best.accuracy)} {yardstick.name}"
+    return f"Trial {done} of {total}, best {best_yet} at {share:.2f}× of dense"
 
 
 def _describe_state(search: PhotoSearch, result: Result) -> dict[str, Any]:
@@ -91,6 +94,7 @@ def _describe_state(search: PhotoSearch, result: Result) -> dict[str, Any]:
 def _draw_plot(search: PhotoSearch | None, result: Result) -> Chart | None:
     """Agreement over latency as a share of dense, which was timed in turn; None before it is."""
     is_here = search is None or search.is_of(result)
+    yardstick = find_yardstick(result.task.name if search is None else search.task)
     latency = result.analysis.latency if is_here else None
     dense_ms = _find_dense_ms(search) if search is not None else None
     if dense_ms is None and latency is not None:
@@ -102,28 +106,32 @@ def _draw_plot(search: PhotoSearch | None, result: Result) -> Chart | None:
     limit = None
     if search is not None and search.progress is not None:
         now = result.settings.schedule if is_here else None
-        tried, frontier = _mark_points(search, now)
+        tried, frontier = _mark_points(search, yardstick, now)
         if search.progress.budget_ms is not None:
             limit = Limit(search.progress.budget_ms / dense_ms, "budget")
-    dense = Mark(1.0, 100.0, "dense", f"dense: {dense_ms:.0f} ms", label="dense")
-    marks = [*tried, *frontier, dense]
+    marks = [*tried, *frontier]
+    line = [*frontier]
+    dense_score = _find_dense_score(search, result)
+    if dense_score is not None:
+        y = yardstick.scale(dense_score)
+        line.append(Mark(1.0, y, "dense", f"dense: {dense_ms:.0f} ms", label="dense"))
+        marks.append(line[-1])
     if latency is not None and not any(mark.is_current for mark in frontier):
         words = f"the sliders now: {describe_schedule(result.settings.schedule)}"
-        agreement = 100 * result.analysis.agreement["agreement"]
-        place = (1 / latency.speedup, agreement, "sparse", words)
+        place = (1 / latency.speedup, yardstick.scale(result.score[1]), "sparse", words)
         marks.append(Mark(*place, is_current=True, is_doubtful=result.doubt is not None))
     return make_points(
         marks,
         f"latency of one forward, share of dense ({dense_ms:.0f} ms)",
-        "agreement with dense, %",
-        f"Agreement over latency of {len(tried) + len(frontier)} schedules",
-        [[*frontier, dense]],
+        yardstick.axis,
+        f"{yardstick.title} over latency of {len(tried) + len(frontier)} schedules",
+        [line],
         limit,
     )
 
 
 def _mark_points(
-    search: PhotoSearch, now: SparsitySchedule | None
+    search: PhotoSearch, yardstick: Yardstick, now: SparsitySchedule | None
 ) -> tuple[list[Mark], list[Mark]]:
     """What was tried, and the frontier, both without dense."""
     numbers = {point.schedule: number for number, point in enumerate(search.tried)}
@@ -133,9 +141,9 @@ def _mark_points(
         is_kept = kind == "found"
         return Mark(
             x=search.find_share(point) or 0.0,
-            y=100 * point.accuracy,
+            y=yardstick.scale(point.accuracy),
             kind=kind,
-            words=_describe_point(point) + (" Press to use it." if is_kept else ""),
+            words=_describe_point(point, yardstick) + (" Press to use it." if is_kept else ""),
             index=numbers.get(point.schedule) if is_kept else None,
             is_doubtful=is_kept and search.found is not None and search.found.doubt is not None,
             is_current=is_kept and point.schedule == now,
@@ -149,12 +157,21 @@ def _mark_points(
     return tried, frontier
 
 
-def _describe_point(point: FrontierPoint) -> str:
+def _describe_point(point: FrontierPoint, yardstick: Yardstick) -> str:
     how = "predicted" if point.latency_ms is None else "measured"
     return (
         f"{describe_schedule(point.schedule)}: {point.best_known_ms:.0f} ms {how}, "
-        f"agreement {say_percent(point.accuracy, 1)}."
+        f"{yardstick.name} {yardstick.say(point.accuracy)}."
     )
+
+
+def _find_dense_score(search: PhotoSearch | None, result: Result) -> float | None:
+    """Of dense where the search is, in the unit of the search; None before it is known."""
+    if search is None or search.is_of(result):
+        return result.score[0]
+    if search.found is not None:
+        return search.found.dense_accuracy
+    return search.progress.dense_accuracy if search.progress is not None else None
 
 
 def _find_dense_ms(search: PhotoSearch) -> float | None:

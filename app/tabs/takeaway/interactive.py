@@ -11,11 +11,12 @@ from pathlib import Path
 import sparsevit
 from app.engine.examples import read_photo
 from app.engine.records import Result, Settings
-from app.engine.tasks import TASK_WORDS
+from app.engine.tasks import say_purpose
 from app.page.common import LONG_SIDE, describe_schedule
 from app.page.headline import find_reason, show_headline
 from app.page.modules import join_modules, read_styles
 from app.page.photo import make_photo
+from app.page.restored import name_base
 from app.page.templates import render
 from app.tabs.outputs.view import make_outputs
 from app.tabs.takeaway.view import make_json, make_snippet
@@ -100,7 +101,8 @@ def _render(result: Result, photo: str) -> str:
         theme=_THEME,
         script=script,
         data=result.to_dict(),
-        task=TASK_WORDS[result.task.name],
+        task=say_purpose(result.task.name),
+        base=name_base(result.task),
         settings=_say_settings(result),
         note=result.note,
         headline=show_headline(result, None),

@@ -32,6 +32,7 @@ def make_snippet(result: Result) -> str:
         analysis.checkpoint or "",
         photo,
     ]
+    is_known = result.task.name == "restoration"  # the original of every photo
     network = [
         repr(analysis.model),
         "" if analysis.checkpoint is None else f"checkpoint={analysis.checkpoint!r}",
@@ -44,6 +45,7 @@ def make_snippet(result: Result) -> str:
         "from sparsevit.data.boxes import Intrinsics" if has_boxes else "",
         "from sparsevit.data.focal import PhotoCamera" if has_boxes else "",
         "from sparsevit.data.reader import load_image",
+        "from sparsevit.evaluation.restoration_scorer import score_restored" if is_known else "",
         "from sparsevit.inspect.painted import Painted" if settings.painted else "",
         "from sparsevit.inspect.photo import analyze, measure, prepare_image",
         "from sparsevit.networks import load_model",
@@ -67,6 +69,9 @@ def make_snippet(result: Result) -> str:
         f"analysis = analyze(loaded, prepared, {settings.schedule}"
         f"{', painted' if settings.painted else ''})",
         "print(analysis.agreement, measure(loaded, analysis).latency.speedup)",
+        "print(score_restored(loaded.task, photo, prepared.dense, analysis.sparse))"
+        if is_known
+        else "",
     ]
     return "\n".join([*filter(None, head), "", *filter(None, body)]) + "\n"
 

@@ -13,7 +13,7 @@ from app.page.events import TIMINGS, Changes, Events, PageActions, Parts, by_ind
 from app.page.session import Session
 from app.page.tab import Tab
 from app.tabs.tradeoff.handlers import TradeoffHandlers, draw_history
-from app.tabs.tradeoff.view import show_sizes
+from app.tabs.tradeoff.view import can_compare_sizes, show_sizes
 
 
 class TradeoffTab(Tab):
@@ -21,7 +21,7 @@ class TradeoffTab(Tab):
 
     id = "tradeoff"
     label = "Trade-off"
-    outputs = ("history", "sizes")
+    outputs = ("history", "compare", "sizes")
     numbers = ("history",)
 
     def add(self, engine: Engine, shown: Changes) -> Parts:
@@ -36,6 +36,7 @@ class TradeoffTab(Tab):
     def draw(self, engine: Engine, session: Session, result: Result) -> Changes:
         return {
             "history": draw_history(session, result),
+            "compare": gr.update(visible=can_compare_sizes(result)),
             "sizes": show_sizes(result, session.comparison),
         }
 

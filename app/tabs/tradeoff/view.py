@@ -13,6 +13,7 @@ from app.engine.tasks import TASK_WORDS
 from app.page.chart import Mark, make_points
 from app.page.common import describe_schedule
 from app.page.templates import render, say_percent
+from app.page.units import Yardstick, find_yardstick, glue, say_agreement
 from sparsevit.inspect.sizes import SizeComparison, SizePoint, find_equal_latency
 
 _VERBS = {"sparse": "return to", "found": "use", "shipped": "use"}
@@ -29,14 +30,16 @@ def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve]
     shown = [(index, entry) for index, entry in enumerate(history) if entry.is_like(result)]
     if not shown:
         return render("tabs/tradeoff/history.html", chart=None)
+    yardstick = find_yardstick(result.task.name)
     marks = [
-        _mark_try(entry, "sparse", index, is_current=entry.settings == result.settings)
+        _mark_try(entry, yardstick, "sparse", index, is_current=entry.settings == result.settings)
         for index, entry in shown
     ]
     entries = [entry for _, entry in shown]
     latest = ([entry for entry in entries if entry.doubt is None] or entries)[-1]
+    dense_y = yardstick.scale(latest.dense_score)
     dense = Mark(
-        *(latest.dense_ms, 100.0, "dense", f"dense: {latest.dense_ms:.0f} ms"),
+        *(latest.dense_ms, dense_y, "dense", f"dense: {latest.dense_ms:.0f} ms"),
         label="dense",
         is_doubtful=latest.doubt is not None,
     )
@@ -47,13 +50,13 @@ def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve]
         for entry in curve.points:
             number += 1
             x = latest.dense_ms * entry.sparse_ms / entry.dense_ms
-            lines[-1].append(replace(_mark_try(entry, curve.kind, -number), x=x))
+            lines[-1].append(replace(_mark_try(entry, yardstick, curve.kind, -number), x=x))
     height, width = latest.size
     chart = make_points(
         [*(mark for line in lines for mark in line), dense, *marks],
         "latency of one forward, ms",
-        "agreement with dense, %",
-        f"Agreement over latency of the {len(marks)} settings tried at {height} × {width}",
+        yardstick.axis,
+        f"{yardstick.title} over latency of the {len(marks)} settings tried at {height} × {width}",
         lines,
     )
     hollow = [mark for mark in (*marks, *chain(*lines)) if mark.is_doubtful]
@@ -62,6 +65,7 @@ def show_history(result: Result, history: Sequence[Try], curves: Sequence[Curve]
         chart=chart,
         latest=latest,
         dtype=result.analysis.dtype,
+        yardstick=yardstick,
         has_hollow=bool(hollow),
         curves=curves,
         tries=_list_tries(result, history),
@@ -75,6 +79,8 @@ def show_sizes(result: Result, comparison: SizeComparison | None) -> str:
         result: what the comparison is of.
         comparison: so far; None before it was asked for.
     """
+    if not can_compare_sizes(result):
+        return render("tabs/tradeoff/sizes.html", chart=None, comparison=None)
     if comparison is None:
         return ""
     if comparison.sparse.latency_ms is None:
@@ -103,6 +109,11 @@ def show_sizes(result: Result, comparison: SizeComparison | None) -> str:
     )
 
 
+def can_compare_sizes(result: Result) -> bool:
+    """Whether a smaller input means the same thing: a smaller photo is another one to restore."""
+    return result.restored is None
+
+
 def _mark_size(point: SizePoint, kind: str, label: str, is_doubtful: bool) -> Mark:
     assert point.latency_ms is not None
     words = f"{kind} at {point.size[0]} × {point.size[1]}: {point.latency_ms:.0f} ms, "
@@ -111,13 +122,16 @@ def _mark_size(point: SizePoint, kind: str, label: str, is_doubtful: bool) -> Ma
     return Mark(x, y, kind, words, label=label, is_doubtful=is_doubtful)
 
 
-def _mark_try(entry: Try, kind: str, index: int, is_current: bool = False) -> Mark:
+def _mark_try(
+    entry: Try, yardstick: Yardstick, kind: str, index: int, is_current: bool = False
+) -> Mark:
     return Mark(
         x=entry.sparse_ms,
-        y=100 * entry.agreement,
+        y=yardstick.scale(entry.score),
         kind=kind,
         words=f"{describe_schedule(entry.settings.schedule)}: {entry.sparse_ms:.0f} ms"
-        f"{' (machine busy)' if entry.doubt else ''}, agreement {say_percent(entry.agreement, 1)}. "
+        f"{' (machine busy)' if entry.doubt else ''}, "
+        f"{yardstick.name} {yardstick.say(entry.score)}. "
         f"Press to {_VERBS[kind]} it.",
         index=index,
         is_current=is_current,
@@ -138,7 +152,7 @@ def _list_tries(result: Result, history: Sequence[Try]) -> list[dict[str, Any]]:
             "sparse_ms": entry.sparse_ms,
             "dense_ms": entry.dense_ms,
             "doubt": entry.doubt,
-            "agreement": entry.agreement,
+            "agreement": glue(say_agreement(entry.agreement, entry.task)),
         }
         for index, entry in reversed(list(enumerate(history)))
     ]

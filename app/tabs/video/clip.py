@@ -192,9 +192,9 @@ class Tally:
             with "dense" and "sparse"), ``speedup``, ``other_load`` and ``doubt`` (why these are not
             worth quoting; None if they are), ``windows`` ("kept" of the median frame,
             "total"), ``sparse_ms`` and ``agreement`` of every frame (None where dense did not run),
-            ``mean_agreement``, ``model``, ``schedule``, ``rescore`` (whether every block ranks
-            anew), ``input_size``, ``device``, ``dtype``, ``camera`` (where that of 3D boxes is
-            known from, else None); only ``frames`` when there is none.
+            ``mean_agreement``, ``model``, ``task``, ``schedule``, ``rescore`` (whether every block
+            ranks anew), ``input_size``, ``device``, ``dtype``, ``camera`` (where that of 3D boxes
+            is known from, else None); only ``frames`` when there is none.
         """
         if not self._frames:
             return {"frames": 0}
@@ -218,6 +218,7 @@ class Tally:
             "agreement": agreement,
             "mean_agreement": float(np.mean([a for a in agreement if a is not None])),
             "model": name_model(last.settings.model),
+            "task": last.task.name,
             "schedule": last.settings.schedule.to_list(),
             "rescore": not last.settings.linked,
             "input_size": list(last.size),

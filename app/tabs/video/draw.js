@@ -80,10 +80,7 @@ export function describeStats(stats, pageRate) {
       ? ["–", "this machine is busy"]
       : [`${stats.speedup.toFixed(2)}×`, "sparse against dense"],
     windows: [percent(kept / total), `${kept} of ${total}, all blocks`],
-    agreement: [
-      percent(stats.mean_agreement, 1),
-      `with dense, mean of ${plural(stats.compared, "frame")}`,
-    ],
+    agreement: [stats.mean_agreement, `with dense, mean of ${plural(stats.compared, "frame")}`],
     page,
   };
 }
@@ -112,7 +109,7 @@ export function summarize(stats) {
   return (
     `${plural(stats.frames, "frame")} with these settings, dense ${formatRate(stats.fps.dense)} and sparse ` +
     `${formatRate(stats.fps.sparse)} frames/s (${stats.doubt ? "this machine is busy" : `${stats.speedup.toFixed(2)}×`}), ${percent(kept / total)} of the ` +
-    `windows kept, ${percent(stats.mean_agreement, 1)} agreement.`
+    `windows kept, ${stats.mean_agreement} agreement.`
   );
 }
 
@@ -252,9 +249,7 @@ export function drawOutput(figure, shown) {
     figure,
     frame.number,
     "Output of the sparse network" +
-      (frame.agreement == null
-        ? ""
-        : `; ${percent(frame.agreement, 1)} agreement with dense on this frame`),
+      (frame.agreement == null ? "" : `; ${frame.agreement} agreement with dense on this frame`),
   );
 }
 

@@ -8,7 +8,7 @@ export interface Stats {
   fps: { dense: number; sparse: number };
   speedup: number;
   windows: { kept: number; total: number };
-  mean_agreement: number;
+  mean_agreement: string;
   doubt: string | null;
   model: string;
   input_size: Size;
@@ -45,7 +45,7 @@ export interface Frame {
   total: number;
   sparse_ms: number;
   dense_ms: number | null;
-  agreement: number | null;
+  agreement: string | null;
   stats: Stats;
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from app.engine.records import FrameResult
 from app.page.common import encode_jpeg, shrink
+from app.page.units import say_agreement
 from app.tabs.video.clip import Clip, Tally
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import find_spans
@@ -59,6 +60,7 @@ def make_frame(
         of the tally as in :meth:`Tally.summarize` but without those of every frame.
     """
     small = _shrink(frame.pixels)
+    agreement = frame.agreement
     kept, total = frame.windows
     return _write(
         "frame",
@@ -71,7 +73,7 @@ def make_frame(
         total=total,
         sparse_ms=round(frame.sparse_ms, 2),
         dense_ms=frame.dense_ms and round(frame.dense_ms, 2),
-        agreement=frame.agreement,
+        agreement=None if agreement is None else say_agreement(agreement, frame.task.name),
         stats=_pick(tally),
     )
 
@@ -116,6 +118,12 @@ def _describe_block(block: BlockTrace) -> dict[str, Any]:
 
 
 def _pick(tally: Tally) -> dict[str, Any] | None:
-    """The numbers of a tally, without those of every frame; None before the first."""
+    """The numbers of a tally as they are written; None before the first.
+
+    Without those of every frame.
+    """
     summary = tally.summarize()
-    return {name: summary[name] for name in _STATS} if summary["frames"] else None
+    if not summary["frames"]:
+        return None
+    agreement = say_agreement(summary["mean_agreement"], summary["task"])
+    return {name: summary[name] for name in _STATS} | {"mean_agreement": agreement}

@@ -78,4 +78,6 @@ class WindowsHandlers:
         mine = block.stage, block.shifted
         alike = [one.block for one in memory.blocks if (one.stage, one.shifted) == mine]
         left = self._page.engine.leave_out(result, block.stage, alike, place)
-        memory.left = describe_left(left, block, window, part.worth, len(alike))
+        memory.left = describe_left(
+            *(left, block, window, part.worth, len(alike)), task=result.task.name
+        )

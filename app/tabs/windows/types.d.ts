@@ -28,7 +28,7 @@ export interface WindowsValue {
   linked: boolean;
   schedule: number[][];
   painted: Painted[];
-  by_hand: { agreement: number; without: number } | null;
+  by_hand: { agreement: string; without: string; change: string } | null;
   worth_key: string;
   blocks: (BlockValue & Scores)[];
   waiting?: boolean;

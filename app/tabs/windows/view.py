@@ -10,11 +10,14 @@ import torch
 
 from app.engine.records import Opening, Result
 from app.page.common import name_block, photo_key, round_significant
+from app.page.templates import say_signed
+from app.page.units import glue, say_agreement
 from app.page.worth import name_worth
 from sparsevit.core.scoring import rank_windows
 from sparsevit.core.trace import BlockTrace
 from sparsevit.core.windows import find_spans
 from sparsevit.draw.masks import get_score_range
+from sparsevit.package.units import find_agreement_unit
 
 
 def make_windows(result: Result, without: float | None = None) -> str:
@@ -23,7 +26,8 @@ def make_windows(result: Result, without: float | None = None) -> str:
     ``{"key", "size", "linked", "schedule", "painted", "by_hand", "worth_key", "blocks"}``: the
     photo's key, the network's input [img_h, img_w] in pixels, whether a stage's blocks share one
     ranking, the sparsities by stage and pair, what was painted by hand and what that did to the
-    agreement, what :func:`make_worth` calls this network and photo, and for each block:
+    agreement (``{"agreement", "without", "change"}``, as written), what :func:`make_worth` calls
+    this network and photo, and for each block:
 
     - name, stage, block (counted from 1), shifted;
     - grid [H, W] and window [Wh, Ww] in tokens; rows, cols: windows down and across;
@@ -37,12 +41,12 @@ def make_windows(result: Result, without: float | None = None) -> str:
 
     Args:
         result: what is shown.
-        without: agreement with dense where nothing is painted, in [0, 1]; None where nobody asked.
+        without: agreement with dense where nothing is painted; None where nobody asked.
     """
     analysis, settings = result.analysis, result.settings
     agreement, by_hand = analysis.agreement["agreement"], None
     if settings.painted and without is not None:
-        by_hand = {"agreement": agreement, "without": without}
+        by_hand = _say_change(agreement, without, result.task.name)
     size = analysis.prepared.input_size
     return json.dumps(
         {
@@ -84,6 +88,17 @@ def announce_windows(opening: Opening) -> str:
     known = {"key": photo_key(opening.photo, opening.size), "size": opening.size, "linked": True}
     asked = {"schedule": opening.settings.schedule.to_list(), "painted": [], "by_hand": None}
     return json.dumps(known | asked | {"worth_key": "", "blocks": blocks, "waiting": True})
+
+
+def _say_change(agreement: float, without: float, task: str) -> dict[str, str]:
+    unit = find_agreement_unit(task)
+    # Of the numbers as they are shown, or it would contradict them.
+    now, before = (round(unit.scale * value, 2) for value in (agreement, without))
+    return {
+        "agreement": glue(say_agreement(agreement, task, digits=2)),
+        "without": glue(say_agreement(without, task, digits=2)),
+        "change": f"{say_signed(now - before, 2)}\u00a0{unit.step}",
+    }
 
 
 def _describe_block(block: BlockTrace) -> dict[str, Any]:

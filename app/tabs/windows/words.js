@@ -55,15 +55,11 @@ export function describeHands({ wish, blocks }, latest) {
   const counts = `${kept} kept and ${skipped} skipped by hand`;
   const change = latest.by_hand;
   if (blocks.some(({ state }) => state) || !change) return `${counts}.`;
-  const [now, without] = [change.agreement, change.without].map((share) => percent(share, 2));
-  // Of the numbers as they are shown, or it would contradict them.
-  const points = parseFloat(now) - parseFloat(without);
-  const sign = points < 0 ? "−" : "+";
+  const { agreement: now, without } = change;
   const compared =
     now === without
       ? `agreement with dense ${now}, with your choice and without`
-      : `agreement with dense ${now}, without your choice ${without} ` +
-        `(${sign}${Math.abs(points).toFixed(2)} points)`;
+      : `agreement with dense ${now}, without your choice ${without} (${change.change})`;
   return `${counts}: ${compared}.`.replaceAll(" %", "\u00a0%");
 }
 

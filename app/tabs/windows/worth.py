@@ -9,13 +9,14 @@ import torch
 
 from app.engine.records import Result
 from app.page.common import round_significant
+from app.page.units import say_agreement
 from app.page.worth import WorthMemory, name_worth
 from app.tabs.windows.shows import find_classes
 from sparsevit.core.scoring import rank_windows
 from sparsevit.draw.masks import find_range
 from sparsevit.inspect.worth import LeftOut, WindowWorth, join_worth
 
-_AGREEMENT_DIGITS = 2  # of a percentage
+_AGREEMENT_DIGITS = 2
 _NOTHING = 0.0005  # a share that is 0.0 % in words
 _WHOLE = 0.0995  # from here on shares are whole percentages
 
@@ -57,7 +58,12 @@ def _write(key: str, partitions: Any, names: Any, left: Any, error: str | None) 
 
 
 def describe_left(
-    left: LeftOut, block: WindowWorth, window: int, worth: torch.Tensor, num_blocks: int
+    left: LeftOut,
+    block: WindowWorth,
+    window: int,
+    worth: torch.Tensor,
+    num_blocks: int,
+    task: str,
 ) -> dict[str, Any]:
     """What leaving one window out does, in words.
 
@@ -67,10 +73,11 @@ def describe_left(
         window: its row-major number.
         worth: (nW,) of the windows it is ranked with: estimates of the rise.
         num_blocks: how many left it out.
+        task: name of the task.
     """
     kind = "shifted" if block.shifted else "plain"
     where = f"the {kind} block" if num_blocks == 1 else f"all {num_blocks} {kind} blocks"
-    agreement = f"{100 * left.comparison['agreement']:.{_AGREEMENT_DIGITS}f} %"
+    agreement = say_agreement(left.comparison["agreement"], task, _AGREEMENT_DIGITS)
     most = float(worth.max()) or 1.0
     estimate, rise = float(worth[window]) / most, left.rise / most
     side = "away from dense's answer" if rise > 0 else "towards a surer answer like dense's"
