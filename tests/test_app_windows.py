@@ -87,7 +87,9 @@ def test_the_window_that_is_clicked_is_left_out_for_certain(page, engine):
 def test_what_a_window_does_is_told_in_shares_of_the_largest_worth(engine, rise, estimate, says):
     block = engine.measure_worth(engine.first)[0]
     left = LeftOut(rise, {"agreement": 0.9998}, None)
-    words = describe_left(left, block, 1, torch.tensor([4.0, estimate, 0.5]), 2)["words"]
+    words = describe_left(left, block, 1, torch.tensor([4.0, estimate, 0.5]), 2, "semantic")[
+        "words"
+    ]
     assert "agreement with dense is 99.98 %" in words
     assert says in words
 
@@ -95,7 +97,7 @@ def test_what_a_window_does_is_told_in_shares_of_the_largest_worth(engine, rise,
 def test_windows_that_are_all_worth_nothing_are_told_of(engine):
     block = engine.measure_worth(engine.first)[0]
     left = LeftOut(0.0, {"agreement": 1.0}, None)
-    words = describe_left(left, block, 1, torch.zeros(3), 1)["words"]
+    words = describe_left(left, block, 1, torch.zeros(3), 1, "semantic")["words"]
     assert words.count("next to nothing") == 2
 
 

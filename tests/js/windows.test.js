@@ -126,7 +126,10 @@ test("what the brush changed is told, or that it changed nothing that shows", ()
   const tell = (agreement, without, change) =>
     describeHands(shown, { by_hand: { agreement, without, change } }).replaceAll("\u00a0", " ");
   assert.match(tell("95.27 %", "95.27 %", "0"), /95\.27 %, with your choice and without\.$/);
-  assert.match(tell("40.1 dB", "41.2 dB", "−1.1 dB"), /without your choice 41\.2 dB \(−1\.1 dB\)\.$/);
+  assert.match(
+    tell("40.1 dB", "41.2 dB", "−1.1 dB"),
+    /without your choice 41\.2 dB \(−1\.1 dB\)\.$/,
+  );
 });
 
 test("a stroke adds to what is painted and takes it from what said otherwise", () => {
