@@ -12,7 +12,7 @@ from kitti_support import CAR, write_kitti
 from training_support import PHASES, write_folder
 
 from sparsevit.data.augment import random_crop
-from sparsevit.data.batches import BatchMaker, Phase
+from sparsevit.data.batches import SceneBatches, Phase
 from sparsevit.data.labelled import LabelledFolder, Sample, open_data
 
 VOID = 11
@@ -27,16 +27,16 @@ def data(tmp_path: Path) -> LabelledFolder:
 
 
 @pytest.fixture
-def makers(data: LabelledFolder) -> Iterator[list[BatchMaker]]:
+def makers(data: LabelledFolder) -> Iterator[list[SceneBatches]]:
     """Twice the same, then another rank, another seed and more threads."""
     settings = [{}, {}, {"rank": 1}, {"seed": 4}, {"workers": 3}]
-    made = [BatchMaker([data], [1.0], PHASES, **{"seed": 3, **s}) for s in settings]
+    made = [SceneBatches([data], [1.0], PHASES, **{"seed": 3, **s}) for s in settings]
     yield made
     for maker in made:
         maker.close()
 
 
-def test_batches_depend_on_seed_step_and_rank_alone(makers: list[BatchMaker]) -> None:
+def test_batches_depend_on_seed_step_and_rank_alone(makers: list[SceneBatches]) -> None:
     one, same, other_rank, other_seed, threads = makers
     for step, phase in [(0, 0), (1, 0), (2, 1), (3, 1)]:
         batch = one.get(step, phase)
@@ -53,7 +53,7 @@ def test_batches_depend_on_seed_step_and_rank_alone(makers: list[BatchMaker]) ->
     assert not torch.equal(one.get(4, 1).images, images)
 
 
-def test_rarer_classes_weigh_more(makers: list[BatchMaker]) -> None:
+def test_rarer_classes_weigh_more(makers: list[SceneBatches]) -> None:
     weights = makers[0].class_weights()
     assert weights.mean().item() == pytest.approx(1)
     # Of the pixels that are not void 48 rows are class 0, none class 1 and 40 class 2.
@@ -75,7 +75,7 @@ def test_shares_say_how_often_a_data_set_is_drawn_from(data: LabelledFolder) -> 
             return Sample(np.zeros((64, 64, 3), np.uint8), np.full((64, 64), 3, np.uint8), "blank")
 
     phase = Phase(1.0, 200, (32, 32), (1.0, 1.0))
-    maker = BatchMaker([data, Blank()], [1.0, 3.0], [phase], seed=0)
+    maker = SceneBatches([data, Blank()], [1.0, 3.0], [phase], seed=0)
     labels = maker.get(0, 0).labels
     maker.close()
     blank = (labels == 3).flatten(1).all(1).float().mean().item()
@@ -84,7 +84,7 @@ def test_shares_say_how_often_a_data_set_is_drawn_from(data: LabelledFolder) -> 
 
 def test_boxes_alone_weigh_no_class(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     boxes = open_data(f"kitti:{write_kitti(tmp_path / 'kitti', {'a': CAR})}")
-    alone = BatchMaker([boxes], [1.0], [Phase(1.0, 1, (64, 64), (1.0, 1.0))], seed=0)
+    alone = SceneBatches([boxes], [1.0], [Phase(1.0, 1, (64, 64), (1.0, 1.0))], seed=0)
     np.testing.assert_allclose(alone.class_weights(), np.ones(11))
     alone.close()
     assert not recwarn.list  # of classes that never occur
@@ -129,7 +129,7 @@ def test_a_batch_of_one_is_no_larger_than_its_picture(data: LabelledFolder) -> N
     """Pictures of 96x128: resized by up to 2, squeezed by up to a tenth, cut in steps of 32."""
     shapes = set()
     for batch_size in (1, 2):
-        maker = BatchMaker([data], [1.0], [Phase(1.0, batch_size, (160, 512), (1.0, 2.0))], seed=0)
+        maker = SceneBatches([data], [1.0], [Phase(1.0, batch_size, (160, 512), (1.0, 2.0))], seed=0)
         for step in range(20):
             labels = maker.get(step, 0).labels
             shapes.add((batch_size, *labels.shape[1:]))

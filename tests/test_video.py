@@ -261,7 +261,7 @@ def make_result(sparse_ms, dense_ms=None, agreement=None, kept=4, side=128, othe
         blocks=(),
         windows=(kept, 10),
         prediction=None,
-        task=None,
+        task=SimpleNamespace(name="semantic"),
         sparse_ms=sparse_ms,
         dense_ms=dense_ms,
         agreement=agreement,

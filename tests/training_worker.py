@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
     half = slice(4 * rank, 4 * rank + 4)
     found["loss"] = sum(trainer.compute_gradients(make_batch(given, half)).values())
     found["gradients"] = [parameter.grad for parameter in trainer.model.parameters()]
-    found["batch"] = trainer.batches.get(0, 0).images
+    found["batch"] = trainer.course.batches.get(0, 0).images
     trainer.close()
 
     def stop() -> None:
