@@ -12,7 +12,7 @@ from kitti_support import CAR, write_kitti
 from training_support import PHASES, write_folder
 
 from sparsevit.data.augment import random_crop
-from sparsevit.data.batches import SceneBatches, Phase
+from sparsevit.data.batches import Phase, SceneBatches
 from sparsevit.data.labelled import LabelledFolder, Sample, open_data
 
 VOID = 11
@@ -129,7 +129,8 @@ def test_a_batch_of_one_is_no_larger_than_its_picture(data: LabelledFolder) -> N
     """Pictures of 96x128: resized by up to 2, squeezed by up to a tenth, cut in steps of 32."""
     shapes = set()
     for batch_size in (1, 2):
-        maker = SceneBatches([data], [1.0], [Phase(1.0, batch_size, (160, 512), (1.0, 2.0))], seed=0)
+        phase = Phase(1.0, batch_size, (160, 512), (1.0, 2.0))
+        maker = SceneBatches([data], [1.0], [phase], seed=0)
         for step in range(20):
             labels = maker.get(step, 0).labels
             shapes.add((batch_size, *labels.shape[1:]))
