@@ -4,6 +4,7 @@
 import { make, onValue, percent } from "../../page/common.js";
 import { getPhoto, onPhoto } from "../../page/photo.js";
 import { makeSwitch } from "../../page/switch.js";
+import { fillScreen } from "../../page/whole.js";
 import { makeBirdsEye } from "./birdseye.js";
 import { BOXES, findMiddle } from "./boxes.js";
 import { fillTop } from "./classification.js";
@@ -395,17 +396,7 @@ export function makeOutputs(root) {
     refresh();
   });
 
-  function nameZoom() {
-    zoom.title = document.fullscreenElement === view ? "Leave full screen" : "Full screen";
-    zoom.setAttribute("aria-label", zoom.title);
-  }
-
-  zoom.hidden = !document.fullscreenEnabled;
-  zoom.addEventListener("click", () =>
-    document.fullscreenElement === view ? document.exitFullscreen() : view.requestFullscreen(),
-  );
-  document.addEventListener("fullscreenchange", nameZoom);
-  nameZoom();
+  fillScreen(view, zoom);
   new ResizeObserver(arrange).observe(root);
   onPhoto(show);
   return { take };
