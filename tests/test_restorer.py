@@ -56,24 +56,36 @@ def test_as_timms_own_blocks_run(net):
         torch.testing.assert_close(sparse(images), net(images))
 
 
-def test_equals_the_oracle(net):
+def run_oracle(net, images):
+    """The network with its windows overwritten by their input, block by block."""
+    low = shrink(images)
+    x = net.stem(F.pad(low, (0, 2, 0, 2), mode="replicate"))
+    grid = (x.shape[1], x.shape[2])
+    assert grid == (24, 32)
+    for stage, (sparsity,) in zip(net.stages, SCHEDULE, strict=True):
+        magnitudes = x.detach().abs().mean(dim=-1)
+        for block in stage.blocks:
+            windows = list_windows(grid, (8, 8), block.shift_size)
+            count = count_kept(len(windows), sparsity)
+            kept = [rank(score_windows(image, windows))[:count] for image in magnitudes]
+            x = torch.where(mask_tokens(grid, windows, kept), block(x), x)
+    change = F.pixel_shuffle(net.head(x.permute(0, 3, 1, 2)), 4)[..., :92, :124]
+    return enlarge(low, 2) + 0.05 * change
+
+
+def test_equals_the_oracle_and_so_do_gradients(net):
     sparse = sparsevit.sparsify(copy.deepcopy(net), SCHEDULE)
     images = torch.rand(2, 3, 92, 124)
+    weight = torch.randn(2, 3, 92, 124)
+    found, expected = sparse(images), run_oracle(net, images)
+    assert relative_error(found - images.mean(), expected - images.mean()) <= 1e-5
     with torch.no_grad():
-        low = shrink(images)
-        x = net.stem(F.pad(low, (0, 2, 0, 2), mode="replicate"))
-        grid = (x.shape[1], x.shape[2])
-        assert grid == (24, 32)
-        for stage, (sparsity,) in zip(net.stages, SCHEDULE, strict=True):
-            magnitudes = x.abs().mean(dim=-1)
-            for block in stage.blocks:
-                windows = list_windows(grid, (8, 8), block.shift_size)
-                count = count_kept(len(windows), sparsity)
-                kept = [rank(score_windows(image, windows))[:count] for image in magnitudes]
-                x = torch.where(mask_tokens(grid, windows, kept), block(x), x)
-        change = F.pixel_shuffle(net.head(x.permute(0, 3, 1, 2)), 4)[..., :92, :124]
-        expected = enlarge(low, 2) + 0.05 * change
         assert relative_error(sparse(images) - images.mean(), expected - images.mean()) <= 1e-5
+    (found * weight).sum().backward()
+    (expected * weight).sum().backward()
+    theirs = dict(net.named_parameters())
+    for name, parameter in sparse.named_parameters():
+        assert relative_error(parameter.grad, theirs[name].grad) <= 1e-4, name
 
 
 def test_the_reference_of_docs_runs_its_blocks(net):
