@@ -15,6 +15,7 @@ MAX_BYTES = 300_000
 #: What may be larger, by its path in the repository.
 LARGE = {
     "assets/street_day_1024x2048.jpg",
+    "checkpoints/photo-sr.safetensors",
     "checkpoints/streets-nano.safetensors",
     "checkpoints/streets.safetensors",
 }
