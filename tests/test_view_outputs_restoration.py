@@ -124,7 +124,7 @@ def test_agreement_is_in_decibel_wherever_it_stands(engine, restored, enlarged):
     for result in (measure(engine, restored), enlarged):
         value = result.analysis.agreement["agreement"]
         text = f"{value:.2f} dB"
-        assert text in show_headline(result, 2)
+        assert f"{value:.1f} dB" in show_headline(result, 2)
         assert text in json.loads(make_pin(result, result))["b"]["numbers"]
         assert text in show_facts(result, result)
         assert text in make_interactive(result)
