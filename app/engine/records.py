@@ -16,10 +16,9 @@ from sparsevit.data.transforms import Size
 from sparsevit.inspect.painted import Painted
 from sparsevit.inspect.photo import Analysis
 from sparsevit.inspect.restored import Restored, gather_restored
-from sparsevit.package.units import SHARE, find_agreement_unit
+from sparsevit.package.units import find_agreement_unit
 from sparsevit.schedule import SparsitySchedule, num_pairs
 from sparsevit.tasks import Task
-from sparsevit.tasks.restoration import MAX_PSNR
 
 
 @dataclass(frozen=True)
@@ -163,8 +162,8 @@ class Result:
         psnr = self.restored and self.restored.psnr
         if psnr:
             return psnr["dense"], psnr["sparse"]
-        alike = 1.0 if find_agreement_unit(self.task.name) is SHARE else MAX_PSNR
-        return alike, self.analysis.agreement["agreement"]
+        perfect = find_agreement_unit(self.task.name).perfect
+        return perfect, self.analysis.agreement["agreement"]
 
     def is_of(self, photo: Photo, settings: Settings, size: Size) -> bool:
         """Whether photo, camera, network, task and size (img_h, img_w) are its own."""

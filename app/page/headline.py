@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from app.engine.records import Opening, Result
-from app.page.restored import name_base
 from app.page.templates import render
 from sparsevit.package.units import DECIBEL, find_agreement_unit
 
@@ -78,7 +77,7 @@ def show_headline(result: Result, runs: int | None, will_retry: bool = True) -> 
         agreement=analysis.agreement["agreement"],
         agreement_of=_AGREEMENT[result.task.name],
         gain=result.restored and result.restored.gain,
-        base=name_base(result.task),
+        base=result.restored.task.base_name if result.restored else "",
         windows=analysis.windows,
         cost=analysis.cost,
         device=analysis.device,

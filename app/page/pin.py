@@ -10,7 +10,6 @@ import json
 from app.engine.records import Result
 from app.engine.tasks import TASK_WORDS
 from app.page.common import describe_schedule
-from app.page.restored import name_base
 from app.page.templates import say_signed
 from app.page.units import say_agreement
 from sparsevit.networks import name_model
@@ -68,12 +67,12 @@ def say_speed(result: Result) -> str:
 
 def _say_numbers(result: Result) -> str:
     agreement = say_agreement(result.analysis.agreement["agreement"], result.task.name)
-    restored = result.restored
-    gain = None if restored is None else restored.gain
     words = f"{say_speed(result)}, agreement {agreement}"
-    if gain is None:
+    restored = result.restored
+    if restored is None or restored.gain is None:
         return words
-    return f"{words}, {say_signed(gain['sparse'], 2)} dB over {name_base(result.task)}"
+    gain = say_signed(restored.gain["sparse"], 2)
+    return f"{words}, {gain} dB over {restored.task.base_name}"
 
 
 def _list_facts(result: Result) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -74,15 +74,27 @@ class Batch:
 class BatchMaker(ABC):
     """Draws the crops of any step, a few steps ahead of the one asked for."""
 
-    def __init__(self, phases: Sequence[Phase], seed: int, rank: int = 0, workers: int = 1) -> None:
+    def __init__(
+        self,
+        data: Sequence[Sized],
+        shares: Sequence[float],
+        phases: Sequence[Phase],
+        seed: int,
+        rank: int = 0,
+        workers: int = 1,
+    ) -> None:
         """Start the background threads; nothing is read yet.
 
         Args:
+            data: data sets.
+            shares: how often each is drawn from, relative to the others.
             phases: sizes of the batches.
             seed: of every random number.
             rank: which of the processes that train together; each draws its own crops.
             workers: background threads.
         """
+        self._counts = [len(pictures) for pictures in data]
+        self._shares = np.array(shares, dtype=np.float64) / sum(shares)
         self._phases = list(phases)
         self._seed = seed
         self._rank = rank
@@ -111,6 +123,11 @@ class BatchMaker(ABC):
             self._ahead.append((number, phase, self._pool.submit(self._make, number, phase)))
         return self._ahead.popleft()[2].result()
 
+    def draw(self, plan: Phase, rng: np.random.Generator) -> Iterator[tuple[int, int]]:
+        """Which data set and which picture of it each crop of a batch is of, drawn one by one."""
+        for source in rng.choice(len(self._counts), size=plan.batch_size, p=self._shares):
+            yield int(source), int(rng.integers(self._counts[source]))
+
     def close(self) -> None:
         """Stop the background threads."""
         self._pool.shutdown(cancel_futures=True)
@@ -137,13 +154,11 @@ class SceneBatches(BatchMaker):
 
         Args:
             data: data sets of the same classes.
-            shares: how often each is drawn from, relative to the others.
-            phases, seed, rank, workers: as of :class:`BatchMaker`.
+            shares, phases, seed, rank, workers: as of :class:`BatchMaker`.
             kinds: of the things that are learned; None for pixels alone.
         """
-        super().__init__(phases, seed, rank, workers)
+        super().__init__(data, shares, phases, seed, rank, workers)
         self._data = list(data)
-        self._shares = np.array(shares, dtype=np.float64) / sum(shares)
         self._num_classes = len(data[0].class_names) - 1
         self._kinds = kinds
 
@@ -180,12 +195,10 @@ class SceneBatches(BatchMaker):
     def make(self, plan: Phase, rng: np.random.Generator) -> Batch:
         """Crops of pictures drawn by their data set's share."""
         crops = []
-        for source in rng.choice(len(self._data), size=plan.batch_size, p=self._shares):
-            data = self._data[source]
-            sample = data[int(rng.integers(len(data)))]
+        for source, index in self.draw(plan, rng):
             crops.append(
                 random_crop(
-                    sample,
+                    self._data[source][index],
                     plan.size,
                     plan.scales,
                     self._num_classes,
@@ -222,19 +235,16 @@ class PhotoBatches(BatchMaker):
 
         Args:
             data: folders of photos.
-            shares: how often each is drawn from, relative to the others.
-            phases, seed, rank, workers: as of :class:`BatchMaker`.
+            shares, phases, seed, rank, workers: as of :class:`BatchMaker`.
         """
-        super().__init__(phases, seed, rank, workers)
+        super().__init__(data, shares, phases, seed, rank, workers)
         self._data = list(data)
-        self._shares = np.array(shares, dtype=np.float64) / sum(shares)
         self._caches: list[SampleCache[Photo]] = [SampleCache() for _ in data]
 
     def make(self, plan: Phase, rng: np.random.Generator) -> Batch:
         """Crops of photos drawn by their folder's share."""
         crops = []
-        for source in rng.choice(len(self._data), size=plan.batch_size, p=self._shares):
-            data = self._data[source]
-            photo = self._caches[source].get(int(rng.integers(len(data))), data.__getitem__)
+        for source, index in self.draw(plan, rng):
+            photo = self._caches[source].get(index, self._data[source].__getitem__)
             crops.append(random_photo_crop(photo.image, plan.size, plan.scales, rng))
         return Batch(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2))

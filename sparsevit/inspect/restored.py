@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -42,18 +43,12 @@ class Restored:
     @cached_property
     def psnr(self) -> dict[str, float] | None:
         """Of each side against the original, dB; None without one."""
-        if self.truth is None:
-            return None
-        truth, border = self.truth, self.task.scale
-        return {name: measure_psnr(side, truth, border) for name, side in self.sides.items()}
+        return self._hold_to_truth(measure_psnr)
 
     @cached_property
     def ssim(self) -> dict[str, float] | None:
         """Of each side against the original, at most 1; None without one."""
-        if self.truth is None:
-            return None
-        truth, border = self.truth, self.task.scale
-        return {name: measure_ssim(side, truth, border) for name, side in self.sides.items()}
+        return self._hold_to_truth(measure_ssim)
 
     @property
     def gain(self) -> dict[str, float] | None:
@@ -61,6 +56,14 @@ class Restored:
         if self.psnr is None:
             return None
         return {name: self.psnr[name] - self.psnr["base"] for name in ("dense", "sparse")}
+
+    def _hold_to_truth(
+        self, measure: Callable[[np.ndarray, np.ndarray, int], float]
+    ) -> dict[str, float] | None:
+        if self.truth is None:
+            return None
+        truth, border = self.truth, self.task.scale
+        return {name: measure(side, truth, border) for name, side in self.sides.items()}
 
 
 _bases: WeakKeyDictionary[PreparedImage, np.ndarray] = WeakKeyDictionary()

@@ -15,9 +15,7 @@ from sparsevit.data.degradation import DEGRADATIONS, enlarge
 from sparsevit.networks.restorer_config import TOKEN, RestorerConfig
 
 _NEAR = 5  # pixels around one whose mean is taken off
-_CONTRAST = (
-    0.05  # of pixels to those around them: what comes in is counted in it, and what goes out
-)
+_CONTRAST = 0.05  # the unit of pixels less those around them, coming in and going out
 
 
 class RestorerStem(nn.Module):

@@ -10,7 +10,6 @@ import numpy as np
 
 from app.engine.records import Result
 from app.page.common import encode_jpeg, encode_png, photo_key, round_number
-from app.page.restored import name_base
 from sparsevit.data.transforms import resize_image
 from sparsevit.inspect.restored import Restored
 from sparsevit.tasks.restoration import RestorationTask, read_luma
@@ -38,7 +37,7 @@ def describe_restored(result: Result, task: RestorationTask) -> dict[str, Any]:
     """
     restored = result.restored
     assert restored is not None
-    names = {"base": name_base(task), "dense": "dense", "sparse": "sparse", "truth": "original"}
+    names = {"base": task.base_name, "dense": "dense", "sparse": "sparse", "truth": "original"}
     pictures = restored.sides
     if restored.truth is not None:
         pictures["truth"] = restored.truth

@@ -16,7 +16,6 @@ from app.page.common import LONG_SIDE, describe_schedule
 from app.page.headline import find_reason, show_headline
 from app.page.modules import join_modules, read_styles
 from app.page.photo import make_photo
-from app.page.restored import name_base
 from app.page.templates import render
 from app.tabs.outputs.view import make_outputs
 from app.tabs.takeaway.view import make_json, make_snippet
@@ -102,7 +101,7 @@ def _render(result: Result, photo: str) -> str:
         script=script,
         data=result.to_dict(),
         task=say_purpose(result.task.name),
-        base=name_base(result.task),
+        base=result.restored.task.base_name if result.restored else "",
         settings=_say_settings(result),
         note=result.note,
         headline=show_headline(result, None),
